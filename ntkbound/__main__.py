@@ -1,0 +1,3 @@
+from ntkbound.cli import main
+
+main()

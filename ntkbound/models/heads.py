@@ -1,0 +1,150 @@
+"""Head models: f(X; φ) = m^{-1/2} Σ_i h(X; θ_i), written once for every architecture.
+
+A head model names its parameter blocks with their per-head shapes and gives ``h``; everything the
+theory needs (the tangent h, Dh[Δ], gradient norms, symmetric initialisation) follows from ``h`` by
+``torch.func``. A model may override the derived methods with closed forms; ``AutogradView`` hides
+them again, so that tests and ``ntkbound verify`` hold one against the other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntkbound import streams
+
+Params = dict[str, Tensor]  # block → (..., m, *shape of the block)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Samples as a head sees them."""
+
+    X: Tensor  # (..., n, T, d) tokens
+    q: Tensor  # (..., n, d) query of each sample
+
+    def rows(self, rows: slice | Tensor) -> Inputs:
+        return Inputs(self.X[..., rows, :, :], self.q[..., rows, :])
+
+    def to(self, dtype: torch.dtype) -> Inputs:
+        return Inputs(self.X.to(dtype), self.q.to(dtype))
+
+    @property
+    def n(self) -> int:
+        return self.X.shape[-3]
+
+    @property
+    def T(self) -> int:
+        return self.X.shape[-2]
+
+
+class HeadModel(ABC):
+    """One attention (or recurrent) head h(X; θ), with θ split into named blocks.
+
+    Leading dimensions of the parameters broadcast against leading dimensions of the inputs: one
+    call evaluates many runs, or many candidates of a search, at once.
+    """
+
+    blocks: Mapping[str, tuple[int, ...]]
+    output_block = "c"  # h is linear in it; symmetric initialisation flips its sign
+
+    @abstractmethod
+    def h(self, params: Params, inputs: Inputs) -> Tensor:
+        """h(X_j; θ_i), shape (..., n, m)."""
+
+    def draw(self, block: str, rng: np.random.Generator, heads: int) -> np.ndarray:
+        """``heads`` independent initial values of one block: a fair sign for c, else N(0, 1)."""
+        if block == self.output_block:
+            return rng.integers(0, 2, size=heads) * 2.0 - 1.0
+        return rng.standard_normal((heads, *self.blocks[block]))
+
+    def jvp(self, params: Params, delta: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """h and its directional derivative ⟨∇h(X_j; θ_i), Δ_i⟩, each (..., n, m)."""
+        value, tangent = torch.func.jvp(lambda p: self.h(p, inputs), (params,), (delta,))
+        return value, tangent
+
+    def gradients(self, params: Params, inputs: Inputs) -> Params:
+        """∂h(X_j; θ_i)/∂block, block → (n, m, *shape), for parameters without leading axes."""
+
+        def one(theta: Params, x: Tensor, q: Tensor) -> Tensor:
+            single = {b: v.unsqueeze(0) for b, v in theta.items()}
+            return self.h(single, Inputs(x.unsqueeze(0), q.unsqueeze(0)))[0, 0]
+
+        per_head = torch.func.vmap(torch.func.grad(one), in_dims=(0, None, None))
+        per_sample = torch.func.vmap(per_head, in_dims=(None, 0, 0))
+        grads: Params = per_sample(params, inputs.X, inputs.q)
+        return grads
+
+    def squared_gradient_norms(self, params: Params, inputs: Inputs) -> Tensor:
+        """‖∇h(X_j; θ_i)‖² over all blocks, (n, m)."""
+        grads = self.gradients(params, inputs)
+        return torch.stack(
+            [g.reshape(*g.shape[:2], -1).square().sum(2) for g in grads.values()]
+        ).sum(0)
+
+    def unsigned_gradient_sums(self, params: Params, inputs: Inputs) -> Params:
+        """Σ_j ∂h(X_j; θ_i)/∂block at c_i = 1, block → (m, *shape): the aligned direction of S1."""
+        one = dict(params)
+        one[self.output_block] = torch.ones_like(params[self.output_block])
+        leaves = {b: v.detach().requires_grad_() for b, v in one.items()}
+        total = self.h(leaves, inputs).sum()
+        return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
+
+
+class AutogradView(HeadModel):
+    """The same model with every closed form hidden: only ``h`` and its initialisation remain."""
+
+    def __init__(self, model: HeadModel) -> None:
+        self.model = model
+        self.blocks = model.blocks
+        self.output_block = model.output_block
+
+    def h(self, params: Params, inputs: Inputs) -> Tensor:
+        return self.model.h(params, inputs)
+
+    def draw(self, block: str, rng: np.random.Generator, heads: int) -> np.ndarray:
+        return self.model.draw(block, rng, heads)
+
+
+def symmetric_init(model: HeadModel, m: int, seed: int, dtype: torch.dtype) -> Params:
+    """φ_0: m/2 independent heads, then the same heads with c negated, so f(·; φ_0) = 0.
+
+    Block → (m, *shape). Pair i is the same for every m (streams of fixed chunks).
+    """
+    params = {}
+    for block in model.blocks:
+        half = _draw(model, block, seed, "init", 0, m // 2)
+        mirrored = -half if block == model.output_block else half
+        params[block] = torch.from_numpy(np.concatenate([half, mirrored])).to(dtype)
+    return params
+
+
+def fresh_heads(model: HeadModel, seed: int, start: int, stop: int, dtype: torch.dtype) -> Params:
+    """Heads ``start … stop − 1`` of an endless sequence of independent initial heads."""
+    return {
+        block: torch.from_numpy(_draw(model, block, seed, "teacher", start, stop)).to(dtype)
+        for block in model.blocks
+    }
+
+
+def _draw(
+    model: HeadModel, block: str, seed: int, purpose: str, start: int, stop: int
+) -> np.ndarray:
+    return streams.rows(
+        seed, f"{purpose}/{block}", start, stop, lambda rng, k: model.draw(block, rng, k)
+    )
+
+
+def slice_heads(params: Params, heads: slice, model: HeadModel) -> Params:
+    """The parameters of some heads; leading axes stay."""
+    return {b: v[(..., heads, *(slice(None),) * len(model.blocks[b]))] for b, v in params.items()}
+
+
+def difference(a: Params, b: Params) -> Params:
+    """a − b, block by block."""
+    return {block: a[block] - b[block] for block in a}

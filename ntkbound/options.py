@@ -1,0 +1,91 @@
+"""Command-line options that mirror the config, made from its fields."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+
+from ntkbound import config as configs
+from ntkbound.config import RunConfig
+
+PANELS = {
+    "Model": ("theorem", "m", "activation", "query"),
+    "Data": (
+        *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
+        *("transport", "nu", "teacher_heads"),
+    ),
+    "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
+    "Measurement": (
+        *("bounds", "delta", "records", "search_samples", "search_restarts", "search_steps"),
+    ),
+    "Seeds": ("seed", "data_seed", "teacher_seed", "init_seed"),
+}
+
+
+def config_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives ``command(config, …)`` one option per field of RunConfig, and ``--config FILE``.
+
+    The command receives the resolved config: the file first, options over it.
+    """
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values()]
+    file = inspect.Parameter(
+        "config_file",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[
+            Path | None,
+            typer.Option(
+                "--config", help="TOML preset or a record's run.json; options override it"
+            ),
+        ],
+    )
+    fields = [_option(name, panel) for panel, names in PANELS.items() for name in names]
+
+    @functools.wraps(command)
+    def wrapped(config_file: Path | None = None, **options: Any) -> None:
+        given = {
+            name: options.pop(name) for name in list(options) if name in RunConfig.model_fields
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        base = {} if config_file is None else configs.load(config_file)
+        where = "" if config_file is None else f"--config {config_file}"
+        if base:
+            configs.build(base, where)
+        command(configs.build({**base, **given}), **options)
+
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own[1:], file, *fields]]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapped
+
+
+def _option(name: str, panel: str) -> inspect.Parameter:
+    field = RunConfig.model_fields[name]
+    kind = _plain_type(field.annotation)
+    flag = "--" + name.replace("_", "-")
+    declaration = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+    default = field.default
+    shown = isinstance(default, int | float | str) and not isinstance(default, bool)
+    text = f"{field.description} [{default}]" if shown else str(field.description)
+    option = typer.Option(declaration, help=text, rich_help_panel=panel, show_default=False)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
+
+
+def _plain_type(annotation: Any) -> type:
+    """int, float, bool or str: the rest is checked by the config itself, in one line."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (types.UnionType,) or type(None) in get_args(annotation):
+        return _plain_type(next(a for a in get_args(annotation) if a is not type(None)))
+    return annotation if annotation in (int, float, bool) else str

@@ -1,0 +1,42 @@
+"""Threads over a fixed partition of the work.
+
+torch itself runs single-threaded (its reductions would otherwise depend on the number of threads);
+parallelism comes from independent blocks, whose results are combined in block order. Bits therefore
+never depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def partition(total: int, size: int) -> list[slice]:
+    """0 … total − 1 in consecutive slices of ``size`` (the last may be shorter)."""
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+class Workers:
+    """An ordered map over blocks on a fixed number of threads."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or available_cores()
+        torch.set_num_threads(1)
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+
+    def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Results in the order of ``items``, whatever the order they finish in."""
+        return map(work, items) if self._pool is None else self._pool.map(work, items)
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

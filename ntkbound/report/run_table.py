@@ -1,0 +1,98 @@
+"""One record as a person reads it: the table of terms, then what does not hold for this run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {
+    "holds": "green",
+    "tight": "green",
+    "faster": "green",
+    "violated": "bold red",
+    "bound-violated": "bold red",
+    "inconclusive": "yellow",
+}
+
+
+def number(value: float | None) -> str:
+    """Three significant digits; a dash where there is no number."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def verdict(name: str) -> Text:
+    return Text(name, style=STYLES.get(name, "dim"))
+
+
+def print_run(console: Console, data: Mapping[str, Any]) -> None:
+    """The table of checks of a run.json, its headline, and its notes."""
+    config = data["config"]
+    console.print(headline(config), style="bold", highlight=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("term", "probe", "statistic"):
+        table.add_column(name, no_wrap=True)
+    for name in ("measured", "bound", "slack"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    previous = ""
+    reasons: dict[str, None] = {}
+    for row in data["checks"]:
+        slack = "–" if row["slack"] is None else f"{row['slack']:.3g}×"
+        table.add_row(
+            "" if row["term"] == previous else row["term"],
+            row["probe"],
+            row["statistic"],
+            number(row["measured"]),
+            number(row["bound"]),
+            slack,
+            verdict(row["verdict"]),
+        )
+        previous = row["term"]
+        if row["reason"]:
+            reasons[f"{row['term']}: {row['reason']}"] = None
+    console.print(table)
+    training = data["terms"]["optimization"]["training"]
+    gradient = data["terms"]["gradient"]
+    fractions = ", ".join(f"{b} {f:.1%}" for b, f in gradient["boundary_fraction"].items())
+    facts = [
+        f"minimum MSE {number(training['min_mse'])} at step {training['best_step']}, "
+        f"final {number(training['final_mse'])}",
+        f"heads on the boundary of Ω_ρ at the end: {fractions}",
+        f"largest ‖∇R̂‖ {number(gradient['training']['loss_gradient_norm_max'])}",
+    ]
+    if "min_validation_mse" in training:
+        facts.append(f"minimum validation MSE {number(training['min_validation_mse'])}")
+    for line in [*facts, *reasons, *data["notes"]]:
+        console.print(Text("  · " + line), highlight=False)
+
+
+def headline(config: Mapping[str, Any]) -> str:
+    """One line naming the run."""
+    names = ("m", "tau", "n", "T", "d")
+    sizes = "  ".join(f"{'τ' if name == 'tau' else name} = {config[name]}" for name in names)
+    parts = [config["task"], config["transport"], config["activation"], f"query {config['query']}"]
+    radii = " ".join(f"ρ_{b} = {r:g}" for b, r in config["rho"].items())
+    what = ", ".join(part for part in parts if part)
+    return f"{sizes}\n{what}, {config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"
+
+
+def print_verification(console: Console, rows: list[Any]) -> None:
+    """What ``verify`` recomputed, beside what the record says."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("quantity", no_wrap=True)
+    for name in ("recorded", "recomputed", "difference"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    for row in rows:
+        table.add_row(
+            row.quantity,
+            f"{row.recorded:.8g}",
+            f"{row.recomputed:.8g}",
+            f"{row.difference:.1e}",
+            Text("agrees", style="green") if row.agrees else Text("differs", style="bold red"),
+        )
+    console.print(table)

@@ -1,0 +1,40 @@
+"""Teacher labels on disk, by content: computed once per (task, seed) and shared by all runs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ntkbound.runs.files import write_whole
+
+Arrays = dict[str, np.ndarray]
+
+
+class LabelCache:
+    """``folder/<key>.npz``; an unreadable file counts as absent and is written again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fetch(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
+        path = self.folder / f"{key}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return {name: found[name] for name in found.files}
+        except FileNotFoundError:
+            pass
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)
+        arrays = compute()
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **arrays)
+        write_whole(path, lambda sibling: _write(sibling, buffer.getvalue()))
+        return arrays
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

@@ -1,0 +1,142 @@
+"""A record: everything one run has to say, on disk as ``results/<id>/``.
+
+``run.json`` holds config, environment, terms, bounds and checks; ``trace.npz`` the recorded steps;
+``params.safetensors`` the parameters (``initial.c``, ``final.W``, …) and, where saved, X, q and y.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ntkbound.config import SCHEMA, RunConfig
+from ntkbound.errors import InputError
+from ntkbound.runs.files import write_whole
+
+RUN, TRACE, PARAMS, FAILED = "run.json", "trace.npz", "params.safetensors", "failed.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run, in memory as on disk. ``params`` may be empty where they were not saved."""
+
+    data: dict[str, Any]
+    trace: dict[str, np.ndarray] = field(repr=False)
+    params: dict[str, np.ndarray] = field(repr=False)
+    path: Path | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.data["id"])
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return dict(self.data["terms"])
+
+    @property
+    def bounds(self) -> dict[str, float | None]:
+        return dict(self.data["bounds"])
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        return list(self.data["checks"])
+
+
+def run_id(config: RunConfig, data_digest: str | None) -> str:
+    """A readable prefix and the first 12 hex digits of the config's identity."""
+    prefix = "st" if config.task == "teacher" else Path(config.task).stem[:16]
+    safe = "".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in prefix)
+    name = f"{safe}-m{config.m}-tau{config.tau}-n{config.n}-s{config.seed}"
+    return f"{name}-{config.identity(data_digest)[:12]}"
+
+
+def write(record: Record, folder: Path) -> Record:
+    """Writes ``folder/<id>/`` atomically and returns the record with its path.
+
+    Raises ValueError if a number is not finite: a record never holds NaN or infinity.
+    """
+    from safetensors.numpy import save_file
+
+    text = json.dumps(record.data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    target = folder / record.id
+
+    def fill(sibling: Path) -> None:
+        sibling.mkdir()
+        np.savez(sibling / TRACE, allow_pickle=False, **record.trace)
+        if record.params:
+            arrays = {name: np.ascontiguousarray(a) for name, a in record.params.items()}
+            save_file(arrays, sibling / PARAMS)
+        (sibling / RUN).write_text(text, encoding="utf-8")
+
+    write_whole(target, fill)
+    (folder / f"{record.id}.{FAILED}").unlink(missing_ok=True)
+    return Record(record.data, record.trace, record.params, target)
+
+
+def write_failure(folder: Path, identifier: str, config: RunConfig, reason: str) -> None:
+    """Leaves ``<id>.failed.json`` beside the records: the reason, and what to run again."""
+    data = {"schema": SCHEMA, "id": identifier, "config": config.model_dump(), "reason": reason}
+    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_whole(folder / f"{identifier}.{FAILED}", lambda path: _write_text(path, text))
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def read(path: Path) -> Record:
+    """A record from its folder or its run.json; every defect is an InputError."""
+    folder = path.parent if path.name == RUN else path
+    data = read_run_json(folder / RUN)
+    try:
+        with np.load(folder / TRACE, allow_pickle=False) as found:
+            trace = {name: found[name] for name in found.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{folder / TRACE}: cannot be read ({error})") from None
+    return Record(data, trace, _read_params(folder / PARAMS), folder)
+
+
+def read_run_json(path: Path) -> dict[str, Any]:
+    """The content of one run.json. Raises InputError if it is absent, damaged or of another schema."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such record; accepted: a folder with a {RUN}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable record ({error})") from None
+    needed = ("schema", "id", "config", "terms", "bounds", "checks", "notes")
+    if not isinstance(data, dict) or any(name not in data for name in needed):
+        raise InputError(f"{path}: not a record of ntkbound")
+    if data["schema"] != SCHEMA:
+        raise InputError(f"{path}: schema {data['schema']} is not {SCHEMA}; run it again")
+    return data
+
+
+def _read_params(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not path.exists():
+        return {}
+    try:
+        arrays: dict[str, np.ndarray] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    return arrays
+
+
+def finite(value: Any) -> Any:
+    """The same JSON value with every number that is not finite replaced by None."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,34 @@
+"""Approximation error: app_j = f_lin(X_j; φ̃) − f̃(X_j), arXiv 2601.16514.
+
+φ̃_i = θ_i(0) + v(θ_i(0))/√m are the transported parameters of the target f̃ ∈ F_ν.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.parallel import Workers
+from ntkbound.tasks.transport import TransportMap
+from ntkbound.terms.linearization import linearized_outputs
+
+
+def transported_parameters(initial: Params, transport: TransportMap) -> Params:
+    """φ̃, float64, block → (m, *shape)."""
+    theta = {b: v.double() for b, v in initial.items()}
+    m = theta["c"].shape[0]
+    return {b: theta[b] + v / math.sqrt(m) for b, v in transport(theta).items()}
+
+
+def approximation_errors(
+    model: HeadModel,
+    initial: Params,
+    transported: Params,
+    inputs: Inputs,
+    y: Tensor,
+    workers: Workers,
+) -> Tensor:
+    """app_j with the labels y as f̃, (n,)."""
+    return linearized_outputs(model, initial, transported, inputs, workers) - y

@@ -1,0 +1,64 @@
+"""Where in Ω_ρ an error is measured: the probes that are not a trajectory.
+
+``random``: uniform in every ball. ``aligned``: S1's gradient-aligned perturbation on the boundary
+(arXiv 2601.16514, experiments): ΔU_i, ΔW_i along Σ_j ∂σ(z_i(X_j)), without the factor c_i and with
+one perturbation for all samples, Δc_i = +ρ_c/√m. With the factor c_i, or a perturbation per sample,
+second-order terms cancel inside symmetric pairs and the error decays faster than 1/√m.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntkbound import streams
+from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.models.sums import BLOCK_ELEMENTS, BLOCK_HEADS, measured
+from ntkbound.parallel import Workers, partition
+
+
+def random_probe(model: HeadModel, initial: Params, radii: dict[str, float], seed: int) -> Params:
+    """φ_0 + Δ with Δ uniform in the product of balls; ``radii`` already divided by √m."""
+    params = {}
+    for block, value in initial.items():
+        size = math.prod(model.blocks[block])
+
+        def draw(rng: np.random.Generator, count: int, size: int = size) -> np.ndarray:
+            direction = rng.standard_normal((count, size))
+            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+            return direction * rng.random((count, 1)) ** (1 / size)
+
+        ball = streams.rows(seed, f"probe/random/{block}", 0, value.shape[0], draw)
+        delta = torch.from_numpy(ball).reshape(value.shape)
+        params[block] = value.double() + radii[block] * delta
+    return params
+
+
+def aligned_probe(
+    model: HeadModel, initial: Params, radii: dict[str, float], inputs: Inputs, workers: Workers
+) -> Params:
+    """φ_0 + Δ with Δ on the boundary along the unsigned gradient sums."""
+    m = initial[model.output_block].shape[0]
+    rows = partition(inputs.n, max(1, BLOCK_ELEMENTS // (inputs.T * min(m, BLOCK_HEADS))))
+
+    def block(heads: slice) -> Params:
+        base = measured(initial, heads, model)
+        parts = [model.unsigned_gradient_sums(base, inputs.rows(row)) for row in rows]
+        total = {b: torch.stack([part[b] for part in parts]).sum(0) for b in base}
+        moved = {b: base[b] + radii[b] * unit(total[b]) for b in base}
+        moved[model.output_block] = base[model.output_block] + radii[model.output_block]
+        return moved
+
+    parts = list(workers.map(block, partition(m, BLOCK_HEADS)))
+    return {b: torch.cat([part[b] for part in parts]) for b in initial}
+
+
+def unit(v: Tensor, lead: int = 1) -> Tensor:
+    """v/‖v‖ per head (a scalar block: its sign); 0 where v = 0. ``lead`` axes come before the block."""
+    if v.ndim == lead:
+        return torch.sign(v)
+    norms = v.flatten(lead).norm(dim=-1).reshape(*v.shape[:lead], *[1] * (v.ndim - lead))
+    return torch.where(norms > 0, v / norms.where(norms > 0, torch.ones_like(norms)), 0.0)

@@ -1,0 +1,134 @@
+"""Closed-form loss and gradient of the shallow Transformer in torch, over cache-sized blocks.
+
+A block is a few samples with all heads; its scores, weights and token products stay in cache between
+the forward and the backward sweep, so exponentials are computed once and nothing of size n·m·T is
+ever stored. Blocks form a fixed number of groups with their own partial gradients, reduced in order:
+the bits do not depend on the number of threads.
+
+Residual r_j known, g = 2 r_j c σ'(z)/(n√m) and w_t = g p_t, the gradients are weighted token sums:
+
+    ∇_c = Σ_j 2 r_j σ(z)/(n√m),   ∇_U = Σ_j Σ_t w_t X_t,   ∇_W = Σ_j (Σ_t w_t (v_t − z) X_t) qᵀ
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ntkbound.models.heads import Inputs, Params
+from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.parallel import Workers, partition
+from ntkbound.training.objective import Objective
+
+BLOCK_ELEMENTS = 1 << 17  # sample × token × head elements: large enough to hide the calls' cost
+GROUPS = 4  # partial gradients, at most; fewer when the parameters are large
+PARTIAL_BYTES = 32 << 20
+
+
+@dataclass
+class _Workspace:
+    """Buffers of one group: (b, T, m) scores, token products and weights, and partial gradients."""
+
+    scores: Tensor
+    products: Tensor
+    weights: Tensor
+    keys: Tensor  # (b, d·m): W q, later Σ_t w_t (v_t − z) X_t
+    grads: Params  # heads last, as in ``_heads_last``
+
+
+class BlockedObjective(Objective):
+    """R̂ and ∇R̂ by the closed form; (R, m, …) parameters, run by run."""
+
+    def __init__(
+        self, model: ShallowTransformer, inputs: Inputs, y: Tensor, m: int, workers: Workers
+    ) -> None:
+        self.model, self.workers, self.m = model, workers, m
+        self.load(inputs, y)
+        n, T, d = inputs.X.shape
+        dtype = inputs.X.dtype
+        size = max(1, BLOCK_ELEMENTS // (T * m))
+        blocks = partition(n, size)
+        shapes = {b: (*reversed(shape), m) for b, shape in model.blocks.items()}
+        bytes_each = sum(math.prod(s) for s in shapes.values()) * dtype.itemsize
+        groups = max(1, min(GROUPS, len(blocks), PARTIAL_BYTES // bytes_each))
+        per_group = -(-len(blocks) // groups)
+        self._groups = [blocks[part] for part in partition(len(blocks), per_group)]
+        size = min(size, n)
+        self._workspaces = [
+            _Workspace(
+                *(torch.empty(size, T, m, dtype=dtype) for _ in range(3)),
+                torch.empty(size, d * m, dtype=dtype),
+                {b: torch.empty(s, dtype=dtype) for b, s in shapes.items()},
+            )
+            for _ in self._groups
+        ]
+
+    def load(self, inputs: Inputs, y: Tensor) -> None:
+        self.X, self.q, self.y = inputs.X.contiguous(), inputs.q.contiguous(), y
+
+    def evaluate(self, params: Params, grads: Params) -> Tensor:
+        runs = params["c"].shape[0]
+        loss = torch.zeros(runs, dtype=torch.float64)
+        for run in range(runs):
+            one = {b: _heads_last(v[run]) for b, v in params.items()}
+
+            def group(index: int, one: Params = one) -> float:
+                return self._group(one, self._groups[index], self._workspaces[index])
+
+            loss[run] = math.fsum(self.workers.map(group, range(len(self._groups))))
+            for block, total in grads.items():
+                target = total[run].permute(*reversed(range(total.ndim - 1)))
+                target.copy_(self._workspaces[0].grads[block])
+                for other in self._workspaces[1:]:
+                    target += other.grads[block]
+        return loss / len(self.y)
+
+    def _group(self, params: Params, blocks: list[slice], work: _Workspace) -> float:
+        """Σ r² over the blocks of one group; its gradients are left in the workspace."""
+        for partial in work.grads.values():
+            partial.zero_()
+        return math.fsum(self._block(params, rows, work) for rows in blocks)
+
+    def _block(self, params: Params, rows: slice, work: _Workspace) -> float:
+        X, q, y = self.X[rows], self.q[rows], self.y[rows]
+        b, T, d = X.shape
+        m, key = self.m, self.model.key
+        flat = X.reshape(b * T, d)
+        scores, v, p = work.scores[:b], work.products[:b], work.weights[:b]
+        keys = work.keys[:b]
+
+        if key == "k":
+            torch.mm(flat, params["k"], out=scores.view(b * T, m))
+        else:
+            torch.mm(q, params["W"].view(d, d * m), out=keys)
+            torch.bmm(X, keys.view(b, d, m), out=scores)
+        torch.mm(flat, params["U"], out=v.view(b * T, m))
+        torch.softmax(scores, 1, out=p)
+        torch.mul(p, v, out=scores)
+        z = scores.sum(1)
+
+        value = self.model.activation.value(z)
+        slope = self.model.activation.slope(z, value)
+        c = params["c"]
+        residual = torch.mv(value, c).mul_(1 / math.sqrt(m)).sub_(y)
+        share = residual * (2 / (len(self.y) * math.sqrt(m)))  # ∂R̂/∂(√m f) of each sample
+
+        work.grads["c"].addmv_(value.mT, share)
+        p *= slope.mul_(c).mul_(share[:, None])[:, None]
+        work.grads["U"].addmm_(flat.mT, p.view(b * T, m))
+        v -= z[:, None]
+        p *= v
+        if key == "k":
+            work.grads["k"].addmm_(flat.mT, p.view(b * T, m))
+        else:
+            torch.bmm(X.mT, p, out=keys.view(b, d, m))
+            work.grads["W"].view(d, d * m).addmm_(q.mT, keys)
+        return float(residual.double().square().sum())
+
+
+def _heads_last(value: Tensor) -> Tensor:
+    """(m, *shape) as (*reversed shape, m): matrix products then run along contiguous heads."""
+    return value.permute(*reversed(range(value.ndim))).contiguous()

@@ -1,0 +1,54 @@
+"""R̂(φ) and ∇R̂(φ): the one seam between the descent loop and the ways to evaluate them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.parallel import partition
+
+AUTOGRAD_ELEMENTS = 1 << 18
+
+
+class Objective(ABC):
+    """The empirical risk R̂(φ) = (1/n) Σ_j (f(X_j; φ) − y_j)² of R runs on shared data.
+
+    Parameters are block → (R, m, *shape), contiguous, in the training dtype.
+    """
+
+    @abstractmethod
+    def evaluate(self, params: Params, grads: Params) -> Tensor:
+        """R̂ per run, float64 (R,); ∇R̂ is written into ``grads``."""
+
+    @abstractmethod
+    def load(self, inputs: Inputs, y: Tensor) -> None:
+        """Replaces the data by other samples of the same number (a mini-batch)."""
+
+
+class AutogradObjective(Objective):
+    """Plain autograd over blocks of samples: any head model, and the oracle of the closed forms."""
+
+    def __init__(self, model: HeadModel, inputs: Inputs, y: Tensor) -> None:
+        self.model, self.inputs, self.y = model, inputs, y
+
+    def load(self, inputs: Inputs, y: Tensor) -> None:
+        self.inputs, self.y = inputs, y
+
+    def evaluate(self, params: Params, grads: Params) -> Tensor:
+        leaves = {b: v.detach().requires_grad_() for b, v in params.items()}
+        runs, m = params[self.model.output_block].shape
+        n = self.inputs.n
+        loss = torch.zeros(runs, dtype=torch.float64)
+        for g in grads.values():
+            g.zero_()
+        for rows in partition(n, max(1, AUTOGRAD_ELEMENTS // (m * self.inputs.T))):
+            f = self.model.h(leaves, self.inputs.rows(rows)).sum(-1) / m**0.5
+            residual = (f - self.y[rows]).detach()
+            loss += residual.double().square().sum(-1)
+            partial = torch.autograd.grad(f, list(leaves.values()), residual * (2 / n))
+            for g, more in zip(grads.values(), partial, strict=True):
+                g += more
+        return loss / n
