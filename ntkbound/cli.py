@@ -32,8 +32,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     help=(
-        "Turns convergence theorems about Transformers into tests: measures every error term of the "
-        "proof, puts the proved bound and the claimed rate beside each, and says what holds.\n\n"
+        "Turns convergence theorems about Transformers into tests: measures every error term of "
+        "the proof, puts the proved bound and the claimed rate beside each, and says what holds."
+        "\n\n"
         "Start with: [bold]ntkbound train --m 256 --tau 4000[/bold]"
     ),
     epilog=(
@@ -85,7 +86,7 @@ def train(
     from ntkbound.runs.execute import Execution, run
 
     how = Execution(out, threads, device, save_params, save_inputs, force)
-    told = []
+    told: list[Record] = []
     with _progress(config, quiet) as progress:
         record = run(config, how, progress, reused=told.append)
     if as_json:
@@ -114,7 +115,7 @@ def show(path: RecordPath, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: ntkbound verify results/st-m256-tau4000-n512-s0-0123456789ab")
 def verify(path: RecordPath, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Recompute a record's terms from its saved parameters by plain torch.func; exit 1 if they differ."""
+    """Recompute a record's terms from its saved parameters by torch.func; exit 1 if they differ."""
     from ntkbound.report.run_table import print_verification
     from ntkbound.runs.record import read
     from ntkbound.runs.verify import verify as recompute

@@ -33,7 +33,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
 
     The command receives the resolved config: the file first, options over it.
     """
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values()]
+    own = list(inspect.signature(command, eval_str=True).parameters.values())
     file = inspect.Parameter(
         "config_file",
         inspect.Parameter.KEYWORD_ONLY,

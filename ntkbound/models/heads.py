@@ -65,7 +65,7 @@ class HeadModel(ABC):
 
     def jvp(self, params: Params, delta: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """h and its directional derivative ⟨∇h(X_j; θ_i), Δ_i⟩, each (..., n, m)."""
-        value, tangent = torch.func.jvp(lambda p: self.h(p, inputs), (params,), (delta,))
+        value, tangent = torch.func.jvp(lambda p: self.h(p, inputs), (params,), (delta,))[:2]
         return value, tangent
 
     def gradients(self, params: Params, inputs: Inputs) -> Params:
@@ -142,9 +142,7 @@ def _draw(
 
 def slice_heads(params: Params, heads: slice, model: HeadModel) -> Params:
     """The parameters of some heads; leading axes stay."""
-    return {b: v[(..., heads, *(slice(None),) * len(model.blocks[b]))] for b, v in params.items()}
-
-
-def difference(a: Params, b: Params) -> Params:
-    """a − b, block by block."""
-    return {block: a[block] - b[block] for block in a}
+    return {
+        b: v.narrow(v.ndim - len(model.blocks[b]) - 1, heads.start, heads.stop - heads.start)
+        for b, v in params.items()
+    }

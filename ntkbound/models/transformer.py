@@ -47,7 +47,7 @@ class ShallowTransformer(HeadModel):
         if self.key == "k":
             return self._token_products(key, inputs)
         Wq = torch.matmul(inputs.q, key.flatten(-3, -2).mT)  # (..., n, m·d)
-        return torch.matmul(inputs.X, Wq.unflatten(-1, (-1, self.d)).mT)
+        return torch.matmul(inputs.X, Wq.reshape(*Wq.shape[:-1], -1, self.d).mT)
 
     def _attention(self, params: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """p and v, each (..., n, T, m)."""

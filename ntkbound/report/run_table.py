@@ -77,7 +77,8 @@ def headline(config: Mapping[str, Any]) -> str:
     parts = [config["task"], config["transport"], config["activation"], f"query {config['query']}"]
     radii = " ".join(f"ρ_{b} = {r:g}" for b, r in config["rho"].items())
     what = ", ".join(part for part in parts if part)
-    return f"{sizes}\n{what}, {config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"
+    how = f"{config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"
+    return f"{sizes}\n{what}, {how}"
 
 
 def print_verification(console: Console, rows: list[Any]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 def write_whole(target: Path, fill: Callable[[Path], None]) -> None:
     """Creates the file or folder ``target`` through a temporary sibling, fsynced and renamed.
 
-    ``fill`` writes the sibling (a path that does not exist yet). A crash at any moment leaves either
-    nothing or all of it; an existing target is replaced.
+    ``fill`` writes the sibling (a path that does not exist yet). A crash at any moment leaves
+    either nothing or all of it; an existing target is replaced.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     sibling = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"

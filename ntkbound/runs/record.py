@@ -103,7 +103,7 @@ def read(path: Path) -> Record:
 
 
 def read_run_json(path: Path) -> dict[str, Any]:
-    """The content of one run.json. Raises InputError if it is absent, damaged or of another schema."""
+    """The content of one run.json; absent, damaged or of another schema is an InputError."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """A record against its own parameters: every term again, through ``torch.func`` alone.
 
-The saved parameters are the only thing taken on trust. Initial parameters are drawn again from their
-seed, transported ones from the transport map, and each term is recomputed with the model's closed
-forms hidden, so that a wrong closed form or a tampered record shows as a difference.
+Initial parameters are drawn again from their seed, and each term is recomputed from the saved
+parameters with the model's closed forms hidden, so that a wrong closed form or a tampered record
+shows as a difference.
 """
 
 from __future__ import annotations

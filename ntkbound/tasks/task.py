@@ -45,4 +45,4 @@ def query(kind: str, X: Tensor, fixed: Tensor) -> Tensor:
 
 def unit_vector(vector: Tensor) -> Tensor:
     """v/‖v‖, nudged so that its computed norm never exceeds 1."""
-    return vector / (torch.linalg.vector_norm(vector) * (1 + 4 * torch.finfo(vector.dtype).eps))
+    return vector / (vector.norm() * (1 + 4 * torch.finfo(vector.dtype).eps))

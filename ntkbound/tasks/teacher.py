@@ -81,10 +81,9 @@ def draw_inputs(config: RunConfig, seed: int, purpose: str, count: int | None = 
 
     def draw(rng: np.random.Generator, size: int) -> np.ndarray:
         x = rng.standard_normal((size, T, d))
-        norms = np.linalg.norm(x, axis=2, keepdims=True)
-        if uniform:
-            return x / norms * rng.random((size, T, 1)) ** (1 / d)
-        return x / np.maximum(norms, 1.0)
+        norms: np.ndarray = np.linalg.norm(x, axis=2, keepdims=True)
+        shrink = rng.random((size, T, 1)) ** (1 / d) / norms if uniform else 1 / norms.clip(1.0)
+        return np.asarray(x * shrink)
 
     x = torch.from_numpy(streams.rows(seed, f"{purpose}/{config.inputs}", 0, n, draw))
     X = x * float(config.input_norm or 1.0)

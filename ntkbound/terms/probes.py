@@ -57,7 +57,7 @@ def aligned_probe(
 
 
 def unit(v: Tensor, lead: int = 1) -> Tensor:
-    """v/‖v‖ per head (a scalar block: its sign); 0 where v = 0. ``lead`` axes come before the block."""
+    """v/‖v‖ per head (a scalar block: its sign), 0 where v = 0; ``lead`` axes precede the block."""
     if v.ndim == lead:
         return torch.sign(v)
     norms = v.flatten(lead).norm(dim=-1).reshape(*v.shape[:lead], *[1] * (v.ndim - lead))

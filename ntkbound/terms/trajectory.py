@@ -51,7 +51,7 @@ class Trajectory:
         """Measures φ_s, parameters block → (m, *shape)."""
         model, inputs, workers = self.model, self.task.inputs, self.workers
         linear = linearized_outputs(model, self.initial, params, inputs, workers)
-        if self.transported is None:
+        if self.transported is None or self._linear_target is None:
             f = outputs(model, params, inputs, workers)
         else:
             f, now = tangent(model, params, params, self.transported, inputs, workers)

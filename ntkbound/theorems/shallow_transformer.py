@@ -243,9 +243,9 @@ def bounds(setting: Setting, teacher_heads: int | None, covered: bool) -> Bounds
     """Every bound of §3 for one run.
 
     ``teacher_heads`` is None where the target's transport map is not known: then only the bounds
-    that do not involve φ̃ are defined. ``covered`` says that the run is full-batch projected descent.
-    The labels average finitely many heads, so the bound on what is measured, f_lin(φ̃) − y, adds
-    their own distance to f̃, for which 1 % of δ is set aside.
+    that do not involve φ̃ are defined. ``covered``: the run is full-batch projected descent. The
+    labels average finitely many heads, so the bound on what is measured, f_lin(φ̃) − y, adds their
+    own distance to f̃, for which 1 % of δ is set aside.
     """
     lin = linearization(setting, setting.rho)
     feature_norm = Bound(math.sqrt(squared_feature_norm(setting)))

@@ -1,9 +1,9 @@
 """Closed-form loss and gradient of the shallow Transformer in torch, over cache-sized blocks.
 
-A block is a few samples with all heads; its scores, weights and token products stay in cache between
-the forward and the backward sweep, so exponentials are computed once and nothing of size n·m·T is
-ever stored. Blocks form a fixed number of groups with their own partial gradients, reduced in order:
-the bits do not depend on the number of threads.
+A block is a few samples with all heads; its weights and token products stay in cache between the
+forward and the backward sweep, so exponentials are computed once and nothing of size n·m·T is ever
+stored. Blocks form a fixed number of groups with their own partial gradients, reduced in order: the
+bits do not depend on the number of threads.
 
 Residual r_j known, g = 2 r_j c σ'(z)/(n√m) and w_t = g p_t, the gradients are weighted token sums:
 
@@ -59,9 +59,11 @@ class BlockedObjective(Objective):
         size = min(size, n)
         self._workspaces = [
             _Workspace(
-                *(torch.empty(size, T, m, dtype=dtype) for _ in range(3)),
-                torch.empty(size, d * m, dtype=dtype),
-                {b: torch.empty(s, dtype=dtype) for b, s in shapes.items()},
+                scores=torch.empty(size, T, m, dtype=dtype),
+                products=torch.empty(size, T, m, dtype=dtype),
+                weights=torch.empty(size, T, m, dtype=dtype),
+                keys=torch.empty(size, d * m, dtype=dtype),
+                grads={b: torch.empty(s, dtype=dtype) for b, s in shapes.items()},
             )
             for _ in self._groups
         ]

@@ -73,8 +73,8 @@ def descend(
 ) -> Descent:
     """Runs τ steps from ``initial`` (R, m, *shape); ``observe(s, φ_s)`` is called at ``record``.
 
-    A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its last
-    good iterate; the loop ends when every run is.
+    A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
+    last good iterate; the loop ends when every run is.
     """
     params = {b: v.clone() for b, v in initial.items()}
     grads = {b: torch.empty_like(v) for b, v in initial.items()}

@@ -51,4 +51,4 @@ def boundary_fraction(norms: Params, radii: dict[str, float]) -> dict[str, float
 def _norms(delta: Tensor, lead: int) -> Tensor:
     if delta.ndim == lead + 1:
         return delta.abs()
-    return torch.linalg.vector_norm(delta.flatten(lead + 1), dim=-1)
+    return delta.flatten(lead + 1).norm(dim=-1)

@@ -1,0 +1,147 @@
+"""One run against the theorem: which bounds are defined, and what was measured beside them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ntkbound.config import RunConfig
+from ntkbound.models.activations import ACTIVATIONS
+from ntkbound.models.heads import Params
+from ntkbound.tasks.task import Task
+from ntkbound.terms.trajectory import Trajectory
+from ntkbound.theorems import shallow_transformer as theorem
+from ntkbound.theorems.bound import Bound, Check, Verdict, check
+
+Terms = dict[str, Any]  # term → probe → statistic → number
+
+
+def judge(
+    config: RunConfig,
+    task: Task,
+    initial: Params,
+    terms: Terms,
+    trajectory: Trajectory,
+    notes: list[str],
+) -> tuple[dict[str, float | None], list[Check]]:
+    """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``."""
+    constants = ACTIVATIONS[config.activation].constants
+    if constants is None or not config.bounds:
+        absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
+        return _bound_values(absent), _checks(config, terms, absent, trajectory, "not-defined")
+    assert config.eta is not None
+    assert config.d is not None
+    setting = theorem.Setting(
+        n=len(task.y),
+        m=config.m,
+        d=config.d,
+        u=initial["U"].double().norm(dim=1).numpy(),
+        sigma=constants,
+        rho=theorem.Norms(*config.rho.values()),
+        nu=theorem.Norms(*config.nu.values()),
+        eta=config.eta,
+        tau=config.tau,
+        delta=config.delta,
+        B_x=task.token_norm,
+        B_q=task.query_norm,
+    )
+    teacher_heads = None if task.transport is None else config.teacher_heads
+    found = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
+    notes.extend(_assumptions(config, task, setting))
+    for name, bound in vars(found).items():
+        if bound.value is None:
+            notes.append(f"bound {name} is null: {bound.reason}")
+    absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
+    return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
+
+
+def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:
+    """The assumptions of the theorem that this run does not satisfy, one line each."""
+    missing = []
+    if task.token_norm > 1:
+        missing.append(f"token norms reach {task.token_norm:g}, the paper assumes 1 (bounds scale)")
+    if task.transport is None:
+        missing.append("the target class is unknown (no transport map)")
+    elif not setting.nu.inside(setting.rho):
+        missing.append("ν > ρ in some block: the target is not inside the projection ball")
+    L2 = theorem.squared_feature_norm(setting)
+    if setting.eta * L2 >= 1:
+        missing.append(f"ηL² = {setting.eta * L2:.3g} ≥ 1")
+    if config.method != "projgd":
+        missing.append(f"method {config.method} is not full-batch projected descent")
+    return [f"assumption not met: {text}" for text in missing]
+
+
+def _bound_values(found: theorem.Bounds) -> dict[str, float | None]:
+    return {
+        "linearization": found.linearization.value,
+        "approximation": found.approximation.value,
+        "change_of_feature": found.change_of_feature.value,
+        "feature_norm": found.feature_norm.value,
+        "optimization_mse": found.optimization_mse.value,
+        "training_rmse": found.training_rmse.value,
+    }
+
+
+def _checks(
+    config: RunConfig,
+    terms: Terms,
+    found: theorem.Bounds,
+    trajectory: Trajectory,
+    absent: Verdict,
+) -> list[Check]:
+    left = [b for b, r in config.rho.items() if trajectory.displacement_max[b] > r * (1 + 1e-4)]
+    outside = f"the trajectory leaves Ω_ρ (block {', '.join(left)})" if left else ""
+
+    def on_trajectory(bound: Bound) -> Bound:
+        return Bound(None, outside) if left and bound.value is not None else bound
+
+    rows = []
+    for probe, statistics in terms["linearization"].items():
+        bound = {
+            "trajectory": on_trajectory(found.linearization),
+            "transported": found.linearization_transported,
+        }.get(probe, found.linearization)
+        verdict: Verdict = "condition-not-met" if probe == "trajectory" and left else absent
+        rows.append(check("linearization", probe, "max", statistics["max"], bound, absent=verdict))
+    if "approximation" in terms:
+        measured = terms["approximation"]["transported"]["max"]
+        rows.append(
+            check("approximation", "transported", "max", measured, found.approximation,
+                  absent=absent, probability=config.delta)
+        )  # fmt: skip
+        for probe, statistics in terms["change_of_feature"].items():
+            trajectory_probe = probe == "trajectory"
+            bound = found.change_of_feature
+            rows.append(
+                check("change_of_feature", probe, "max", statistics["max"],
+                      on_trajectory(bound) if trajectory_probe else bound,
+                      absent="condition-not-met" if trajectory_probe and left else absent)
+            )  # fmt: skip
+    else:
+        reason = "no transport map is known for this task"
+        rows += [
+            Check(term, probe, "max", None, None, None, "not-defined", reason)
+            for term, probe in (("approximation", "transported"), ("change_of_feature", "worst"))
+        ]
+    training = terms["optimization"]["training"]
+    met: Verdict = "condition-not-met" if config.method != "projgd" else absent
+    trivial = ""
+    initial_loss = float(trajectory.table["mse"][0]) if len(trajectory.table["mse"]) else math.inf
+    if (found.optimization_mse.value or 0.0) > initial_loss:
+        trivial = f"says less than R̂(φ_0) = {initial_loss:.3g}"
+    rows.append(
+        check("optimization", "training", "min_mse", training["min_mse"], found.optimization_mse,
+              absent=met, probability=config.delta, remark=trivial)
+    )  # fmt: skip
+    rows.append(
+        check("optimization", "training", "min_rmse", training["min_rmse"], found.training_rmse,
+              absent=met, probability=config.delta, remark=trivial)
+    )  # fmt: skip
+    rows.append(
+        check("gradient", "training", "feature_norm_max",
+              terms["gradient"]["training"]["feature_norm_max"],
+              on_trajectory(found.feature_norm),
+              absent="condition-not-met" if left else absent)
+    )  # fmt: skip
+    return rows
