@@ -45,4 +45,5 @@ def query(kind: str, X: Tensor, fixed: Tensor) -> Tensor:
 
 def unit_vector(vector: Tensor) -> Tensor:
     """v/‖v‖, nudged so that its computed norm never exceeds 1."""
-    return vector / (vector.norm() * (1 + 4 * torch.finfo(vector.dtype).eps))
+    norm: Tensor = vector.norm() * (1 + 4 * torch.finfo(vector.dtype).eps)
+    return vector / norm

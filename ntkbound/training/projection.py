@@ -51,4 +51,5 @@ def boundary_fraction(norms: Params, radii: dict[str, float]) -> dict[str, float
 def _norms(delta: Tensor, lead: int) -> Tensor:
     if delta.ndim == lead + 1:
         return delta.abs()
-    return delta.flatten(lead + 1).norm(dim=-1)
+    norms: Tensor = delta.flatten(lead + 1).norm(dim=-1)
+    return norms
