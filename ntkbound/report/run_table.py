@@ -52,7 +52,7 @@ def print_run(console: Console, data: Mapping[str, Any]) -> None:
             verdict(row["verdict"]),
         )
         previous = row["term"]
-        if row["reason"]:
+        if row["reason"] and not any(row["reason"] in note for note in data["notes"]):
             reasons[f"{row['term']}: {row['reason']}"] = None
     console.print(table)
     training = data["terms"]["optimization"]["training"]

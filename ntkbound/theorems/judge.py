@@ -48,9 +48,12 @@ def judge(
     teacher_heads = None if task.transport is None else config.teacher_heads
     found = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
     notes.extend(_assumptions(config, task, setting))
+    null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():
         if bound.value is None:
-            notes.append(f"bound {name} is null: {bound.reason}")
+            null.setdefault(bound.reason, []).append(name)
+    for reason, names in null.items():
+        notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
     return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
 
@@ -119,7 +122,7 @@ def _checks(
                       absent="condition-not-met" if trajectory_probe and left else absent)
             )  # fmt: skip
     else:
-        reason = "no transport map is known for this task"
+        reason = f"no transport map is known for task {config.task}"
         rows += [
             Check(term, probe, "max", None, None, None, "not-defined", reason)
             for term, probe in (("approximation", "transported"), ("change_of_feature", "worst"))

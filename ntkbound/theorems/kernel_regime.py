@@ -153,7 +153,7 @@ def measure(
             "worst": summarise(cof),
         }
     else:
-        reason = f"the transport map of task {config.task} is not known"
+        reason = f"no transport map is known for task {config.task}"
         notes.append(f"approximation and change_of_feature are not defined: {reason}")
     min_mse = mean_square_error(model, best, task, workers)
     table = trajectory.table
