@@ -17,6 +17,7 @@ from ntkbound.parallel import Workers
 from ntkbound.runs import environment, record
 from ntkbound.runs.labels import LabelCache
 from ntkbound.runs.record import Record
+from ntkbound.runs.store import is_complete
 from ntkbound.tasks import prepare
 from ntkbound.theorems import kernel_regime
 from ntkbound.training.descent import Progress
@@ -49,9 +50,8 @@ def run(
     check_writable(how.out)
     sized, digest, make_task = prepare(config)
     identifier = record.run_id(sized, digest)
-    existing = how.out / identifier
-    if existing.exists() and not how.force:
-        found = record.read(existing)
+    if is_complete(how.out, identifier) and not how.force:
+        found = record.read(how.out / identifier)
         reused(found)
         return found
     started, clock = datetime.now(UTC), time.perf_counter()

@@ -32,9 +32,5 @@ class LabelCache:
         arrays = compute()
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        write_whole(path, lambda sibling: _write(sibling, buffer.getvalue()))
+        write_whole(path, lambda sibling: sibling.write_bytes(buffer.getvalue()))
         return arrays
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

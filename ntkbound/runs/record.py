@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from ntkbound.config import SCHEMA, RunConfig
 from ntkbound.errors import InputError
-from ntkbound.runs.files import write_whole
+from ntkbound.runs.files import write_text, write_whole
 
 RUN, TRACE, PARAMS, FAILED = "run.json", "trace.npz", "params.safetensors", "failed.json"
 
@@ -63,8 +62,8 @@ def write(record: Record, folder: Path) -> Record:
     """
     from safetensors.numpy import save_file
 
-    text = json.dumps(record.data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     target = folder / record.id
+    data = dict(record.data)
 
     def fill(sibling: Path) -> None:
         sibling.mkdir()
@@ -72,28 +71,30 @@ def write(record: Record, folder: Path) -> Record:
         if record.params:
             arrays = {name: np.ascontiguousarray(a) for name, a in record.params.items()}
             save_file(arrays, sibling / PARAMS)
-        (sibling / RUN).write_text(text, encoding="utf-8")
+        # Sizes are kept so that a truncated record is noticed without reading all of it.
+        data["files"] = {path.name: path.stat().st_size for path in sorted(sibling.iterdir())}
+        (sibling / RUN).write_text(_json(data), encoding="utf-8")
 
     write_whole(target, fill)
     (folder / f"{record.id}.{FAILED}").unlink(missing_ok=True)
-    return Record(record.data, record.trace, record.params, target)
+    return Record(data, record.trace, record.params, target)
 
 
 def write_failure(folder: Path, identifier: str, config: RunConfig, reason: str) -> None:
     """Leaves ``<id>.failed.json`` beside the records: the reason, and what to run again."""
     data = {"schema": SCHEMA, "id": identifier, "config": config.model_dump(), "reason": reason}
-    text = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_whole(folder / f"{identifier}.{FAILED}", lambda path: _write_text(path, text))
+    write_text(folder / f"{identifier}.{FAILED}", _json(data))
 
 
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def read(path: Path) -> Record:
     """A record from its folder or its run.json; every defect is an InputError."""
     folder = path.parent if path.name == RUN else path
     data = read_run_json(folder / RUN)
+    check_sizes(folder, data)
     try:
         with np.load(folder / TRACE, allow_pickle=False) as found:
             trace = {name: found[name] for name in found.files}
@@ -118,6 +119,14 @@ def read_run_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def check_sizes(folder: Path, data: Mapping[str, Any]) -> None:
+    """Raises InputError if a file of the record is missing or not as long as it was written."""
+    for name, size in data.get("files", {}).items():
+        path = folder / Path(name).name
+        if not path.is_file() or path.stat().st_size != size:
+            raise InputError(f"{path}: missing or truncated; run it again with --force")
+
+
 def _read_params(path: Path) -> dict[str, np.ndarray]:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -129,14 +138,3 @@ def _read_params(path: Path) -> dict[str, np.ndarray]:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
     return arrays
-
-
-def finite(value: Any) -> Any:
-    """The same JSON value with every number that is not finite replaced by None."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

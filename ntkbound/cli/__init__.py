@@ -1,0 +1,87 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ntkbound.cli import rates, runs, sweeps
+from ntkbound.cli.common import INTERRUPTED, fail
+from ntkbound.errors import InputError, nearest
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="ntkbound",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Turns convergence theorems about Transformers into tests: measures every error term of "
+        "the proof, puts the proved bound and the claimed rate beside each, and says what holds."
+        "\n\n"
+        "Start with: [bold]ntkbound train --m 256 --tau 4000[/bold]"
+    ),
+    epilog=(
+        "Exit codes: 0 all holds, 1 a bound or rate is violated, 2 bad usage or input, "
+        "3 inconclusive, 130 interrupted."
+    ),
+)
+runs.register(app)
+sweeps.register(app)
+rates.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"ntkbound {version('ntkbound')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: one clear line for bad input, 130 when interrupted."""
+    try:
+        code = app(args=arguments, prog_name="ntkbound", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except InputError as error:
+        fail(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        _interrupted()
+    except BrokenPipeError:
+        # The reader went away (a pager was closed): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not one of the parser's own
+            raise
+        fail(_usage_line(error))
+
+
+def _usage_line(error: Any) -> str:
+    message = " ".join(error.format_message().split())
+    name = getattr(error, "option_name", None)
+    if name is not None:
+        accepted = [option for p in error.ctx.command.params for option in p.opts]
+        message = f"{name}: no such option{nearest(name, accepted)}"
+    command = getattr(error.ctx, "command_path", "ntkbound") if error.ctx else "ntkbound"
+    return f"{message.rstrip('.')} (see {command} --help)"
+
+
+def _interrupted() -> NoReturn:
+    print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
+    sys.exit(INTERRUPTED)

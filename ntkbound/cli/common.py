@@ -1,0 +1,50 @@
+"""What every command shares: consoles, recurring options, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+BAD_INPUT, INTERRUPTED = 2, 130
+INCONCLUSIVE = 3
+EXIT_CODES = {"violated": 1, "bound-violated": 1, "inconclusive": INCONCLUSIVE}
+PIPE_WIDTH = 100
+
+Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
+Out = Annotated[Path, typer.Option(help="results folder")]
+
+
+def exit_code(verdicts: Iterable[str]) -> int:
+    """1 if anything is violated, else 3 if anything is inconclusive, else 0."""
+    codes = {EXIT_CODES.get(verdict, 0) for verdict in verdicts}
+    return 1 if 1 in codes else max(codes, default=0)
+
+
+def stdout() -> Console:
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """As wide as the terminal; where there is none (a pipe, a log), wide enough for every table."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=PIPE_WIDTH)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def fail(message: str) -> NoReturn:
+    print(f"ntkbound: {message}", file=sys.stderr)
+    sys.exit(BAD_INPUT)

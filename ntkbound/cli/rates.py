@@ -1,0 +1,216 @@
+"""Commands about rates: ``slopes`` reports them, ``check`` judges them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ntkbound.claims import Claim
+from ntkbound.cli.common import (
+    INCONCLUSIVE,
+    Json,
+    Out,
+    Quiet,
+    exit_code,
+    print_json,
+    stderr,
+    stdout,
+)
+from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
+from ntkbound.errors import InputError
+from ntkbound.preset import load_preset
+
+if TYPE_CHECKING:
+    from ntkbound.stats import CheckResult
+
+Records = list[dict[str, Any]]
+Axis = Annotated[
+    list[str] | None,
+    typer.Option(help="only these axes (repeatable): m, tau, n, T, d, rho, rho/nu"),
+]
+Term = Annotated[list[str] | None, typer.Option(help="only these terms (repeatable)")]
+Where = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="only records with this config value")
+]
+File = Annotated[Path | None, typer.Option(help="write there")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: ntkbound slopes results/ --axis m --plot slopes.pdf")(slopes)
+    app.command(epilog="Example: ntkbound check presets/smoke.toml --junit check.xml")(check)
+
+
+def slopes(
+    paths: Annotated[list[Path], typer.Argument(metavar="RESULTS…", help="results folders")],
+    axis: Axis = None,
+    term: Term = None,
+    where: Where = None,
+    claims: Annotated[Path | None, typer.Option(help="preset whose claims to compare with")] = None,
+    plot: Annotated[Path | None, typer.Option(help="log-log panels: FILE.pdf|svg|png")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="print a LaTeX tabular")] = False,
+    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit log-log slopes of every term along every axis that varies, beside the claimed rates."""
+    from ntkbound.report import rates_table as report
+
+    formats = {"csv": csv, "markdown": markdown, "latex": latex}
+    chosen = [name for name, wanted in formats.items() if wanted]
+    if len(chosen) + as_json > 1:
+        raise InputError("--json, --csv, --markdown and --latex exclude each other")
+    records = _select(_load(paths), where or [])
+    result = _judge(records, _claims(records, claims), unclaimed=True, axis=axis, term=term)
+    if plot is not None:
+        from ntkbound.report.figures import plot_rates
+
+        plot_rates(plot, result.fits, records)
+    if as_json:
+        print_json({"fits": [fit.as_json() for fit in result.fits]})
+    elif chosen:
+        print(report.as_text(result.fits, chosen[0]), end="")
+    elif not quiet:
+        report.print_rates(stdout(), result)
+    if strict:
+        raise typer.Exit(exit_code([result.verdict]))
+
+
+def check(
+    path: Annotated[
+        Path, typer.Argument(metavar="PRESET|RESULTS", help="a TOML preset or a results folder")
+    ],
+    out: Out = Path("results"),
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    claims: Annotated[Path | None, typer.Option(help="preset whose claims to judge")] = None,
+    junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
+
+    On a preset the missing runs are done first; only the preset's own runs are judged, by its
+    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
+    """
+    from ntkbound.report import rates_table as report
+    from ntkbound.report.summary import write_summaries
+
+    failed: dict[str, str] = {}
+    if path.suffix == ".toml":
+        preset = load_preset(path)
+        failed = run_missing(preset, out, jobs, scheduler, quiet or as_json).failed
+        records = _of_preset(path, out, set(failed))
+        judged = list(load_preset(claims).claims) if claims else list(preset.claims)
+        judged = judged or _builtin(records)
+    else:
+        records = _load([path])
+        judged = _claims(records, claims)
+    result = _judge(records, judged, unclaimed=False)
+    write_summaries(result, junit, markdown, failed)
+    if as_json:
+        print_json(result.as_json() | {"failed": failed})
+    elif not quiet:
+        report.print_rates(stdout(), result)
+        report.print_whole(stdout(), result)
+    for identifier, reason in failed.items():
+        stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
+    code = exit_code([result.verdict])
+    raise typer.Exit(INCONCLUSIVE if code == 0 and failed else code)
+
+
+def _load(paths: list[Path]) -> Records:
+    """run.json of every complete record; damaged ones are named, never averaged over."""
+    from ntkbound.runs.store import survey
+
+    records: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        found = survey(path)
+        for identifier, reason in found.damaged.items():
+            stderr().print(f"left out {identifier}: {reason}", highlight=False, soft_wrap=True)
+        records |= found.complete
+    if not records:
+        told = ", ".join(str(path) for path in paths)
+        raise InputError(f"{told}: no complete records; make some with ntkbound sweep PRESET")
+    return list(records.values())
+
+
+def _of_preset(path: Path, out: Path, failed: set[str]) -> Records:
+    """The records of exactly the preset's runs, whatever else lies in the folder."""
+    from ntkbound.runs import sweep as sweeps
+    from ntkbound.runs.record import RUN, read_run_json
+
+    planned = sweeps.plan(load_preset(path).configs())
+    ids = [run.identifier for run in planned if run.identifier not in failed]
+    return [read_run_json(out / identifier / RUN) for identifier in ids]
+
+
+def _select(records: Records, conditions: list[str]) -> Records:
+    """Records whose config has the given values; a mapping equals a number if all blocks do."""
+    for condition in conditions:
+        key, separator, value = condition.partition("=")
+        if not separator:
+            raise InputError(f"--where: {condition!r} is not KEY=VALUE")
+        if not any(key in record["config"] for record in records):
+            raise InputError(f"--where: no record has the config field {key!r}")
+        records = [record for record in records if _matches(record["config"].get(key), value)]
+        if not records:
+            raise InputError(f"--where {condition}: matches no record")
+    return records
+
+
+def _matches(found: object, wanted: str) -> bool:
+    if isinstance(found, dict):
+        return all(_matches(number, wanted) for number in found.values())
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            return float(wanted) == float(found)
+        except ValueError:
+            return False
+    return str(found) == wanted
+
+
+def _claims(records: Records, path: Path | None) -> list[Claim]:
+    return list(load_preset(path).claims) if path else _builtin(records)
+
+
+def _builtin(records: Records) -> list[Claim]:
+    """The theorem's own claims along the axes that vary in these records."""
+    from ntkbound.theorems.shallow_transformer import CLAIMS
+
+    varying = {
+        name
+        for name in {key for record in records for key in record["config"]}
+        if len({str(record["config"].get(name)) for record in records}) > 1
+    }
+    return [claim for claim in CLAIMS if claim.axis in varying]
+
+
+def _judge(
+    records: Records,
+    claims: list[Claim],
+    *,
+    unclaimed: bool,
+    axis: list[str] | None = None,
+    term: list[str] | None = None,
+) -> CheckResult:
+    from dataclasses import replace
+
+    from ntkbound.stats import check as judge
+
+    claims = [
+        claim
+        for claim in claims
+        if (not axis or claim.axis in axis) and (not term or claim.term in term)
+    ]
+    result = judge(records, claims, unclaimed=unclaimed)
+    fits = tuple(
+        fit
+        for fit in result.fits
+        if (not axis or fit.axis in axis) and (not term or fit.term in term)
+    )
+    return replace(result, fits=fits)

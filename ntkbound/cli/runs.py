@@ -1,0 +1,117 @@
+"""Commands about single runs: ``train``, ``show``, ``verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.options import config_options
+from ntkbound.config import RunConfig
+
+if TYPE_CHECKING:
+    from ntkbound.runs.record import Record
+
+RecordPaths = Annotated[
+    list[Path], typer.Argument(metavar="RECORD…", help="a record's folder or its run.json")
+]
+RECORD = "results/st-m256-tau4000-n512-s0-0123456789ab"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: ntkbound train --m 256 --tau 4000 --rho c=3,W=1")(train)
+    app.command(epilog=f"Example: ntkbound show {RECORD}")(show)
+    app.command(epilog=f"Example: ntkbound verify {RECORD}")(verify)
+
+
+@config_options
+def train(
+    config: RunConfig,
+    out: Out = Path("results"),
+    threads: Annotated[int | None, typer.Option(min=1, help="threads [all cores]")] = None,
+    device: Annotated[str, typer.Option(help="where to train")] = "cpu",
+    save_params: Annotated[bool, typer.Option(help="keep the parameters")] = True,
+    save_inputs: Annotated[bool, typer.Option(help="keep X, q and y with them")] = True,
+    force: Annotated[bool, typer.Option(help="run again although the record exists")] = False,
+    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run one experiment: train, measure the four error terms, put the proved bounds beside them.
+
+    The record goes to results/ID and is reused when the same config is asked for again.
+    """
+    from ntkbound.report.run_table import print_run
+    from ntkbound.runs.execute import Execution, run
+
+    how = Execution(out, threads, device, save_params, save_inputs, force)
+    told: list[Record] = []
+    with _progress(config, quiet) as progress:
+        record = run(config, how, progress, reused=told.append)
+    if as_json:
+        print_json(record.data)
+    elif not quiet:
+        print_run(stdout(), record.data)
+    if not quiet:
+        word = "reused (--force runs it again)" if told else "written"
+        stderr().print(f"record {word}: {record.path}", highlight=False, soft_wrap=True)
+    if strict:
+        verdicts = [check["verdict"] for check in record.checks]
+        if record.data["status"] != "complete":
+            verdicts.append("inconclusive")
+        raise typer.Exit(exit_code(verdicts))
+
+
+def show(paths: RecordPaths, as_json: Json = False) -> None:
+    """Print the table of a record again."""
+    from ntkbound.report.run_table import print_run
+    from ntkbound.runs.record import read
+
+    for record in [read(path) for path in paths]:
+        if as_json:
+            print_json(record.data)
+        else:
+            print_run(stdout(), record.data)
+
+
+def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Recompute a record's terms from its saved parameters by torch.func; exit 1 if they differ."""
+    from ntkbound.report.run_table import print_verification
+    from ntkbound.runs.record import read
+    from ntkbound.runs.verify import verify as recompute
+
+    agrees = True
+    for record in [read(path) for path in paths]:
+        rows = recompute(record)
+        agrees = agrees and all(row.agrees for row in rows)
+        if as_json:
+            print_json([{**vars(row), "agrees": row.agrees} for row in rows])
+        elif not quiet:
+            print_verification(stdout(), rows)
+    if not agrees:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(config: RunConfig, quiet: bool) -> Iterator[Callable[[int, float], None]]:
+    """A live bar (step, loss, ETA) on a terminal; nothing elsewhere."""
+    console = stderr()
+    if quiet or not console.is_terminal:
+        yield lambda step, loss: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("labels", total=config.tau)
+
+        def advance(step: int, loss: float) -> None:
+            text = "measuring" if step == config.tau else f"loss {loss:.3e}"
+            bar.update(task, completed=step, description=text)
+
+        yield advance

@@ -1,0 +1,123 @@
+"""Commands about many runs: ``sweep`` and ``status``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ntkbound.cli.common import INCONCLUSIVE, Json, Out, Quiet, print_json, stderr, stdout
+from ntkbound.preset import Preset, load_preset
+
+if TYPE_CHECKING:
+    from ntkbound.runs.pools import Pool
+    from ntkbound.runs.sweep import Progress
+
+PresetPath = Annotated[Path, typer.Argument(metavar="PRESET", help="a TOML preset")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="local processes, one thread each [cores]")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="address of a running Dask scheduler, tcp://host:port")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: ntkbound sweep presets/width.toml --jobs 2")(sweep)
+    app.command(epilog="Example: ntkbound status results/")(status)
+
+
+def sweep(
+    preset: PresetPath,
+    out: Out = Path("results"),
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="list the runs, run nothing")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a grid of experiments; only missing or failed runs are done, so it resumes by itself.
+
+    Exits 3 if some runs failed; their reasons stay in the folder and `ntkbound status` tells them.
+    """
+    loaded = load_preset(preset)
+    if dry_run:
+        _list_runs(loaded, out, as_json)
+        return
+    progress = run_missing(loaded, out, jobs, scheduler, quiet)
+    summary = {
+        "runs": progress.total,
+        "done": progress.done,
+        "reused": progress.reused,
+        "failed": progress.failed,
+    }
+    if as_json:
+        print_json(summary)
+    elif not quiet:
+        stdout().print(
+            f"{progress.total} runs: {progress.done} done now, {progress.reused} complete before, "
+            f"{len(progress.failed)} failed; records in {out}",
+            highlight=False,
+        )
+    for identifier, reason in progress.failed.items():
+        stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
+    if progress.failed:
+        raise typer.Exit(INCONCLUSIVE)
+
+
+def run_missing(
+    preset: Preset, out: Path, jobs: int | None, scheduler: str | None, quiet: bool
+) -> Progress:
+    """Completes a preset's records in ``out`` with a live table; shared with ``check``."""
+    from ntkbound.parallel import available_cores
+    from ntkbound.report.sweep_table import live_table
+    from ntkbound.runs import sweep as sweeps
+    from ntkbound.runs.execute import check_writable
+    from ntkbound.runs.pools import DaskPool, LocalPool
+
+    check_writable(out)
+    planned = sweeps.plan(preset.configs())
+
+    def pool() -> Pool:
+        return DaskPool(scheduler) if scheduler else LocalPool(jobs or available_cores())
+
+    with live_table(stderr(), preset.title, quiet) as report:
+        return sweeps.sweep(planned, out, pool, report)
+
+
+def _list_runs(preset: Preset, out: Path, as_json: bool) -> None:
+    from ntkbound.report.sweep_table import print_plan
+    from ntkbound.runs import sweep as sweeps
+
+    planned = sweeps.plan(preset.configs())
+    todo = sweeps.missing(planned, out)
+    if as_json:
+        rows = [{"id": run.identifier, "seconds": sweeps.estimated_seconds(run)} for run in todo]
+        print_json({"runs": len(planned), "missing": rows})
+    else:
+        print_plan(stdout(), len(planned), todo)
+
+
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder")],
+    as_json: Json = False,
+) -> None:
+    """Tell which runs are complete, failed (and why), damaged or missing."""
+    from ntkbound.report.sweep_table import print_status
+    from ntkbound.runs.store import survey
+
+    found = survey(folder)
+    if as_json:
+        print_json(
+            {
+                "complete": sorted(found.complete),
+                "failed": found.failed,
+                "damaged": found.damaged,
+                "missing": list(found.missing),
+                "status": dict(Counter(run["status"] for run in found.complete.values())),
+            }
+        )
+    else:
+        print_status(stdout(), found)
+    if found.failed or found.damaged or found.missing:
+        raise typer.Exit(INCONCLUSIVE)

@@ -1,0 +1,125 @@
+"""Presets: a TOML file that declares many runs and what they should show.
+
+``[run]`` holds fixed fields of a run. ``[sweep]`` holds one axis per key: a list, a range
+``{from, to, step}`` or a geometric range ``{from, to, factor}``, both ends included; ``seed`` is
+an axis like any other, and ``[[sweep.zip]]`` tables hold lists of equal length that vary together.
+Every combination is one run. ``[[claim]]`` tables say what is claimed; without any, the theorem's
+own claims are judged.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ntkbound.claims import Claim
+from ntkbound.config import RunConfig, build
+from ntkbound.errors import InputError, nearest
+
+Assignment = dict[str, Any]
+
+TABLES = ("run", "sweep", "claim", "title")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A parsed preset: fixed fields, the grid of assignments over them, and its claims."""
+
+    name: str
+    title: str
+    fixed: Assignment
+    grid: tuple[Assignment, ...]
+    claims: tuple[Claim, ...]
+
+    def configs(self, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
+        """One resolved config per run, duplicates dropped; ``overrides`` replace fixed fields.
+
+        Raises InputError naming the preset and the field.
+        """
+        fixed = {**self.fixed, **(overrides or {})}
+        built = [build({**fixed, **point}, self.name) for point in self.grid]
+        return list({config.identity(): config for config in built}.values())
+
+
+def load_preset(path: Path) -> Preset:
+    """Reads a preset. Every defect is an InputError of one line."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+    for table in data:
+        if table not in TABLES:
+            raise InputError(f"{path}: unknown table {table!r}{nearest(table, TABLES)}")
+    fixed = _table(path, "run", data.get("run", {}))
+    sweep = dict(_table(path, "sweep", data.get("sweep", {})))
+    zipped = sweep.pop("zip", [])
+    for name in itertools.chain(fixed, sweep, *zipped):
+        if name not in RunConfig.model_fields:
+            accepted = nearest(name, RunConfig.model_fields)
+            raise InputError(f"{path}: unknown field {name!r}{accepted}")
+    axes: list[list[Assignment]] = [
+        [{name: value} for value in _values(path, name, spec)] for name, spec in sweep.items()
+    ]
+    axes += [_zip(path, table) for table in zipped]
+    grid = tuple(_merge(points) for points in itertools.product(*axes))
+    claims = tuple(_claim(path, table) for table in data.get("claim", []))
+    preset = Preset(str(path), str(data.get("title", path.stem)), dict(fixed), grid, claims)
+    preset.configs()  # every mistake in any run is told now, before anything is run
+    return preset
+
+
+def _table(path: Path, name: str, value: object) -> Assignment:
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: [{name}] must be a table")
+    return value
+
+
+def _values(path: Path, name: str, spec: Any) -> list[Any]:
+    if isinstance(spec, list) and spec:
+        return spec
+    if isinstance(spec, dict) and {"from", "to"} <= set(spec) <= {"from", "to", "step", "factor"}:
+        start, stop = spec["from"], spec["to"]
+        if "factor" in spec and spec["factor"] > 1 and start > 0:
+            return list(_geometric(start, stop, spec["factor"]))
+        if "factor" not in spec and (step := spec.get("step", 1)) > 0:
+            return [start + k * step for k in range(int((stop - start) / step + 1e-9) + 1)]
+    raise InputError(
+        f"{path}: [sweep] {name} must be a list, {{from, to, step}} or {{from, to, factor}}"
+    )
+
+
+def _geometric(start: float, stop: float, factor: float) -> Iterator[float]:
+    value, whole = start, isinstance(start, int) and isinstance(factor, int)
+    while value <= stop * (1 + 1e-9):
+        yield value if whole else round(value, 12)
+        value *= factor
+
+
+def _zip(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
+    columns = {name: _values(path, name, spec) for name, spec in table.items()}
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) != 1:
+        told = ", ".join(f"{name} has {k}" for name, k in lengths.items())
+        raise InputError(f"{path}: zipped axes must have equal lengths ({told})")
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _merge(points: tuple[Assignment, ...]) -> Assignment:
+    return {name: value for point in points for name, value in point.items()}
+
+
+def _claim(path: Path, table: Any) -> Claim:
+    try:
+        return Claim.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path}: [[claim]] {field}: {first['msg'].lower()}") from None

@@ -1,0 +1,83 @@
+"""Log-log panels that can go into a paper: seeds, medians, fit, claimed slope and bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ntkbound.errors import InputError
+from ntkbound.report.rates_table import two
+
+if TYPE_CHECKING:
+    from ntkbound.stats import Verdict
+
+COLUMNS = 3
+PANEL = (3.3, 2.7)  # inches
+
+
+def plot_rates(path: Path, fits: Sequence[Verdict], records: Sequence[Mapping[str, Any]]) -> None:
+    """One panel per fit that has a slope. Raises InputError for another format or no matplotlib."""
+    if path.suffix not in (".pdf", ".svg", ".png"):
+        raise InputError(f"--plot {path}: unknown format; accepted: .pdf, .svg, .png")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("--plot: needs matplotlib; pip install 'ntkbound[plot]'") from None
+    shown = [fit for fit in fits if fit.slope is not None and fit.fit is not None]
+    if not shown:
+        raise InputError("--plot: no fit has a slope, there is nothing to draw")
+    rows = -(-len(shown) // COLUMNS)
+    columns = min(COLUMNS, len(shown))
+    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis, fit in zip(axes, shown, strict=False):
+        _panel(axis, fit, records)
+    for axis in axes[len(shown) :]:
+        axis.set_visible(False)
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from None
+
+
+def _panel(axis: Any, fit: Verdict, records: Sequence[Mapping[str, Any]]) -> None:
+    assert fit.fit is not None
+    assert fit.slope is not None
+    series = fit.fit.series
+    x, y = series.points, np.median(series.values, axis=0)
+    for seed in series.values:
+        axis.plot(x, seed, color="0.8", linewidth=0.7, zorder=1)
+    axis.plot(x, y, "o", color="C0", markersize=4, label="median", zorder=3)
+    centre_x, centre_y = np.exp(np.log(x).mean()), np.exp(np.log(y).mean())
+    axis.plot(x, centre_y * (x / centre_x) ** fit.slope, color="C0", label=f"{two(fit.slope)}")
+    if fit.claimed is not None:
+        claim = centre_y * (x / centre_x) ** fit.claimed
+        axis.plot(x, claim, "--", color="C1", label=f"claimed {two(fit.claimed)}")
+    bound = _bounds(fit, records)
+    if bound:
+        axis.plot(list(bound), list(bound.values()), ":", color="C3", label="bound")
+    axis.set(xscale="log", yscale="log", xlabel=fit.axis)
+    axis.set_title(f"{fit.term}\n{fit.probe} / {fit.statistic}: {fit.verdict}", fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.legend(fontsize=6)
+
+
+def _bounds(fit: Verdict, records: Sequence[Mapping[str, Any]]) -> dict[float, float]:
+    """Median explicit bound at every axis value of the records in the fit's arm."""
+    found: dict[float, list[float]] = {}
+    for record in records:
+        x = record["config"].get(fit.axis)
+        if not isinstance(x, int | float):
+            continue
+        for row in record["checks"]:
+            same = (row["term"], row["probe"], row["statistic"]) == (
+                fit.term,
+                fit.probe,
+                fit.statistic,
+            )
+            if same and row["bound"] is not None:
+                found.setdefault(float(x), []).append(row["bound"])
+    return {x: float(np.median(found[x])) for x in sorted(found)}

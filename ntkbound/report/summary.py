@@ -1,0 +1,79 @@
+"""A check for machines and reviewers: JUnit XML and a Markdown summary."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from ntkbound.errors import InputError
+from ntkbound.report.rates_table import TITLES, cells, markdown_table
+
+if TYPE_CHECKING:
+    from ntkbound.stats import CheckResult
+
+BAD = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
+
+
+def write_summaries(
+    result: CheckResult, junit: Path | None, markdown: Path | None, failed: Mapping[str, str]
+) -> None:
+    """Writes what was asked for, and appends to $GITHUB_STEP_SUMMARY where that is set.
+
+    Raises InputError if a file cannot be written.
+    """
+    text = as_markdown(result, failed)
+    if junit is not None:
+        _write("--junit", junit, ET.tostring(as_junit(result, failed), encoding="unicode"), "w")
+    if markdown is not None:
+        _write("--markdown", markdown, text, "w")
+    step = os.environ.get("GITHUB_STEP_SUMMARY")
+    if step:
+        _write("GITHUB_STEP_SUMMARY", Path(step), text, "a")
+
+
+def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
+    """One test case per claim, per bound and per failed run."""
+    suite = ET.Element("testsuite", name="ntkbound")
+    rows = [
+        (f"{fit.term}.{fit.probe}.{fit.statistic}", f"{fit.axis}: {fit.kind}", fit.verdict,
+         fit.sentence)
+        for fit in result.fits
+    ]  # fmt: skip
+    rows += [
+        (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", "explicit bound", bound.verdict,
+         bound.sentence)
+        for bound in result.bounds
+    ]  # fmt: skip
+    rows += [("run", identifier, "inconclusive", reason) for identifier, reason in failed.items()]
+    for classname, name, verdict, sentence in rows:
+        case = ET.SubElement(suite, "testcase", classname=classname, name=name)
+        if verdict in BAD:
+            ET.SubElement(case, BAD[verdict], message=f"{verdict}: {sentence}")
+    for attribute, kind in (("failures", "failure"), ("errors", "error")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
+    suite.set("tests", str(len(rows)))
+    return suite
+
+
+def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
+    """The table of claims, then every finding in words."""
+    parts = [f"## ntkbound: {result.verdict}\n\n"]
+    parts.append(markdown_table(TITLES, [cells(fit) for fit in result.fits]))
+    parts.append("\n")
+    parts += [
+        f"- {fit.term} / {fit.probe} against {fit.axis}: {fit.sentence}\n" for fit in result.fits
+    ]
+    parts += [f"- bound {b.term} / {b.probe}: {b.sentence}\n" for b in result.bounds]
+    parts += [f"- run {identifier} failed: {reason}\n" for identifier, reason in failed.items()]
+    return "".join(parts)
+
+
+def _write(what: str, path: Path, text: str, mode: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise InputError(f"{what} {path}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,84 @@
+"""What a results folder holds: records, failures, and the plans of the sweeps that fill it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ntkbound.config import digest
+from ntkbound.errors import InputError
+from ntkbound.runs.files import write_text
+from ntkbound.runs.record import FAILED, RUN, check_sizes, read_run_json
+
+PLANS = "plans"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The state of every run a folder knows of, by id."""
+
+    complete: dict[str, dict[str, Any]]  # id → run.json
+    failed: dict[str, str]  # id → reason
+    damaged: dict[str, str]  # id → what is wrong with its record
+    missing: tuple[str, ...]  # planned by a sweep, neither complete nor failed
+
+
+def is_complete(folder: Path, identifier: str) -> bool:
+    """Whether the record exists and none of its files is missing or truncated."""
+    try:
+        check_sizes(folder / identifier, read_run_json(folder / identifier / RUN))
+    except InputError:
+        return False
+    return True
+
+
+def survey(folder: Path) -> Survey:
+    """Reads a results folder. Raises InputError if there is none."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such results folder")
+    complete: dict[str, dict[str, Any]] = {}
+    damaged: dict[str, str] = {}
+    for path in sorted(folder.glob(f"*/{RUN}")):
+        if path.parent.name.startswith("."):
+            continue  # the temporary sibling of a record being written
+        try:
+            data = read_run_json(path)
+            check_sizes(path.parent, data)
+            complete[str(data["id"])] = data
+        except InputError as error:
+            damaged[path.parent.name] = str(error)
+    failed = {}
+    for path in sorted(folder.glob(f"*.{FAILED}")):
+        identifier = path.name.removesuffix(f".{FAILED}")
+        if identifier not in complete:
+            failed[identifier] = _reason(path)
+    planned = dict.fromkeys(_planned(folder))
+    known = complete.keys() | failed.keys() | damaged.keys()
+    missing = tuple(identifier for identifier in planned if identifier not in known)
+    return Survey(complete, failed, damaged, missing)
+
+
+def write_plan(folder: Path, identifiers: Iterable[str]) -> None:
+    """Remembers the runs a sweep is going to make, so that ``status`` can tell what is missing."""
+    runs = sorted(identifiers)
+    target = folder / PLANS / f"{digest(runs)[:12]}.json"
+    if not target.exists():
+        write_text(target, json.dumps({"runs": runs}, indent=1) + "\n")
+
+
+def _planned(folder: Path) -> Iterator[str]:
+    for path in sorted((folder / PLANS).glob("*.json")):
+        try:
+            yield from json.loads(path.read_text(encoding="utf-8"))["runs"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not a plan of a sweep ({error})") from None
+
+
+def _reason(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["reason"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"unreadable {path.name} ({error})"

@@ -1,0 +1,171 @@
+"""Many runs: what is missing is done, longest first; what is complete is never touched."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ntkbound.config import RunConfig
+from ntkbound.runs.files import sweep_stale, write_text, write_whole
+from ntkbound.runs.pools import Pool, WorkerLostError
+from ntkbound.runs.record import run_id, write_failure
+from ntkbound.runs.store import is_complete, write_plan
+from ntkbound.runs.work import TOKEN, Job, Result
+from ntkbound.tasks import prepare
+
+ATTEMPTS = 5  # times one run may lose its worker: more is the run's own fault (memory, a crash)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a sweep: its resolved config and the id of its record."""
+
+    config: RunConfig
+    identifier: str
+
+    @property
+    def cost(self) -> float:
+        """Sample·token·head elements over all steps: what the training time is proportional to."""
+        config = self.config
+        assert config.T is not None
+        return float(config.n_train) * config.T * config.m * config.tau
+
+
+# One thread of a 2.6 GHz server core: only the order of magnitude is meant.
+SECONDS_PER_ELEMENT, SECONDS_PER_RUN = 2e-9, 0.5
+
+
+def estimated_seconds(run: Planned) -> float:
+    """A rough running time on one thread, for ``--dry-run``."""
+    return SECONDS_PER_RUN + SECONDS_PER_ELEMENT * run.cost
+
+
+@dataclass
+class Progress:
+    """Counts of a sweep in progress; costs are in the units of ``Planned.cost``."""
+
+    total: int
+    done: int = 0
+    reused: int = 0
+    running: int = 0
+    failed: dict[str, str] = field(default_factory=dict)  # id → reason
+    cost_left: float = 0.0
+    cost_done: float = 0.0
+
+    @property
+    def left(self) -> int:
+        return self.total - self.reused - self.done - len(self.failed) - self.running
+
+
+Report = Callable[[Progress, str], None]  # called after every run with a line about it
+
+
+def plan(configs: Iterable[RunConfig]) -> list[Planned]:
+    """Sizes filled in from the data, ids attached, duplicates dropped."""
+    planned = {}
+    for config in configs:
+        sized, digest, _ = prepare(config)
+        identifier = run_id(sized, digest)
+        planned[identifier] = Planned(sized, identifier)
+    return list(planned.values())
+
+
+def missing(planned: Iterable[Planned], out: Path) -> list[Planned]:
+    """The runs without a complete record, longest first."""
+    todo = [run for run in planned if not is_complete(out, run.identifier)]
+    return sorted(todo, key=lambda run: (-run.cost, run.identifier))
+
+
+def sweep(
+    planned: list[Planned], out: Path, make_pool: Callable[[], Pool], report: Report
+) -> Progress:
+    """Runs what is missing and returns the final counts; failures are left in ``out`` and counted.
+
+    An interruption at any moment loses only the runs in flight: the next call finishes the rest.
+    """
+    todo = missing(planned, out)
+    progress = Progress(total=len(planned), reused=len(planned) - len(todo))
+    progress.cost_left = sum(run.cost for run in todo)
+    out.mkdir(parents=True, exist_ok=True)
+    sweep_stale(out)
+    write_plan(out, (run.identifier for run in planned))
+    if not todo:
+        return progress
+    token = uuid.uuid4().hex
+    if not (out / TOKEN).exists():
+        write_text(out / TOKEN, token)
+    token = (out / TOKEN).read_text(encoding="utf-8")
+    attempts = dict.fromkeys((run.identifier for run in todo), 0)
+    queue = list(reversed(todo))
+    running: dict[Future[Result], Planned] = {}
+    pool = make_pool()
+    try:
+        while queue or running:
+            while queue and len(running) < pool.slots:
+                run = queue.pop()
+                if is_complete(out, run.identifier):  # another sweep was faster
+                    _settle(progress, run)
+                    progress.reused += 1
+                    continue
+                job = Job(run.config.model_dump(), run.identifier, str(out.absolute()), token)
+                running[pool.submit(job)] = run
+                progress.running = len(running)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                run = running.pop(future)
+                progress.running = len(running)
+                reason = _outcome(future, run, out)
+                if reason is None:
+                    attempts[run.identifier] += 1
+                    if attempts[run.identifier] < ATTEMPTS:
+                        queue.append(run)
+                        report(progress, f"again {run.identifier}: its worker was lost")
+                        continue
+                    reason = f"its worker was lost {ATTEMPTS} times"
+                _settle(progress, run)
+                if reason:
+                    progress.failed[run.identifier] = reason
+                    _leave_failure(out, run, reason)
+                    report(progress, f"failed {run.identifier}: {reason}")
+                else:
+                    progress.done += 1
+                    report(progress, f"done {run.identifier}")
+    finally:
+        pool.close()
+    return progress
+
+
+def _settle(progress: Progress, run: Planned) -> None:
+    progress.cost_left -= run.cost
+    progress.cost_done += run.cost
+
+
+def _outcome(future: Future[Result], run: Planned, out: Path) -> str | None:
+    """Empty if the run has its record, the reason if it failed, None if its worker was lost."""
+    try:
+        result = future.result()
+    except WorkerLostError:
+        return None
+    if result.files and not is_complete(out, run.identifier):
+        try:
+            write_whole(out / run.identifier, lambda folder: _unpack(folder, result))
+        except OSError as error:
+            return f"the record could not be written ({error})"
+    return result.reason
+
+
+def _unpack(folder: Path, result: Result) -> None:
+    folder.mkdir()
+    for name, content in result.files.items():
+        (folder / Path(name).name).write_bytes(content)
+
+
+def _leave_failure(out: Path, run: Planned, reason: str) -> None:
+    try:
+        write_failure(out, run.identifier, run.config, reason)
+    except OSError:
+        # A full disk cannot even hold the reason; the sweep's own report and exit code tell it.
+        return
