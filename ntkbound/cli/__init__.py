@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -57,11 +57,11 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits: one clear line for bad input, 130 when interrupted."""
     try:
         code = app(args=arguments, prog_name="ntkbound", standalone_mode=False)
+        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
         sys.exit(code if isinstance(code, int) else 0)
     except InputError as error:
         fail(str(error))
-    except (typer.Abort, KeyboardInterrupt):
-        _interrupted()
     except BrokenPipeError:
         # The reader went away (a pager was closed): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,8 +80,3 @@ def _usage_line(error: Any) -> str:
         message = f"{name}: no such option{nearest(name, accepted)}"
     command = getattr(error.ctx, "command_path", "ntkbound") if error.ctx else "ntkbound"
     return f"{message.rstrip('.')} (see {command} --help)"
-
-
-def _interrupted() -> NoReturn:
-    print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
-    sys.exit(INTERRUPTED)

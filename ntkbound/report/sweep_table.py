@@ -82,8 +82,8 @@ def print_status(console: Console, found: Survey) -> None:
     """Counts of a results folder, then every failed, damaged or missing run."""
     diverged = sum(run["status"] != "complete" for run in found.complete.values())
     console.print(
-        f"{len(found.complete)} complete ({diverged} of them diverged), {len(found.failed)} failed, "
-        f"{len(found.damaged)} damaged, {len(found.missing)} missing",
+        f"{len(found.complete)} complete ({diverged} of them diverged), "
+        f"{len(found.failed)} failed, {len(found.damaged)} damaged, {len(found.missing)} missing",
         highlight=False,
     )
     for word, runs in (("failed", found.failed), ("damaged", found.damaged)):

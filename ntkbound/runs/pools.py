@@ -1,7 +1,7 @@
 """Where the jobs of a sweep run: processes of this machine, or the workers of a Dask cluster.
 
-Both give plain futures. A worker that dies fails only the job it was doing (``WorkerLostError``); the
-sweep hands the job out again.
+Both give plain futures. A worker that dies fails only the job it was doing (``WorkerLostError``);
+the sweep hands the job out again.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ntkbound.runs.store import is_complete, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
 from ntkbound.tasks import prepare
 
-ATTEMPTS = 5  # times one run may lose its worker: more is the run's own fault (memory, a crash)
+ATTEMPTS = 10  # times one run may lose its worker: more is the run's own fault (memory, a crash)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def sweep(
                 if reason is None:
                     attempts[run.identifier] += 1
                     if attempts[run.identifier] < ATTEMPTS:
-                        queue.append(run)
+                        queue.insert(0, run)  # others first: a run near a killer is not starved
                         report(progress, f"again {run.identifier}: its worker was lost")
                         continue
                     reason = f"its worker was lost {ATTEMPTS} times"
