@@ -3,7 +3,8 @@
 ``[run]`` holds fixed fields of a run. ``[sweep]`` holds one axis per key: a list, a range
 ``{from, to, step}`` or a geometric range ``{from, to, factor}``, both ends included; ``seed`` is
 an axis like any other, and ``[[sweep.zip]]`` tables hold lists of equal length that vary together.
-Every combination is one run. ``[[claim]]`` tables say what is claimed; without any, the theorem's
+Every combination is one run; several ``[[sweep]]`` tables are several grids over the same fixed
+fields, such as one per axis. ``[[claim]]`` tables say what is claimed; without any, the theorem's
 own claims are judged.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,21 +60,34 @@ def load_preset(path: Path) -> Preset:
         if table not in TABLES:
             raise InputError(f"{path}: unknown table {table!r}{nearest(table, TABLES)}")
     fixed = _table(path, "run", data.get("run", {}))
-    sweep = dict(_table(path, "sweep", data.get("sweep", {})))
-    zipped = sweep.pop("zip", [])
-    for name in itertools.chain(fixed, sweep, *zipped):
-        if name not in RunConfig.model_fields:
-            accepted = nearest(name, RunConfig.model_fields)
-            raise InputError(f"{path}: unknown field {name!r}{accepted}")
-    axes: list[list[Assignment]] = [
-        [{name: value} for value in _values(path, name, spec)] for name, spec in sweep.items()
-    ]
-    axes += [_zip(path, table) for table in zipped]
-    grid = tuple(_merge(points) for points in itertools.product(*axes))
+    _known(path, fixed)
+    given = data.get("sweep", {})
+    sweeps = given if isinstance(given, list) else [given]
+    grid = tuple(point for table in sweeps for point in _grid(path, _table(path, "sweep", table)))
     claims = tuple(_claim(path, table) for table in data.get("claim", []))
     preset = Preset(str(path), str(data.get("title", path.stem)), dict(fixed), grid, claims)
     preset.configs()  # every mistake in any run is told now, before anything is run
     return preset
+
+
+def _known(path: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if name not in RunConfig.model_fields:
+            accepted = nearest(name, RunConfig.model_fields)
+            raise InputError(f"{path}: unknown field {name!r}{accepted}")
+
+
+def _grid(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
+    """Every combination of one sweep table's axes."""
+    sweep = dict(table)
+    zipped = sweep.pop("zip", [])
+    _known(path, itertools.chain(sweep, *zipped))
+    axes = [[{name: value} for value in _values(path, name, spec)] for name, spec in sweep.items()]
+    axes += [_zip(path, columns) for columns in zipped]
+    return [
+        {name: value for point in points for name, value in point.items()}
+        for points in itertools.product(*axes)
+    ]
 
 
 def _table(path: Path, name: str, value: object) -> Assignment:
@@ -110,10 +124,6 @@ def _zip(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
         told = ", ".join(f"{name} has {k}" for name, k in lengths.items())
         raise InputError(f"{path}: zipped axes must have equal lengths ({told})")
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _merge(points: tuple[Assignment, ...]) -> Assignment:
-    return {name: value for point in points for name, value in point.items()}
 
 
 def _claim(path: Path, table: Any) -> Claim:
