@@ -52,6 +52,10 @@ def slopes(
     csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="print a LaTeX tabular")] = False,
+    every: Annotated[bool, typer.Option("--all", help="show every statistic")] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="bootstrap, Theil–Sen, curvature, local slopes")
+    ] = False,
     strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -65,16 +69,19 @@ def slopes(
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
     records = _select(_load(paths), where or [])
     result = _judge(records, _claims(records, claims), unclaimed=True, axis=axis, term=term)
+    shown = list(result.fits) if every else report.headlines(result.fits)
     if plot is not None:
         from ntkbound.report.figures import plot_rates
 
-        plot_rates(plot, result.fits, records)
+        plot_rates(plot, shown, records)
     if as_json:
         print_json({"fits": [fit.as_json() for fit in result.fits]})
     elif chosen:
-        print(report.as_text(result.fits, chosen[0]), end="")
+        print(report.as_text(shown, chosen[0]), end="")
     elif not quiet:
-        report.print_rates(stdout(), result)
+        report.print_rates(stdout(), result, shown)
+        if details:
+            report.print_companions(stdout(), shown)
     if strict:
         raise typer.Exit(exit_code([result.verdict]))
 
@@ -115,7 +122,7 @@ def check(
     if as_json:
         print_json(result.as_json() | {"failed": failed})
     elif not quiet:
-        report.print_rates(stdout(), result)
+        report.print_rates(stdout(), result, result.fits)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
         stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)

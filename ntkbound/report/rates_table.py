@@ -16,38 +16,67 @@ from ntkbound.report.run_table import verdict
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-COLUMNS = ("axis", "term", "probe", "statistic", "points", "seeds", "slope", "low", "high")
-COLUMNS += ("claimed", "kind", "verdict", "reason")
-TITLES = (
-    "axis",
-    "term",
-    "probe / statistic",
-    "runs",
-    "slope",
-    "95 % interval",
-    "claimed",
-    "verdict",
-)
+COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "points", "seeds")
+COLUMNS += ("slope", "low", "high", "claimed", "kind", "verdict", "reason")
+TITLES = ("axis", "term / probe / statistic", "runs", "slope", "95 %", "claimed", "verdict")
+# What a table shows of a fit that no claim is about; --all shows every statistic.
+HEADLINES = ("max", "min_mse", "feature_norm_max", "loss_gradient_norm_max", "min_validation_mse")
 
 
-def print_rates(console: Console, result: CheckResult) -> None:
-    """One row per fit, what no claim is about last; reasons below, numbered."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+def headlines(fits: Sequence[Verdict]) -> list[Verdict]:
+    """Fits that a claim is about, then one statistic of everything else that has a slope."""
+    claimed = [fit for fit in fits if fit.kind != "none" or "no claim" not in fit.reason]
+    named = {(fit.axis, fit.term, fit.probe) for fit in claimed}
+    others = [
+        fit
+        for fit in fits
+        if fit.statistic in HEADLINES
+        and fit.slope is not None
+        and (fit.axis, fit.term, fit.probe) not in named
+    ]
+    return claimed + others
+
+
+def print_rates(console: Console, result: CheckResult, fits: Sequence[Verdict]) -> None:
+    """One row per fit; reasons below, numbered."""
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for title in TITLES:
-        right = title in ("runs", "slope", "95 % interval", "claimed")
+        right = title in ("runs", "slope", "95 %", "claimed")
         table.add_column(title, justify="right" if right else "left", no_wrap=True)
     reasons: dict[str, int] = {}
-    for fit in result.fits:
-        note = ""
-        if fit.reason:
-            note = f" {reasons.setdefault(fit.reason, len(reasons) + 1)}"
-        table.add_row(*cells(fit)[:-1], verdict(fit.verdict) + Text(note, style="dim"))
+    for fit in fits:
+        number = reasons.setdefault(fit.reason, len(reasons) + 1)
+        table.add_row(*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {number}", style="dim"))
     console.print(table)
     for reason, index in reasons.items():
-        console.print(Text(f"  {index} {reason}"), highlight=False)
+        console.print(Text(f"  {index}  {reason}"), highlight=False)
     for bound in result.bounds:
-        if bound.verdict != "holds":
-            console.print(verdict(bound.verdict), Text(bound.sentence), highlight=False)
+        if bound.verdict in ("bound-violated", "inconclusive"):
+            name = f"bound on {bound.term} / {bound.probe} / {bound.statistic}: "
+            console.print(Text(name) + verdict(bound.verdict) + Text(f", {bound.reason}"))
+
+
+def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
+    """Second opinions on every slope shown: never judged."""
+    from ntkbound.stats import companions
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("axis", "term / probe / statistic"):
+        table.add_column(title, no_wrap=True)
+    for title in ("bootstrap", "Theil–Sen", "curvature (p)", "local slopes"):
+        table.add_column(title, justify="right")
+    for fit in fits:
+        if fit.fit is None or fit.slope is None:
+            continue
+        found = companions(fit.fit.series)
+        table.add_row(
+            *cells(fit)[:2],
+            f"[{two(found.bootstrap_low)}, {two(found.bootstrap_high)}]",
+            two(found.theil_sen),
+            f"{two(found.curvature)} ({found.curvature_p:.2g})",
+            " ".join(two(slope) for slope in found.local_slopes),
+        )
+    console.print(table)
 
 
 def print_whole(console: Console, result: CheckResult) -> None:
@@ -73,7 +102,7 @@ def as_text(fits: Sequence[Verdict], form: str) -> str:
     rows = [cells(fit) for fit in fits]
     if form == "markdown":
         return markdown_table(TITLES, rows)
-    lines = [r"\begin{tabular}{lllrrrrl}", r"\hline", _latex_row(TITLES), r"\hline"]
+    lines = [r"\begin{tabular}{llrrrrl}", r"\hline", _latex_row(TITLES), r"\hline"]
     lines += [_latex_row(row) for row in rows]
     return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
 
@@ -87,11 +116,10 @@ def cells(fit: Verdict) -> list[str]:
     kind = {"upper": "≤ ", "lower": "≥ ", "tight": "= "}.get(fit.kind, "")
     claimed = "log" if fit.kind == "log" else "–"
     if fit.kind != "log" and fit.claimed is not None:
-        claimed = f"{kind}{fit.claimed:g}"
+        claimed = f"{kind}{fit.claimed:g}".replace("-", "−")
     return [
         fit.axis,
-        fit.term,
-        f"{fit.probe} / {fit.statistic}",
+        f"{fit.term} / {fit.probe} / {fit.statistic}",
         f"{fit.points}×{fit.seeds}",
         two(fit.slope),
         f"[{two(fit.low)}, {two(fit.high)}]",

@@ -44,7 +44,7 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     ]  # fmt: skip
     rows += [
         (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", "explicit bound", bound.verdict,
-         bound.sentence)
+         bound.reason)
         for bound in result.bounds
     ]  # fmt: skip
     rows += [("run", identifier, "inconclusive", reason) for identifier, reason in failed.items()]
@@ -66,7 +66,7 @@ def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
     parts += [
         f"- {fit.term} / {fit.probe} against {fit.axis}: {fit.sentence}\n" for fit in result.fits
     ]
-    parts += [f"- bound {b.term} / {b.probe}: {b.sentence}\n" for b in result.bounds]
+    parts += [f"- bound {b.term} / {b.probe}: {b.reason}\n" for b in result.bounds]
     parts += [f"- run {identifier} failed: {reason}\n" for identifier, reason in failed.items()]
     return "".join(parts)
 

@@ -56,7 +56,8 @@ CLAIMS = (
           kind="upper", exponent=-0.5, floor=True),
     Claim(term="gradient", probe="training", statistic="feature_norm_max", axis="T",
           kind="upper", exponent=0.0),
-    Claim(term="approximation", probe="transported", statistic="max", axis="n", kind="log"),
+    Claim(term="approximation", probe="transported", statistic="max", axis="n",
+          kind="log", exponent=0.5),
     Claim(term="optimization", probe="training", statistic="min_mse", axis="m", kind="none"),
 )  # fmt: skip
 

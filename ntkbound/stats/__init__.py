@@ -1,0 +1,35 @@
+"""What do many records say? Slopes with intervals, and verdicts on claimed rates.
+
+Torch-free, and knows nothing of disk or screen: records come in as mappings.
+"""
+
+from ntkbound.stats.bounds import BoundVerdict, judge_bounds
+from ntkbound.stats.check import CheckResult, check
+from ntkbound.stats.companions import Companions, companions
+from ntkbound.stats.floor import FloorFit, fit_floors
+from ntkbound.stats.forms import compare_floor, compare_growth
+from ntkbound.stats.noise import NoiseFloor
+from ntkbound.stats.observations import DEFAULT_AXES, Series, observe
+from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
+from ntkbound.stats.verdicts import Verdict
+
+__all__ = [
+    "DEFAULT_AXES",
+    "BoundVerdict",
+    "CheckResult",
+    "Companions",
+    "Fit",
+    "FloorFit",
+    "NoiseFloor",
+    "PowerLawFit",
+    "Series",
+    "Verdict",
+    "check",
+    "companions",
+    "compare_floor",
+    "compare_growth",
+    "fit_floors",
+    "fit_power_laws",
+    "judge_bounds",
+    "observe",
+]

@@ -1,0 +1,88 @@
+"""A whole check: every claim against the records, corrected for how many there are."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ntkbound.claims import Claim
+from ntkbound.stats.bounds import BoundVerdict, judge_bounds
+from ntkbound.stats.columns import read_table
+from ntkbound.stats.inference import holm
+from ntkbound.stats.noise import NoiseFloor
+from ntkbound.stats.observations import DEFAULT_AXES, observe
+from ntkbound.stats.powerlaw import PowerLawFit, fit_power_laws
+from ntkbound.stats.verdicts import Verdict, conclude, describe, prepare, unmeasured, whole
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """verdict: `violated` (any rate or bound is), else `inconclusive` (any is), else `holds`."""
+
+    fits: tuple[Verdict, ...]
+    bounds: tuple[BoundVerdict, ...]
+    verdict: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fits": [fit.as_json() for fit in self.fits],
+            "bounds": [bound.as_json() for bound in self.bounds],
+            "verdict": self.verdict,
+        }
+
+
+def check(
+    records: Iterable[Mapping[str, Any]],
+    claims: Sequence[Claim],
+    *,
+    unclaimed: bool = False,
+    ignore: Collection[str] = (),
+    missing_seeds: Literal["common", "refuse"] = "common",
+    noise: NoiseFloor | None = None,
+) -> CheckResult:
+    """Judge the claims and the explicit bounds of records in the shape of run.json.
+
+    A claim is judged once in every arm (group of runs equal in all but the axis and seeds), all
+    of them together under Holm's correction at `CHECK_LEVEL`. unclaimed: report also the slopes
+    that no claim is about, along `DEFAULT_AXES` (what `slopes` shows). Other arguments and errors
+    as in `observe`.
+    """
+    rows = list(records)
+    table = read_table(rows)
+    axes = dict.fromkeys([*(DEFAULT_AXES if unclaimed else ()), *(c.axis for c in claims)])
+    series = observe(
+        table, axes=tuple(axes), ignore=ignore, missing_seeds=missing_seeds, noise=noise
+    )
+    wanted = {(c.axis, c.term, c.probe, c.statistic) for c in claims}
+    if not unclaimed:
+        series = tuple(s for s in series if (s.axis, s.term, s.probe, s.statistic) in wanted)
+    by_name: dict[tuple[str, str, str, str], list[PowerLawFit]] = defaultdict(list)
+    for fit in fit_power_laws(series):
+        s = fit.series
+        by_name[s.axis, s.term, s.probe, s.statistic].append(fit)
+    fits = _judge_claims(claims, by_name)
+    for name, group in by_name.items():
+        if name not in wanted:
+            fits += [describe(fit) for fit in group]
+    bounds = judge_bounds(rows, table=table)
+    counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
+    return CheckResult(tuple(fits), bounds, whole(counts))
+
+
+def _judge_claims(
+    claims: Sequence[Claim], by_name: Mapping[tuple[str, str, str, str], list[PowerLawFit]]
+) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    pairs: list[tuple[Claim, PowerLawFit]] = []
+    for claim in claims:
+        group = by_name.get((claim.axis, claim.term, claim.probe, claim.statistic), [])
+        if not group:
+            verdicts.append(unmeasured(claim))
+        elif claim.kind == "none":
+            verdicts += [describe(fit, claim) for fit in group]
+        else:
+            pairs += [(claim, fit) for fit in group]
+    cases = prepare(pairs)
+    adjusted = iter(holm([case.p() for case in cases if not case.lacking]))
+    judged = [conclude(case, None if case.lacking else next(adjusted)) for case in cases]
+    return judged + verdicts

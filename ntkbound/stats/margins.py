@@ -1,0 +1,59 @@
+"""Every threshold of the verdicts, with the error rate it stands for.
+
+Rates are of `calibration.py` (repeat it after changing a number here): false alarms of a check
+of 15 true claims stay below 1 %, a slope 0.15 too flat is found in at least 95 % of trials at
+6 points, 5 seeds and 10 % noise when seeds share one slope.
+"""
+
+CONFIDENCE = 0.95
+"""Level of every interval. Student's t over seeds: covers 94–96 % in 2,000 trials per setting."""
+
+VIOLATION_MARGIN = 0.05
+"""A claim is violated beyond this many units of exponent, never by finite-size curvature below."""
+
+TIGHT_MARGIN = 0.15
+"""`tight`: the whole interval lies within claim ± this."""
+
+HOLDS_MARGIN = 0.25
+"""`holds`: the upper end of the interval lies below claim + this."""
+
+LOG_MARGIN = 0.10
+"""`holds` for a logarithm: its slope on any grid is small, so 0.25 would pass n^0.4."""
+
+CHECK_LEVEL = 0.01
+"""Chance that one check of true claims reports any `violated` (Holm over its claims), and,
+separately, any `bound-violated`."""
+
+POOLING_LEVEL = 0.02
+"""Residuals are pooled over seeds unless an F-test at this level finds extra slope variance.
+Larger loses power (5 % gives 94.1 % instead of 97.0 %), smaller hides slope variance."""
+
+POOLED_SEED_LEVEL = 0.02
+POOLED_SEED_LEVEL_FEW = 0.005
+FEW_SEEDS = 5
+"""A pooled violation must also show in the seeds' own t-test at this level (the stricter one
+below `FEW_SEEDS` seeds, where the F-test is nearly blind). Without it 3 seeds whose true slopes
+differ by 0.13 raise a false alarm in up to 16 % of checks; with it 2 % (5 seeds: 3 %)."""
+
+HETEROGENEITY_LEVEL = 0.01
+"""Floor form: each seed gets its own floor when an F-test at this level finds that floors differ
+relative to the amplitude. A shared floor then covers only 50–90 %; both ways it is 93–97 %."""
+
+AICC_MARGIN = 6.0
+"""The other form counts as preferred when its AICc is lower by more than this. Without a margin
+a true pure power law is doubted in up to 6.5 % of fits (60 % of checks of 15), with it in 0.6 %."""
+
+FORM_MARGIN = 0.05
+"""… and when it moves the local slope at the end of the range by more than this: a difference
+that small is inside every other margin."""
+
+MIN_SEEDS = 3
+MIN_POINTS = 3
+MIN_POINTS_FLOOR = 4
+"""Fewer are `inconclusive`: a·x^b + c through three points leaves no residual."""
+
+FLOOR_EXPONENT_LIMIT = 4.0
+"""Exponents of the floor form are searched in ± this; an interval reaching it is unbounded."""
+
+MAX_MORE_SEEDS = 50
+"""Above this many missing seeds the advice is a wider range instead."""
