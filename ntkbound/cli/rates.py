@@ -73,7 +73,8 @@ def slopes(
     if plot is not None:
         from ntkbound.report.figures import plot_rates
 
-        plot_rates(plot, shown, records)
+        claimed = [fit for fit in shown if fit.claimed is not None]
+        plot_rates(plot, shown if every or not claimed else claimed, records)
     if as_json:
         print_json({"fits": [fit.as_json() for fit in result.fits]})
     elif chosen:

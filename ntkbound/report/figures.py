@@ -60,6 +60,8 @@ def _panel(axis: Any, fit: Verdict, records: Sequence[Mapping[str, Any]]) -> Non
     if bound:
         axis.plot(list(bound), list(bound.values()), ":", color="C3", label="bound")
     axis.set(xscale="log", yscale="log", xlabel=fit.axis)
+    axis.set_xticks(x, labels=[f"{value:g}" for value in x])
+    axis.minorticks_off()
     axis.set_title(f"{fit.term}\n{fit.probe} / {fit.statistic}: {fit.verdict}", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.legend(fontsize=6)
@@ -67,10 +69,13 @@ def _panel(axis: Any, fit: Verdict, records: Sequence[Mapping[str, Any]]) -> Non
 
 def _bounds(fit: Verdict, records: Sequence[Mapping[str, Any]]) -> dict[float, float]:
     """Median explicit bound at every axis value of the records in the fit's arm."""
+    assert fit.fit is not None
+    points = set(fit.fit.series.points.tolist())
     found: dict[float, list[float]] = {}
     for record in records:
-        x = record["config"].get(fit.axis)
-        if not isinstance(x, int | float):
+        config = record["config"]
+        x = config.get(fit.axis)
+        if x not in points or any(_text(config.get(name)) != value for name, value in fit.arm):
             continue
         for row in record["checks"]:
             same = (row["term"], row["probe"], row["statistic"]) == (
@@ -81,3 +86,8 @@ def _bounds(fit: Verdict, records: Sequence[Mapping[str, Any]]) -> dict[float, f
             if same and row["bound"] is not None:
                 found.setdefault(float(x), []).append(row["bound"])
     return {x: float(np.median(found[x])) for x in sorted(found)}
+
+
+def _text(value: object) -> str:
+    """A config value as an arm writes it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
