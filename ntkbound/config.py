@@ -49,7 +49,10 @@ def _radii(value: object) -> object:
         try:
             if "=" in value:
                 pairs = [part.split("=") for part in parts]
-                return {block.strip(): float(number) for block, number in pairs}
+                named = {block.strip(): float(number) for block, number in pairs}
+                if len(named) < len(pairs):
+                    raise ValueError
+                return named
             numbers = [float(part) for part in parts]
         except ValueError:
             raise ValueError("expected a number, c,U,W or block=number pairs") from None
@@ -111,7 +114,7 @@ class RunConfig(BaseModel):
     batch: Count | None = Field(None, description="mini-batch of projsgd [64]")
     decay: NonNegative | None = Field(None, description="pull toward φ_0 of decay [0.01]")
     eta: Positive | None = Field(None, description="step size η [eta_scale/√τ]")
-    eta_scale: Positive = Field(1.0, description="η·√τ")
+    eta_scale: Positive | None = Field(None, description="η·√τ, null where η is given [1]")
     rho: Radii = Field({EVERY_BLOCK: 1.0}, description="projection radii: 3 | 3,3,1 | c=3,W=1")
     nu: Radii = Field({EVERY_BLOCK: 1.0}, description="norms ν of the transport map, likewise")
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(
@@ -185,6 +188,10 @@ class RunConfig(BaseModel):
                 "transport: rank-one represents the zero function for the even activation bump; "
                 "use constant, random-feature or anchors"
             )
+        if self.transport == "anchors" and self.activation == "relu":
+            raise ValueError(
+                "transport: anchors is scaled by the constants of σ, and relu has none"
+            )
         if self.n is not None:
             self._check_counts()
         return self
@@ -199,13 +206,14 @@ class RunConfig(BaseModel):
             raise ValueError(f"{name}: only used by {only}; leave it out")
 
     def _resolve_step_size(self) -> None:
-        derived = self.eta_scale / math.sqrt(self.tau)
-        if self.eta is None:
-            object.__setattr__(self, "eta", derived)
-        elif not math.isclose(self.eta, derived, rel_tol=1e-12):
-            if "eta_scale" in self.model_fields_set:
-                raise ValueError("eta: contradicts eta_scale (η = eta_scale/√τ); give one of them")
-            object.__setattr__(self, "eta_scale", self.eta * math.sqrt(self.tau))
+        if self.eta is not None and self.eta_scale is None:
+            return
+        scale = 1.0 if self.eta_scale is None else self.eta_scale
+        derived = scale / math.sqrt(self.tau)
+        if self.eta is not None and not math.isclose(self.eta, derived, rel_tol=1e-12):
+            raise ValueError("eta: contradicts eta_scale (η = eta_scale/√τ); give one of them")
+        object.__setattr__(self, "eta_scale", scale)
+        object.__setattr__(self, "eta", derived)
 
     def _per_block(self, name: str, given: Mapping[str, float]) -> dict[str, float]:
         if set(given) == {EVERY_BLOCK}:
@@ -302,7 +310,8 @@ def load(path: Path) -> dict[str, Any]:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
         raise InputError(f"--config {path}: {_cause(error)}") from None
-    fields = data.get("config" if path.suffix == ".json" else "run", data)
+    name = "config" if path.suffix == ".json" else "run"
+    fields = data.get(name, data) if isinstance(data, dict) else data
     if not isinstance(fields, dict):
         raise InputError(f"--config {path}: expected a table of run fields")
     return _without_derived(fields) if path.suffix == ".json" else fields
@@ -313,7 +322,11 @@ def _without_derived(fields: dict[str, Any]) -> dict[str, Any]:
     for name in ("data_seed", "teacher_seed", "init_seed"):
         if kept.get(name) == kept.get("seed"):
             kept.pop(name, None)
-    kept.pop("eta", None)  # eta_scale is recorded beside it
+    if kept.get("eta_scale") is not None:
+        kept.pop("eta", None)
+    for name in ("rho", "nu"):
+        if isinstance(kept.get(name), dict):  # W under every query, whatever the recorded one was
+            kept[name] = {("W" if b == "k" else b): radius for b, radius in kept[name].items()}
     return kept
 
 

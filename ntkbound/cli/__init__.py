@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ntkbound.cli import rates, runs, sweeps
-from ntkbound.cli.common import INTERRUPTED, fail
+from ntkbound.cli.common import BAD_INPUT, INTERRUPTED, fail
 from ntkbound.errors import InputError, nearest
 
 __all__ = ["app", "main"]
@@ -55,29 +55,45 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line and exits: one clear line for bad input, 130 when interrupted."""
+    """Runs the command line and exits: one clear line for bad input, 130 when interrupted.
+
+    Typer's own entry point boxes messages over several lines, and gives an interruption and a
+    closed pipe exit codes of its own: the parser is called directly instead.
+    """
+    command = typer.main.get_command(app)
     try:
-        code = app(args=arguments, prog_name="ntkbound", standalone_mode=False)
-        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
-            print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
-        sys.exit(code if isinstance(code, int) else 0)
+        with command.make_context(
+            "ntkbound", sys.argv[1:] if arguments is None else arguments
+        ) as c:
+            command.invoke(c)
+        sys.stdout.flush()
+        sys.exit(0)
     except InputError as error:
         fail(str(error))
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader went away (a pager was closed): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of the parser's own
             raise
+        if not error.format_message():  # no command: the help has been printed
+            sys.exit(BAD_INPUT)
         fail(_usage_line(error))
 
 
 def _usage_line(error: Any) -> str:
     message = " ".join(error.format_message().split())
-    name = getattr(error, "option_name", None)
-    if name is not None:
-        accepted = [option for p in error.ctx.command.params for option in p.opts]
-        message = f"{name}: no such option{nearest(name, accepted)}"
-    command = getattr(error.ctx, "command_path", "ntkbound") if error.ctx else "ntkbound"
-    return f"{message.rstrip('.')} (see {command} --help)"
+    context = error.ctx
+    if type(error).__name__ == "NoSuchOption" and context is not None:
+        accepted = [option for p in context.command.params for option in p.opts]
+        message = f"{error.option_name}: no such option{nearest(error.option_name, accepted)}"
+    where = "ntkbound" if context is None else context.command_path
+    return f"{message.rstrip('.')} (see {where} --help)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,14 @@ def exit_code(verdicts: Iterable[str]) -> int:
     return 1 if 1 in codes else max(codes, default=0)
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # The reader went away (a pager was closed): not an error of ours, and rich would exit 1.
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
 def stdout() -> Console:
     return _console(stderr=False)
 
@@ -37,8 +46,8 @@ def stderr() -> Console:
 
 def _console(*, stderr: bool) -> Console:
     """As wide as the terminal; where there is none (a pipe, a log), wide enough for every table."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=PIPE_WIDTH)
+    console = _Console(stderr=stderr)
+    return console if console.is_terminal else _Console(stderr=stderr, width=PIPE_WIDTH)
 
 
 def print_json(value: Any) -> None:

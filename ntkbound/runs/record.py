@@ -16,6 +16,7 @@ import numpy as np
 
 from ntkbound.config import SCHEMA, RunConfig
 from ntkbound.errors import InputError
+from ntkbound.npz import arrays_of
 from ntkbound.runs.files import write_text, write_whole
 
 RUN, TRACE, PARAMS, FAILED = "run.json", "trace.npz", "params.safetensors", "failed.json"
@@ -96,9 +97,8 @@ def read(path: Path) -> Record:
     data = read_run_json(folder / RUN)
     check_sizes(folder, data)
     try:
-        with np.load(folder / TRACE, allow_pickle=False) as found:
-            trace = {name: found[name] for name in found.files}
-    except (OSError, ValueError, EOFError) as error:
+        trace = arrays_of((folder / TRACE).read_bytes())
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder / TRACE}: cannot be read ({error})") from None
     return Record(data, trace, _read_params(folder / PARAMS), folder)
 

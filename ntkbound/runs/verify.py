@@ -98,6 +98,18 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     few = inputs.rows(slice(0, config.search_samples))
     worst = worst_linearization(model, initial, radii, few, search, workers)
     yield from each("linearization / worst", found["worst"], worst)
+    for statistic, value in found["trajectory"].items():
+        largest = float(trace[f"linearization.{statistic}"].max())
+        yield Comparison(f"linearization / trajectory / {statistic}", value, largest)
+    if transported is not None:
+        for statistic, value in terms["change_of_feature"]["trajectory"].items():
+            largest = float(trace[f"change_of_feature.{statistic}"].max())
+            yield Comparison(f"change_of_feature / trajectory / {statistic}", value, largest)
+    yield Comparison(
+        "feature norm / largest of the trace",
+        terms["gradient"]["training"]["feature_norm_max"],
+        float(trace["feature_norm"].max()),
+    )
     complete = record.data["status"] == "complete"
     if complete:
         last = {s: float(trace[f"linearization.{s}"][-1]) for s in ("max", "mean", "rms")}
@@ -120,6 +132,7 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     yield Comparison(
         "minimum MSE", training["min_mse"], mean_square_error(model, best, task, workers)
     )
+    yield Comparison("minimum RMSE", training["min_rmse"], math.sqrt(training["min_mse"]))
     yield Comparison(
         "final MSE", training["final_mse"], mean_square_error(model, final, task, workers)
     )

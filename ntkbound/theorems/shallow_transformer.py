@@ -155,9 +155,9 @@ def change_of_feature(setting: Setting) -> float:
 def approximation(setting: Setting, pairs: int, delta: float) -> float:
     """ε_app ≥ max_j |average of ``pairs`` independent terms − f̃(X_j)|, probability ≥ 1 − δ.
 
-    One pair contributes ⟨v, ∇h⟩ with |⟨v, ∇h⟩| ≤ α + β‖U‖, α = ν_cσ0 + ν_uσ1, β = ν_wσ1. By
-    symmetrisation and the moment generating function of ‖U‖² ~ χ²_d, for every s > 0 and
-    0 < λ < (2(1 + 1/s)β²)^{-1/2},
+    One pair contributes ⟨v, ∇h⟩ with |⟨v, ∇h⟩| ≤ α + β‖U‖, where α = ν_cσ0 + ν_uσ1B_x and
+    β = ν_wσ1B_x²B_q. By symmetrisation and the moment generating function of ‖U‖² ~ χ²_d, for
+    every s > 0 and 0 < λ < (2(1 + 1/s)β²)^{-1/2},
 
         ε_app = [ 2λ²(1+s)α² − d log(1 − 2λ²(1+1/s)β²) + (1/pairs) log(2n/δ) ] / λ,
 
@@ -165,8 +165,9 @@ def approximation(setting: Setting, pairs: int, delta: float) -> float:
     map must not depend on φ_0. For β = 0 the infimum is α √(8 log(2n/δ)/pairs).
     """
     s0, s1, _ = setting.sigma
-    nu = setting.normalised().nu
-    alpha, beta = nu.c * s0 + nu.u * s1, nu.w * s1
+    nu = setting.nu
+    alpha = nu.c * s0 + nu.u * s1 * setting.B_x
+    beta = nu.w * s1 * setting.B_x**2 * setting.B_q
     log_term = math.log(2 * setting.n / delta) / pairs
     if beta == 0:
         return alpha * math.sqrt(8 * log_term)

@@ -1,0 +1,90 @@
+"""Shared settings and fixtures."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from ntkbound import RunConfig, run
+from ntkbound.cli import main
+from ntkbound.runs.execute import Execution
+from tests.problems import SMALL_RUN
+
+pytest.register_assert_rewrite("tests.checks", "tests.bound_checks", "tests.tolerances")
+
+# Deterministic: the same examples on every machine, and no wall clock in any verdict.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # torch.func.jvp scripts its own decompositions on first use: torch's affair, not ours.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
+    )
+
+
+@pytest.fixture
+def workers():
+    """One thread, and torch's own threads switched off, as in every run."""
+    from ntkbound.parallel import Workers
+
+    return Workers(1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, so that the default ``results/`` never lands in the checkout."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """One finished run; tests that change it work on a copy."""
+    return run(RunConfig(**SMALL_RUN), Execution(tmp_path_factory.mktemp("done"), threads=1))
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    return Path(shutil.copytree(finished.path, tmp_path / finished.id))
+
+
+@pytest.fixture
+def command(folder, capsys):
+    """Runs the command line in an empty folder: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(a) for a in arguments])
+        code = stopped.value.code
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def refused(command, folder):
+    """A call that must exit 2 with exactly one line on stderr, and write nothing."""
+
+    def call(*arguments):
+        before = sorted(folder.rglob("*"))
+        code, out, err = command(*arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("ntkbound: ")
+        assert err.count("\n") == 1, err
+        assert sorted(folder.rglob("*")) == before, "something was written"
+        return err.removeprefix("ntkbound: ").rstrip("\n")
+
+    return call
