@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntkbound.models.heads import HeadModel, Inputs, Params, symmetric_init
+from ntkbound.models.heads import AutogradView, HeadModel, Inputs, Params, symmetric_init
 from ntkbound.models.sums import outputs, tangent
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
@@ -27,6 +27,7 @@ from ntkbound.terms.linearization import linearization_errors
 from ntkbound.training import projection
 from ntkbound.training.blocked import BlockedObjective
 from ntkbound.training.descent import Rule, descend
+from ntkbound.training.fused import FusedObjective
 from ntkbound.training.objective import AutogradObjective
 from tests import reference
 from tests.problems import make_inputs, make_model, make_params, random_labels
@@ -36,19 +37,21 @@ ONE = Workers(1)
 
 
 def check_outputs(activation: str, kind: str, shape: Sequence[int]) -> None:
-    """f and its directional derivative equal the head-by-head NumPy definition."""
+    """f and its directional derivative equal the head-by-head NumPy definition, natively or not."""
     n, T, d, m = shape
-    model = make_model(activation, kind, d)
+    native = make_model(activation, kind, d)
     inputs = make_inputs(n, T, d, kind, seed=1)
-    params, delta = make_params(model, m, seed=2), make_params(model, m, seed=3)
-    what = f"{activation}, query {kind}"
-    expected = reference.outputs(activation, params, inputs)
-    tolerance = ROUNDING[torch.float64]
-    assert_close(outputs(model, params, inputs, ONE), expected, tolerance, f"f, {what}")
+    params, delta = make_params(native, m, seed=2), make_params(native, m, seed=3)
     origin = {b: torch.zeros_like(v) for b, v in delta.items()}
-    slope = tangent(model, params, delta, origin, inputs, ONE)[1]
-    expected = reference.directional(activation, params, delta, inputs)
-    assert_close(slope, expected, tolerance, f"⟨∇f, Δ⟩, {what}")
+    values = reference.outputs(activation, params, inputs)
+    slopes = reference.directional(activation, params, delta, inputs)
+    models: tuple[HeadModel, ...] = (native, AutogradView(native))
+    for model in models:
+        what = f"{type(model).__name__}, {activation}, query {kind}"
+        tolerance = ROUNDING[torch.float64]
+        assert_close(outputs(model, params, inputs, ONE), values, tolerance, f"f, {what}")
+        slope = tangent(model, params, delta, origin, inputs, ONE)[1]
+        assert_close(slope, slopes, tolerance, f"⟨∇f, Δ⟩, {what}")
 
 
 def loss_and_gradient(
@@ -56,6 +59,9 @@ def loss_and_gradient(
 ) -> tuple[Tensor, Params]:
     """R̂ (R,) and ∇R̂ by one of the implementations."""
     grads = {b: torch.full_like(v, math.nan) for b, v in params.items()}
+    if name == "fused":
+        runs, m = params["c"].shape
+        return FusedObjective(model, inputs, y, m, ONE, runs).evaluate(params, grads), grads
     if name == "blocked":
         objective = BlockedObjective(model, inputs, y, params["c"].shape[1], ONE)
         return objective.evaluate(params, grads), grads
@@ -92,7 +98,7 @@ def check_gradients(
     params = {b: v.to(dtype) for b, v in make_params(model, m, seed=6, runs=runs).items()}
     found = {
         name: loss_and_gradient(name, model, inputs, y, params)
-        for name in ("blocked", "autograd", "definition")
+        for name in ("fused", "blocked", "autograd", "definition")
     }
     for first, second in itertools.combinations(found, 2):
         what = f"{first} against {second}, {activation}, query {kind}"
@@ -101,7 +107,7 @@ def check_gradients(
             pair = found[first][1][block], found[second][1][block]
             assert_close(*pair, ROUNDING[dtype], f"∂R̂/∂{block}, {what}")
     if differences:
-        _check_differences(activation, kind, inputs, y, params, found["blocked"][1])
+        _check_differences(activation, kind, inputs, y, params, found["fused"][1])
 
 
 def _check_differences(

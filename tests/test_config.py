@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -150,6 +151,24 @@ def test_overrides_of_a_run_json_do_what_they_say(tmp_path):
     assert longer.eta == 1 / 40
     other = build({**load(path), "seed": 4})
     assert (other.data_seed, other.teacher_seed, other.init_seed) == (4, 9, 4)
+
+
+@pytest.mark.parametrize(("before", "option", "eta", "scale"), [
+    ({}, "--eta=0.5", 0.5, None), ({"eta_scale": 2.0}, "--eta=0.5", 0.5, None),
+    ({"eta": 0.3}, "--eta-scale=2", 0.4, 2.0),
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("kind", ["json", "toml"])
+def test_the_step_size_of_a_file_can_be_overridden(command, kind, before, option, eta, scale):
+    """η and η·√τ are one quantity in two spellings: the option replaces the file's spelling."""
+    fields = {**SMALL_RUN, "tau": 25, **before}
+    if kind == "json":
+        Path("a.json").write_text(json.dumps({"config": build(fields).model_dump()}))
+    else:
+        Path("a.toml").write_text("\n".join(f"{k} = {v}" for k, v in fields.items()))
+    code, out, err = command("train", f"--config=a.{kind}", option, "--json", "--quiet")
+    assert (code, err) == (0, "")
+    config = json.loads(out)["config"]
+    assert (config["eta"], config["eta_scale"]) == (eta, scale)
 
 
 @pytest.mark.parametrize(("before", "after"), [("last", "fixed"), ("fixed", "last")])

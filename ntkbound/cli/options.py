@@ -57,6 +57,9 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
         where = "" if config_file is None else f"--config {config_file}"
         if base:
             configs.build(base, where)
+        for name, other in (("eta", "eta_scale"), ("eta_scale", "eta")):
+            if name in given:  # either replaces whichever of the two the file holds
+                base.pop(other, None)
         command(configs.build({**base, **given}), **options)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own[1:], file, *fields]]

@@ -71,11 +71,12 @@ def show(paths: RecordPaths, as_json: Json = False) -> None:
     from ntkbound.report.run_table import print_run
     from ntkbound.runs.record import read
 
-    for record in [read(path) for path in paths]:
-        if as_json:
-            print_json(record.data)
-        else:
-            print_run(stdout(), record.data)
+    records = [read(path).data for path in paths]
+    if as_json:
+        print_json(records[0] if len(records) == 1 else records)
+        return
+    for data in records:
+        print_run(stdout(), data)
 
 
 def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:

@@ -9,15 +9,19 @@ them again, so that tests and ``ntkbound verify`` hold one against the other.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ntkbound import streams
+from ntkbound.models.blocks import sum_heads
+from ntkbound.parallel import Workers
 
+Derived = TypeVar("Derived")
 Params = dict[str, Tensor]  # block → (..., m, *shape of the block)
 
 
@@ -27,11 +31,21 @@ class Inputs:
 
     X: Tensor  # (..., n, T, d) tokens
     q: Tensor  # (..., n, d) query of each sample
+    _derived: dict[object, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def derived(self, key: object, make: Callable[[], Derived]) -> Derived:
+        """What ``make`` derives from these samples (a kernel's layout), made once and kept."""
+        if key not in self._derived:
+            self._derived[key] = make()
+        found: Derived = self._derived[key]
+        return found
 
     def rows(self, rows: slice | Tensor) -> Inputs:
         return Inputs(self.X[..., rows, :, :], self.q[..., rows, :])
 
     def to(self, dtype: torch.dtype) -> Inputs:
+        if dtype == self.X.dtype:
+            return self
         return Inputs(self.X.to(dtype), self.q.to(dtype))
 
     @property
@@ -86,6 +100,20 @@ class HeadModel(ABC):
         return torch.stack(
             [g.reshape(*g.shape[:2], -1).square().sum(2) for g in grads.values()]
         ).sum(0)
+
+    def tangent_sums(
+        self, params: Params, delta: Params, inputs: Inputs, workers: Workers
+    ) -> Tensor:
+        """Σ_i h, Σ_i ⟨∇h, Δ_i⟩, Σ_i ⟨∇h, Δ_i⟩² and Σ_i ‖∇h‖² over the given heads, (4, n)."""
+
+        def block(rows: slice, heads: slice) -> Tensor:
+            base, moved = slice_heads(params, heads, self), slice_heads(delta, heads, self)
+            sample = inputs.rows(rows)
+            h, dh = self.jvp(base, moved, sample)
+            return torch.stack([h, dh, dh.square(), self.squared_gradient_norms(base, sample)])
+
+        m = params[self.output_block].shape[0]
+        return sum_heads(block, inputs.n, m, inputs.T, workers).double()
 
     def unsigned_gradient_sums(self, params: Params, inputs: Inputs) -> Params:
         """Σ_j ∂h(X_j; θ_i)/∂block at c_i = 1, block → (m, *shape): the aligned direction of S1."""

@@ -12,11 +12,18 @@ through k = W q, which is then trained instead (theory §1): block ``k`` replace
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from ntkbound.models.activations import Activation
 from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.parallel import Workers
+
+if TYPE_CHECKING:
+    from ntkbound.models.native.kernel import NativeKernel
 
 
 class ShallowTransformer(HeadModel):
@@ -27,6 +34,36 @@ class ShallowTransformer(HeadModel):
         self.activation = activation
         self.key = "k" if fixed_query else "W"
         self.blocks = {"c": (), "U": (d,), self.key: (d,) if fixed_query else (d, d)}
+
+    def native_kernel(
+        self, inputs: Inputs, m: int, workers: Workers, *, y: Tensor | None = None, runs: int = 1
+    ) -> NativeKernel:
+        """The native kernel for these samples and ``m`` heads, in the dtype of the samples."""
+        from ntkbound.models.native.kernel import NativeKernel
+
+        X, q = inputs.X.numpy(), inputs.q.numpy()
+        labels = np.zeros(len(X), X.dtype) if y is None else y.numpy()
+        query = None if self.key == "k" else q
+        name = self.activation.name
+        return NativeKernel(
+            X, query, labels, heads=m, runs=runs, activation=name, dtype=X.dtype,
+            threads=workers.threads,
+        )  # fmt: skip
+
+    def tangent_sums(
+        self, params: Params, delta: Params, inputs: Inputs, workers: Workers
+    ) -> Tensor:
+        m = params["c"].shape[0]
+        kernel = inputs.derived(
+            ("tangents", self.key, self.activation.name, m),
+            lambda: self.native_kernel(inputs, m, workers),
+        )
+        out = np.empty((4, inputs.n))
+        dtype = inputs.X.dtype
+        c, u, w = (v.to(dtype).contiguous().numpy()[None] for v in params.values())
+        dc, du, dw = (v.to(dtype).contiguous().numpy()[None] for v in delta.values())
+        kernel.tangent_sums((c, u, w), (dc, du, dw), out)
+        return torch.from_numpy(out)
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         p, v = self._attention(params, inputs)

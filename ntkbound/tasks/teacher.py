@@ -17,15 +17,14 @@ from torch import Tensor
 from ntkbound import config as configs
 from ntkbound import streams
 from ntkbound.config import RunConfig
-from ntkbound.models.heads import Inputs, fresh_heads, slice_heads
-from ntkbound.models.sums import BLOCK_ELEMENTS, BLOCK_HEADS
+from ntkbound.models.heads import Inputs, fresh_heads
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers, partition
 from ntkbound.tasks import transport
 from ntkbound.tasks.task import Task, query, unit_vector
 from ntkbound.tasks.transport import TransportMap
 
-HEADS_PER_CHUNK = 2048
+HEADS_PER_CHUNK = 8192
 
 Arrays = dict[str, np.ndarray]
 
@@ -124,23 +123,10 @@ def average_labels(
     """
     heads, seed = config.teacher_heads or 0, config.teacher_seed or 0
     single = inputs.to(torch.float32)
-    rows = partition(inputs.n, max(1, BLOCK_ELEMENTS // (BLOCK_HEADS * inputs.T)))
-
-    def moments(chunk: slice) -> Tensor:
-        theta = fresh_heads(model, seed, chunk.start, chunk.stop, torch.float32)
-        v = mapping(theta)
-        total = torch.zeros(2, inputs.n, dtype=torch.float64)
-        for block in partition(chunk.stop - chunk.start, BLOCK_HEADS):
-            base, moved = slice_heads(theta, block, model), slice_heads(v, block, model)
-            for row in rows:
-                terms = model.jvp(base, moved, single.rows(row))[1].double()
-                total[0, row] += terms.sum(-1)
-                total[1, row] += terms.square().sum(-1)
-        return total
-
     total = torch.zeros(2, inputs.n, dtype=torch.float64)
-    for part in workers.map(moments, partition(heads, HEADS_PER_CHUNK)):
-        total += part
+    for chunk in partition(heads, HEADS_PER_CHUNK):
+        theta = fresh_heads(model, seed, chunk.start, chunk.stop, torch.float32)
+        total += model.tangent_sums(theta, mapping(theta), single, workers)[1:3]
     mean = total[0] / heads
     variance = (total[1] / heads - mean.square()).clamp(min=0) * heads / (heads - 1)
     return mean, (variance / heads).sqrt()

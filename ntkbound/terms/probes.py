@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from ntkbound import streams
+from ntkbound.models.blocks import BLOCK_ELEMENTS, BLOCK_HEADS
 from ntkbound.models.heads import HeadModel, Inputs, Params
-from ntkbound.models.sums import BLOCK_ELEMENTS, BLOCK_HEADS, measured
+from ntkbound.models.sums import measured
 from ntkbound.parallel import Workers, partition
 
 

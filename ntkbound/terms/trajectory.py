@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ntkbound.models.heads import HeadModel, Params
-from ntkbound.models.sums import outputs, squared_feature_norms, tangent
+from ntkbound.models.sums import outputs, tangent_and_norm
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.linearization import linearized_outputs
@@ -51,10 +51,9 @@ class Trajectory:
         """Measures φ_s, parameters block → (m, *shape)."""
         model, inputs, workers = self.model, self.task.inputs, self.workers
         linear = linearized_outputs(model, self.initial, params, inputs, workers)
-        if self.transported is None or self._linear_target is None:
-            f = outputs(model, params, inputs, workers)
-        else:
-            f, now = tangent(model, params, params, self.transported, inputs, workers)
+        origin = params if self.transported is None else self.transported
+        f, now, squared = tangent_and_norm(model, params, params, origin, inputs, workers)
+        if self._linear_target is not None:
             # ⟨∇f(φ_0), φ_s − φ̃⟩ = f_lin(φ_s) − f_lin(φ̃)
             change = summarise(now - (linear - self._linear_target))
             self.change_of_feature = larger(self.change_of_feature, change)
@@ -62,14 +61,14 @@ class Trajectory:
         error = summarise(f - linear)
         self.linearization = larger(self.linearization, error)
         self._add("linearization", error)
-        norms = squared_feature_norms(model, params, inputs, workers).sqrt()
-        self.feature_norm_max = max(self.feature_norm_max, float(norms.max()))
+        feature_norm = float(squared.max().sqrt())
+        self.feature_norm_max = max(self.feature_norm_max, feature_norm)
         m = params[model.output_block].shape[0]
         for block, size in displacement_norms(params, self.initial, lead=0).items():
             scaled = float(size.max()) * math.sqrt(m)
             self.displacement_max[block] = max(self.displacement_max[block], scaled)
             self._rows[f"displacement.{block}"].append(scaled)
-        self._rows["feature_norm"].append(float(norms.max()))
+        self._rows["feature_norm"].append(feature_norm)
         self._rows["step"].append(step)
         self._rows["mse"].append(float((f - self.task.y).square().mean()))
         if self.held_out is not None:

@@ -17,12 +17,14 @@ import torch
 from torch import Tensor
 
 from ntkbound import streams
+from ntkbound.models.blocks import sum_heads
 from ntkbound.models.heads import HeadModel, Inputs, Params
-from ntkbound.models.sums import measured, sum_heads
+from ntkbound.models.sums import measured
 from ntkbound.parallel import Workers
 from ntkbound.terms.probes import unit
 
 FIRST_STEP, LAST_STEP = 1.0, 0.02  # of the radius; geometric in between
+INNER = 0.2  # of the radius: where every second random start lies, the others on the boundary
 
 
 @dataclass(frozen=True)
@@ -111,23 +113,24 @@ def _supremum(
 def _starts(
     model: HeadModel, grads: Params, radii: dict[str, float], heads: slice, search: Search
 ) -> Params:
-    """Δ (samples, 2, restarts, heads, *shape): along ∇h(θ_0) first, then random boundary points."""
+    """Δ (samples, 2, restarts, heads, *shape): along ±∇h(θ_0) first, then random points."""
     starts = {}
     for block, shape in model.blocks.items():
         size = math.prod(shape)
 
         def draw(rng: np.random.Generator, count: int, size: int = size) -> np.ndarray:
-            return rng.standard_normal((count, search.restarts - 1, size))
+            return rng.standard_normal((count, max(0, search.restarts - 2), size))
 
         purpose = f"search/{block}/{search.restarts}"
         drawn = torch.from_numpy(streams.rows(search.seed, purpose, heads.start, heads.stop, draw))
         count = heads.stop - heads.start
-        scattered = drawn.transpose(0, 1).reshape(search.restarts - 1, count, *shape)
+        scattered = drawn.transpose(0, 1).reshape(-1, count, *shape)
         along = grads[block].unsqueeze(1)  # (samples, 1, heads, *shape)
         everywhere = scattered.expand(along.shape[0], *scattered.shape)
-        both = torch.cat([along, everywhere], dim=1).unsqueeze(1)
-        boundary = radii[block] * unit(both, lead=4)
-        starts[block] = boundary.expand(-1, 2, *boundary.shape[2:]).contiguous()
+        every = torch.cat([along, -along, everywhere], dim=1)[:, : search.restarts].unsqueeze(1)
+        points = radii[block] * unit(every, lead=4)
+        points[:, :, 3::2] *= INNER  # some maxima of an indefinite form are reached from inside
+        starts[block] = points.expand(-1, 2, *points.shape[2:]).contiguous()
     return starts
 
 

@@ -51,7 +51,7 @@ def judge(
     null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():
         if bound.value is None:
-            null.setdefault(bound.reason, []).append(name)
+            null.setdefault(bound.reason, []).append(name.replace("_", " "))
     for reason, names in null.items():
         notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"

@@ -24,8 +24,8 @@ from ntkbound.terms.trajectory import Trajectory, detach_run, mean_square_error
 from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge
-from ntkbound.training.blocked import BlockedObjective
 from ntkbound.training.descent import Batches, Descent, Progress, Rule, descend, recorded_steps
+from ntkbound.training.fused import FusedObjective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
 
 
@@ -78,11 +78,11 @@ def _train(
 ) -> Descent:
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype), task.y.to(dtype)
-    objective = BlockedObjective(model, inputs, y, config.m, workers)
+    objective = FusedObjective(model, inputs, y, config.m, workers)
     batches = None
     if config.batch is not None:
         first = slice(0, config.batch)
-        small = BlockedObjective(model, inputs.rows(first), y[first], config.m, workers)
+        small = FusedObjective(model, inputs.rows(first), y[first], config.m, workers)
         seed, n, size = config.init_seed or 0, len(y), config.batch
 
         def draw(step: int) -> None:

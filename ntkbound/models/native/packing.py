@@ -1,0 +1,100 @@
+"""Heads side by side in vector lanes: packing, unpacking and sums in a fixed order."""
+
+# numba infers the types of kernels: they carry no annotations
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from ntkbound.models.native.tiles import BLOCK, KERNEL
+from ntkbound.models.native.vectors import constant, load, total, width
+
+
+@njit(**KERNEL)
+def pack(size, c, u, w, head0, heads, packed):
+    """Heads head0.. of the flat parameters into tiles; a fixed query's k is scaled by log2(e)."""
+    lanes = width(packed)
+    log2e = 1.0 / math.log(2.0)
+    for i in range(heads):
+        at = (i // lanes) * size.tile + i % lanes
+        head = head0 + i
+        packed[at] = c[head]
+        at += lanes
+        for row in range(size.dim):
+            packed[at + row * lanes] = u[head * size.dim + row]
+        at += size.rows * lanes
+        for row in range(size.dim):
+            if size.fixed:
+                packed[at + row * lanes] = w[head * size.dim + row] * log2e
+            else:
+                for col in range(size.dim):
+                    packed[at + (row * size.rows + col) * lanes] = w[
+                        (head * size.dim + row) * size.dim + col
+                    ]
+
+
+@njit(**KERNEL)
+def unpack(size, packed, head0, heads, c, u, w):
+    """The sum of packed[group] over groups, in order, into the flat gradients."""
+    lanes = width(c)
+    for i in range(heads):
+        at = (i // lanes) * size.tile + i % lanes
+        head = head0 + i
+        c[head] = _sum_groups(packed, at)
+        at += lanes
+        for row in range(size.dim):
+            u[head * size.dim + row] = _sum_groups(packed, at + row * lanes)
+        at += size.rows * lanes
+        for row in range(size.dim):
+            if size.fixed:
+                w[head * size.dim + row] = _sum_groups(packed, at + row * lanes)
+            else:
+                for col in range(size.dim):
+                    w[(head * size.dim + row) * size.dim + col] = _sum_groups(
+                        packed, at + (row * size.rows + col) * lanes
+                    )
+
+
+@njit(**KERNEL)
+def fill(array, at, count, value):
+    for i in range(at, at + count):
+        array[i] = value
+
+
+@njit(**KERNEL)
+def add_into(target, term):
+    for i in range(target.size):
+        target[i] += term[i]
+
+
+@njit(**KERNEL)
+def _sum_groups(packed, at):
+    value = packed[0, at]
+    for group in range(1, packed.shape[0]):
+        value += packed[group, at]
+    return value
+
+
+@njit(**KERNEL)
+def lane_sum(h, at, count):
+    """h[at] + ... in an order that depends on count only."""
+    lanes = width(h)
+    whole = count // lanes * lanes
+    parts = constant(h, 0.0)
+    for i in range(0, whole, lanes):
+        parts = parts + load(h, at + i)
+    value = total(parts)
+    for i in range(whole, count):
+        value += h[at + i]
+    return value
+
+
+@njit(**KERNEL)
+def group_bounds(size, group):
+    """First and last sample of a group: whole blocks."""
+    blocks = (size.samples + BLOCK - 1) // BLOCK
+    begin = group * blocks // size.groups * BLOCK
+    return begin, min(size.samples, (group + 1) * blocks // size.groups * BLOCK)

@@ -1,0 +1,220 @@
+"""Whole passes over the data: the work of one thread."""
+
+# numba infers the types of kernels: they carry no annotations
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from ntkbound.models.native.packing import add_into, fill, group_bounds, lane_sum, pack, unpack
+from ntkbound.models.native.tiles import BLOCK, KERNEL, accumulate, attend
+from ntkbound.models.native.vectors import width
+
+
+@njit(**KERNEL)
+def _residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
+    """residual = f - y of a block; rho = dloss/df m^{-1/2}, repeated for every head of the run."""
+    factor = 2.0 * size.scale / size.samples
+    for j in range(begin, end):
+        at = (j - begin) * h_step
+        for run in range(runs):
+            r = lane_sum(h, at, size.heads) * size.scale - y[j]
+            residual[run0 + run, j] = r
+            fill(rho, at, size.heads, residual[run0 + run, j] * factor)
+            at += size.heads
+
+
+@njit(**KERNEL)
+def _fused_group(dims, size, group, data, packed, run0, runs, scratch, residual, partial):
+    """Residuals and summed gradient (packed) of one group of samples, for a batch of runs."""
+    x, q, scaled_q, y = data
+    work, features, h, rho = scratch
+    lanes = width(x)
+    tiles = (runs * size.heads + lanes - 1) // lanes
+    h_step = tiles * lanes
+    f_step = BLOCK * (2 + size.rows + size.even) * lanes
+    fill(partial, 0, tiles * size.tile, 0.0)
+    first, last = group_bounds(size, group)
+    for begin in range(first, last, BLOCK):
+        end = min(begin + BLOCK, last)
+        for i in range(tiles):
+            attend(
+                dims,
+                size,
+                x,
+                scaled_q,
+                packed,
+                i * size.tile,
+                begin,
+                end,
+                work,
+                features,
+                i * f_step,
+                h,
+                i * lanes,
+                h_step,
+                True,
+            )
+        _residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho)
+        for i in range(tiles):
+            accumulate(
+                dims,
+                size,
+                q,
+                begin,
+                end,
+                features,
+                i * f_step,
+                rho,
+                i * lanes,
+                h_step,
+                partial,
+                i * size.tile,
+            )
+
+
+@njit(**KERNEL)
+def fused_groups(dims, size, first, step, data, packed, run0, runs, scratch, residual, partials):
+    """Every step-th group of a batch of runs: the work of one thread."""
+    for group in range(first, size.groups, step):
+        _fused_group(
+            dims, size, group, data, packed, run0, runs, scratch, residual, partials[group]
+        )
+
+
+@njit(**KERNEL)
+def fused_runs(
+    dims, size, first, last, batch, data, params, packed, scratch, residual, partials, grads
+):
+    """All groups of runs first..last, a batch at a time: the work of one thread."""
+    c, u, w = params
+    for run0 in range(first, last, batch):
+        runs = min(batch, last - run0)
+        pack(size, c, u, w, run0 * size.heads, runs * size.heads, packed)
+        for group in range(size.groups):
+            _fused_group(
+                dims,
+                size,
+                group,
+                data,
+                packed,
+                run0,
+                runs,
+                scratch,
+                residual,
+                partials[min(group, 1)],
+            )
+            if group > 0:
+                add_into(partials[0], partials[1])
+        unpack(
+            size, partials[:1], run0 * size.heads, runs * size.heads, grads[0], grads[1], grads[2]
+        )
+
+
+@njit(**KERNEL)
+def mean_square(residual, mse):
+    for run in range(residual.shape[0]):
+        square = 0.0
+        for j in range(residual.shape[1]):
+            square += float(residual[run, j]) ** 2
+        mse[run] = square / residual.shape[1]
+
+
+@njit(**KERNEL)
+def forward_blocks(dims, size, first, last, data, packed, run0, runs, scratch, out):
+    """f of a batch of runs at blocks first..last of the samples: the work of one thread."""
+    x, _, scaled_q, _ = data
+    work, features, h, _ = scratch
+    lanes = width(x)
+    tiles = (runs * size.heads + lanes - 1) // lanes
+    for begin in range(first * BLOCK, last * BLOCK, BLOCK):
+        end = min(begin + BLOCK, size.samples)
+        for i in range(tiles):
+            attend(
+                dims,
+                size,
+                x,
+                scaled_q,
+                packed,
+                i * size.tile,
+                begin,
+                end,
+                work,
+                features,
+                0,
+                h,
+                i * lanes,
+                tiles * lanes,
+                False,
+            )
+        for j in range(begin, end):
+            for run in range(runs):
+                at = (j - begin) * tiles * lanes + run * size.heads
+                out[run0 + run, j] = lane_sum(h, at, size.heads) * size.scale
+
+
+@njit(**KERNEL)
+def backward_tiles(
+    dims, size, first, last, data, params, scratch, residual, packed, partials, grads
+):
+    """Gradients of tiles first..last of all runs, given the residuals: the work of one thread."""
+    x, q, scaled_q, _ = data
+    work, features, h, rho = scratch
+    c, u, w = params
+    lanes = width(x)
+    factor = 2.0 * size.scale / size.samples
+    for head0 in range(first * lanes, last * lanes, lanes):
+        count = min(lanes, c.size - head0)
+        pack(size, c, u, w, head0, count, packed)
+        for group in range(size.groups):
+            partial = partials[min(group, 1)]
+            fill(partial, 0, size.tile, 0.0)
+            begin, stop = group_bounds(size, group)
+            while begin < stop:
+                end = min(begin + BLOCK, stop)
+                attend(
+                    dims,
+                    size,
+                    x,
+                    scaled_q,
+                    packed,
+                    0,
+                    begin,
+                    end,
+                    work,
+                    features,
+                    0,
+                    h,
+                    0,
+                    lanes,
+                    True,
+                )
+                for lane in range(count):
+                    run = (head0 + lane) // size.heads
+                    for j in range(begin, end):
+                        rho[(j - begin) * lanes + lane] = residual[run, j] * factor
+                accumulate(dims, size, q, begin, end, features, 0, rho, 0, lanes, partial, 0)
+                begin = end
+            if group > 0:
+                add_into(partials[0], partials[1])
+        unpack(size, partials[:1], head0, count, grads[0], grads[1], grads[2])
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def project(values, gradient, start, eta, radius):
+    """values <- projection of values - eta gradient on the ball about start, per run and head."""
+    for run in range(values.shape[0]):
+        rate, limit = values.dtype.type(eta[run]), radius[run]
+        for head in range(values.shape[1]):
+            now, slope, origin = values[run, head], gradient[run, head], start[run, head]
+            square = 0.0
+            for i in range(now.size):
+                now[i] -= rate * slope[i]
+                square += float(now[i] - origin[i]) ** 2
+            if square > limit * limit:
+                shrink = values.dtype.type(limit / math.sqrt(square))
+                for i in range(now.size):
+                    now[i] = origin[i] + shrink * (now[i] - origin[i])
