@@ -38,13 +38,17 @@ class Preset:
     grid: tuple[Assignment, ...]
     claims: tuple[Claim, ...]
 
-    def configs(self, overrides: Mapping[str, Any] | None = None) -> list[RunConfig]:
-        """One resolved config per run, duplicates dropped; ``overrides`` replace fixed fields.
+    def configs(self, base_seed: int = 0) -> list[RunConfig]:
+        """One resolved config per run, duplicates dropped; ``base_seed`` is added to every seed.
 
         Raises InputError naming the preset and the field.
         """
-        fixed = {**self.fixed, **(overrides or {})}
-        built = [build({**fixed, **point}, self.name) for point in self.grid]
+        built = []
+        for point in self.grid:
+            fields = {**self.fixed, **point}
+            if base_seed:
+                fields["seed"] = fields.get("seed", 0) + base_seed
+            built.append(build(fields, self.name))
         return list({config.identity(): config for config in built}.values())
 
 

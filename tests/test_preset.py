@@ -73,3 +73,9 @@ def test_every_mistake_is_one_line_naming_the_file(tmp_path, text, message):
     assert message.lower() in told.lower()
     assert "p.toml" in told
     assert "\n" not in told
+
+
+def test_a_base_seed_moves_every_seed(tmp_path):
+    found = preset(tmp_path, "[sweep]\nm = [2, 4]\nseed = [0, 1]")
+    assert sorted({config.seed for config in found.configs(base_seed=100)}) == [100, 101]
+    assert not {c.identity() for c in found.configs()} & {c.identity() for c in found.configs(100)}

@@ -18,9 +18,9 @@ from ntkbound.cli.common import (
     stderr,
     stdout,
 )
-from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
+from ntkbound.cli.sweeps import BaseSeed, Jobs, Scheduler, run_missing
 from ntkbound.errors import InputError
-from ntkbound.preset import load_preset
+from ntkbound.preset import Preset, load_preset
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
@@ -94,6 +94,7 @@ def check(
     out: Out = Path("results"),
     jobs: Jobs = None,
     scheduler: Scheduler = None,
+    base_seed: BaseSeed = 0,
     claims: Annotated[Path | None, typer.Option(help="preset whose claims to judge")] = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
@@ -111,8 +112,9 @@ def check(
     failed: dict[str, str] = {}
     if path.suffix == ".toml":
         preset = load_preset(path)
-        failed = run_missing(preset, out, jobs, scheduler, quiet or as_json).failed
-        records = _of_preset(path, out, set(failed))
+        silent = quiet or as_json
+        failed = run_missing(preset, out, jobs, scheduler, silent, base_seed).failed
+        records = _of_preset(preset, base_seed, out, set(failed))
         judged = list(load_preset(claims).claims) if claims else list(preset.claims)
         judged = judged or _builtin(records)
     else:
@@ -147,12 +149,12 @@ def _load(paths: list[Path]) -> Records:
     return list(records.values())
 
 
-def _of_preset(path: Path, out: Path, failed: set[str]) -> Records:
+def _of_preset(preset: Preset, base_seed: int, out: Path, failed: set[str]) -> Records:
     """The records of exactly the preset's runs, whatever else lies in the folder."""
     from ntkbound.runs import sweep as sweeps
     from ntkbound.runs.record import RUN, read_run_json
 
-    planned = sweeps.plan(load_preset(path).configs())
+    planned = sweeps.plan(preset.configs(base_seed))
     ids = [run.identifier for run in planned if run.identifier not in failed]
     return [read_run_json(out / identifier / RUN) for identifier in ids]
 

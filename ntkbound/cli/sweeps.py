@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PresetPath = Annotated[Path, typer.Argument(metavar="PRESET", help="a TOML preset")]
 Jobs = Annotated[int | None, typer.Option(min=1, help="local processes, one thread each [cores]")]
+BaseSeed = Annotated[int, typer.Option(min=0, help="added to every seed of the preset")]
 Scheduler = Annotated[
     str | None, typer.Option(help="address of a running Dask scheduler, tcp://host:port")
 ]
@@ -32,6 +33,7 @@ def sweep(
     out: Out = Path("results"),
     jobs: Jobs = None,
     scheduler: Scheduler = None,
+    base_seed: BaseSeed = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list the runs, run nothing")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -42,9 +44,9 @@ def sweep(
     """
     loaded = load_preset(preset)
     if dry_run:
-        _list_runs(loaded, out, as_json)
+        _list_runs(loaded, out, base_seed, as_json)
         return
-    progress = run_missing(loaded, out, jobs, scheduler, quiet)
+    progress = run_missing(loaded, out, jobs, scheduler, quiet, base_seed)
     summary = {
         "runs": progress.total,
         "done": progress.done,
@@ -66,7 +68,12 @@ def sweep(
 
 
 def run_missing(
-    preset: Preset, out: Path, jobs: int | None, scheduler: str | None, quiet: bool
+    preset: Preset,
+    out: Path,
+    jobs: int | None,
+    scheduler: str | None,
+    quiet: bool,
+    base_seed: int = 0,
 ) -> Progress:
     """Completes a preset's records in ``out`` with a live table; shared with ``check``."""
     from ntkbound.parallel import available_cores
@@ -76,7 +83,7 @@ def run_missing(
     from ntkbound.runs.pools import DaskPool, LocalPool
 
     check_writable(out)
-    planned = sweeps.plan(preset.configs())
+    planned = sweeps.plan(preset.configs(base_seed))
 
     def pool() -> Pool:
         return DaskPool(scheduler) if scheduler else LocalPool(jobs or available_cores())
@@ -85,11 +92,11 @@ def run_missing(
         return sweeps.sweep(planned, out, pool, report)
 
 
-def _list_runs(preset: Preset, out: Path, as_json: bool) -> None:
+def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None:
     from ntkbound.report.sweep_table import print_plan
     from ntkbound.runs import sweep as sweeps
 
-    planned = sweeps.plan(preset.configs())
+    planned = sweeps.plan(preset.configs(base_seed))
     todo = sweeps.missing(planned, out)
     if as_json:
         rows = [{"id": run.identifier, "seconds": sweeps.estimated_seconds(run)} for run in todo]
