@@ -132,7 +132,7 @@ class RunConfig(BaseModel):
     )
     search_samples: Count = Field(8, description="inputs of the worst-case search")
     search_restarts: Count = Field(4, description="starting points per head and sign")
-    search_steps: Count = Field(40, description="ascent steps of the search")
+    search_steps: Count = Field(20, description="ascent steps of the search")
 
     @property
     def blocks(self) -> tuple[str, str, str]:

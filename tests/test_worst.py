@@ -59,7 +59,7 @@ def test_the_worst_case_meets_brute_force(activation, rho):
 
 def test_the_default_search_is_near_brute_force_on_average():
     """A head is easily missed when starts are few; the error of a run averages over its heads."""
-    default = Search(4, 40, 0)
+    default = Search(4, 20, 0)
     cases = itertools.product(BOUNDED, (0.3, 1.0, 3.0), range(2))
     found = [_shares(*case, default) for case in cases]
     for name in ("linearization", "change_of_feature"):

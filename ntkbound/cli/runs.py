@@ -33,7 +33,7 @@ def train(
     config: RunConfig,
     out: Out = Path("results"),
     threads: Annotated[int | None, typer.Option(min=1, help="threads [all cores]")] = None,
-    device: Annotated[str, typer.Option(help="where to train")] = "cpu",
+    device: Annotated[str, typer.Option(help="where to train: cpu or cuda")] = "cpu",
     save_params: Annotated[bool, typer.Option(help="keep the parameters")] = True,
     save_inputs: Annotated[bool, typer.Option(help="keep X, q and y with them")] = True,
     force: Annotated[bool, typer.Option(help="run again although the record exists")] = False,
@@ -50,8 +50,13 @@ def train(
 
     how = Execution(out, threads, device, save_params, save_inputs, force)
     told: list[Record] = []
+
+    def notice(line: str) -> None:
+        if not quiet:
+            stderr().print(line, highlight=False)
+
     with _progress(config, quiet) as progress:
-        record = run(config, how, progress, reused=told.append)
+        record = run(config, how, progress, told.append, notice)
     if as_json:
         print_json(record.data)
     elif not quiet:

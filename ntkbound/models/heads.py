@@ -43,10 +43,10 @@ class Inputs:
     def rows(self, rows: slice | Tensor) -> Inputs:
         return Inputs(self.X[..., rows, :, :], self.q[..., rows, :])
 
-    def to(self, dtype: torch.dtype) -> Inputs:
-        if dtype == self.X.dtype:
+    def to(self, dtype: torch.dtype, device: str = "cpu") -> Inputs:
+        if dtype == self.X.dtype and self.X.device.type == device:
             return self
-        return Inputs(self.X.to(dtype), self.q.to(dtype))
+        return Inputs(self.X.to(device, dtype), self.q.to(device, dtype))
 
     @property
     def n(self) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntkbound.models import native
 from ntkbound.models.activations import Activation
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.parallel import Workers
@@ -53,6 +54,8 @@ class ShallowTransformer(HeadModel):
     def tangent_sums(
         self, params: Params, delta: Params, inputs: Inputs, workers: Workers
     ) -> Tensor:
+        if not native.available():
+            return super().tangent_sums(params, delta, inputs, workers)
         m = params["c"].shape[0]
         kernel = inputs.derived(
             ("tangents", self.key, self.activation.name, m),

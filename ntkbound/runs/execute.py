@@ -12,6 +12,7 @@ import numpy as np
 
 from ntkbound.config import SCHEMA, RunConfig
 from ntkbound.errors import InputError
+from ntkbound.models import native
 from ntkbound.models.heads import Params
 from ntkbound.parallel import Workers
 from ntkbound.runs import environment, record
@@ -40,6 +41,7 @@ def run(
     execution: Execution | None = None,
     progress: Progress = lambda step, loss: None,
     reused: Callable[[Record], None] = lambda found: None,
+    notice: Callable[[str], None] = lambda line: None,
 ) -> Record:
     """Trains, measures and records one run, or returns the record it already has.
 
@@ -54,11 +56,13 @@ def run(
         found = record.read(how.out / identifier)
         reused(found)
         return found
+    if native.available() and not native.compiled():
+        notice("compiling the native kernel for this machine: once, about ten seconds")
     started, clock = datetime.now(UTC), time.perf_counter()
     workers = Workers(how.threads)
     model = kernel_regime.build_model(sized)
     task = make_task(model, workers, LabelCache(how.out / "cache" / "labels"))
-    outcome = kernel_regime.run(sized, task, workers, progress)
+    outcome = kernel_regime.run(sized, task, workers, progress, how.device)
     data = {
         "schema": SCHEMA,
         "id": identifier,
@@ -96,8 +100,12 @@ def _flatten(groups: dict[str, Params]) -> dict[str, np.ndarray]:
 
 def check_device(device: str) -> None:
     """Raises InputError unless ``device`` is present on this machine."""
-    if device != "cpu":
-        raise InputError(f"--device: {device!r} is not available here; accepted: cpu")
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"--device: {device!r} is unknown; accepted: cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device: 'cuda' needs a GPU that torch can use, and there is none here")
 
 
 def check_writable(folder: Path) -> None:

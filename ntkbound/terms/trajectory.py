@@ -94,5 +94,5 @@ def mean_square_error(model: HeadModel, params: Params, task: Task, workers: Wor
 
 
 def detach_run(params: Params, run: int) -> Params:
-    """One run's parameters out of (R, m, *shape), as a copy."""
-    return {b: torch.clone(v[run]) for b, v in params.items()}
+    """One run's parameters out of (R, m, *shape), as a copy on the CPU."""
+    return {b: torch.clone(v[run]).cpu() for b, v in params.items()}

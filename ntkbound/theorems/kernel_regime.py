@@ -11,6 +11,7 @@ import torch
 
 from ntkbound import streams
 from ntkbound.config import RunConfig
+from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import HeadModel, Params, symmetric_init
 from ntkbound.models.transformer import ShallowTransformer
@@ -24,6 +25,7 @@ from ntkbound.terms.trajectory import Trajectory, detach_run, mean_square_error
 from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge
+from ntkbound.training.blocked import BlockedObjective
 from ntkbound.training.descent import Batches, Descent, Progress, Rule, descend, recorded_steps
 from ntkbound.training.fused import FusedObjective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
@@ -51,8 +53,10 @@ def build_model(config: RunConfig) -> ShallowTransformer:
     return ShallowTransformer(config.d, activation, fixed_query=config.query == "fixed")
 
 
-def run(config: RunConfig, task: Task, workers: Workers, progress: Progress) -> Outcome:
-    """Trains and measures one resolved config on its task."""
+def run(
+    config: RunConfig, task: Task, workers: Workers, progress: Progress, device: str = "cpu"
+) -> Outcome:
+    """Trains one resolved config on ``device`` and measures it (in float64, on the CPU)."""
     model = build_model(config)
     dtype = getattr(torch, config.dtype)
     train, held_out = task.rows(slice(0, config.n_train)), None
@@ -63,7 +67,7 @@ def run(config: RunConfig, task: Task, workers: Workers, progress: Progress) -> 
     transport = task.transport
     transported = None if transport is None else transported_parameters(initial, transport)
     trajectory = Trajectory(model, initial, transported, train, held_out, workers)
-    descent = _train(config, model, initial, train, trajectory, workers, progress)
+    descent = _train(config, model, initial, train, trajectory, workers, progress, device)
     return measure(config, model, train, initial, transported, trajectory, descent, workers)
 
 
@@ -75,14 +79,16 @@ def _train(
     trajectory: Trajectory,
     workers: Workers,
     progress: Progress,
+    device: str,
 ) -> Descent:
     dtype = getattr(torch, config.dtype)
-    inputs, y = task.inputs.to(dtype), task.y.to(dtype)
-    objective = FusedObjective(model, inputs, y, config.m, workers)
+    inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
+    make = FusedObjective if device == "cpu" and native.available() else BlockedObjective
+    objective = make(model, inputs, y, config.m, workers)
     batches = None
     if config.batch is not None:
         first = slice(0, config.batch)
-        small = FusedObjective(model, inputs.rows(first), y[first], config.m, workers)
+        small = make(model, inputs.rows(first), y[first], config.m, workers)
         seed, n, size = config.init_seed or 0, len(y), config.batch
 
         def draw(step: int) -> None:
@@ -95,13 +101,15 @@ def _train(
     scaled = _scaled(config.rho, config.m)
     rule = Rule(
         eta=torch.tensor([config.eta], dtype=torch.float64),
-        radii={b: torch.tensor([r], dtype=dtype) for b, r in scaled.items()} if projected else None,
+        radii={b: torch.tensor([r], dtype=dtype, device=device) for b, r in scaled.items()}
+        if projected
+        else None,
         decay=config.decay or 0.0,
         batches=batches,
     )
     return descend(
         objective,
-        {b: v.unsqueeze(0) for b, v in initial.items()},
+        {b: v.unsqueeze(0).to(device) for b, v in initial.items()},
         rule,
         config.tau,
         record=recorded_steps(config.tau, config.records),

@@ -24,6 +24,7 @@ from ntkbound.parallel import Workers, partition
 from ntkbound.training.objective import Objective
 
 BLOCK_ELEMENTS = 1 << 17  # sample × token × head elements: large enough to hide the calls' cost
+GPU_BLOCK_ELEMENTS = 1 << 26  # on a GPU a block must fill the device; 0.8 GB of float32 workspace
 GROUPS = 4  # partial gradients, at most; fewer when the parameters are large
 PARTIAL_BYTES = 32 << 20
 
@@ -48,22 +49,29 @@ class BlockedObjective(Objective):
         self.model, self.workers, self.m = model, workers, m
         self.load(inputs, y)
         n, T, d = inputs.X.shape
-        dtype = inputs.X.dtype
-        size = max(1, BLOCK_ELEMENTS // (T * m))
+        dtype, device = inputs.X.dtype, inputs.X.device
+        elements = BLOCK_ELEMENTS if device.type == "cpu" else GPU_BLOCK_ELEMENTS
+        size = max(1, elements // (T * m))
         blocks = partition(n, size)
         shapes = {b: (*reversed(shape), m) for b, shape in model.blocks.items()}
         bytes_each = sum(math.prod(s) for s in shapes.values()) * dtype.itemsize
         groups = max(1, min(GROUPS, len(blocks), PARTIAL_BYTES // bytes_each))
+        if device.type != "cpu":
+            groups = 1
         per_group = -(-len(blocks) // groups)
         self._groups = [blocks[part] for part in partition(len(blocks), per_group)]
         size = min(size, n)
+
+        def buffer(*shape: int) -> Tensor:
+            return torch.empty(shape, dtype=dtype, device=device)
+
         self._workspaces = [
             _Workspace(
-                scores=torch.empty(size, T, m, dtype=dtype),
-                products=torch.empty(size, T, m, dtype=dtype),
-                weights=torch.empty(size, T, m, dtype=dtype),
-                keys=torch.empty(size, d * m, dtype=dtype),
-                grads={b: torch.empty(s, dtype=dtype) for b, s in shapes.items()},
+                scores=buffer(size, T, m),
+                products=buffer(size, T, m),
+                weights=buffer(size, T, m),
+                keys=buffer(size, d * m),
+                grads={b: buffer(*s) for b, s in shapes.items()},
             )
             for _ in self._groups
         ]

@@ -131,7 +131,7 @@ def descend(
 
 def _step(params: Params, grads: Params, initial: Params, eta: Tensor, rule: Rule) -> None:
     for block, value in params.items():
-        rate = eta.to(value.dtype).reshape(-1, *[1] * (value.ndim - 1))
+        rate = eta.to(value).reshape(-1, *[1] * (value.ndim - 1))
         if rule.decay:
             grads[block].add_(value - initial[block], alpha=rule.decay)
         value.addcmul_(rate, grads[block], value=-1)
@@ -149,4 +149,4 @@ def _norm(grads: Params) -> Tensor:
     squares = [
         torch.linalg.vector_norm(g.flatten(1), dim=1).double().square() for g in grads.values()
     ]
-    return torch.stack(squares).sum(0).sqrt()
+    return torch.stack(squares).sum(0).sqrt().cpu()

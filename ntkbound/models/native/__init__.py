@@ -1,0 +1,23 @@
+"""The shallow Transformer as native vector code, compiled on first use and cached."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def available() -> bool:
+    """Whether numba can be imported; without it everything runs on the torch paths."""
+    try:
+        from ntkbound.models.native import kernel  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def compiled() -> bool:
+    """Whether an earlier run left compiled kernels in numba's cache (else the first is slow)."""
+    from ntkbound.models.native.tangents import tangent_blocks
+
+    return any(Path(tangent_blocks._cache.cache_path).glob("tangents.tangent_blocks-*.nbi"))
