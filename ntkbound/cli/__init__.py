@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import rates, runs, sweeps
+from ntkbound.cli import bench, rates, runs, sweeps
 from ntkbound.cli.common import BAD_INPUT, INTERRUPTED, fail
 from ntkbound.errors import InputError, nearest
 
@@ -36,6 +36,7 @@ app = typer.Typer(
 runs.register(app)
 sweeps.register(app)
 rates.register(app)
+bench.register(app)
 
 
 def _version(wanted: bool) -> None:

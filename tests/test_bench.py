@@ -1,0 +1,53 @@
+"""``ntkbound bench``: implementations agree before they are timed, and the output is complete."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ntkbound import bench
+from ntkbound.cli import main
+
+SMALL = ["bench", "--n=24", "--T=3", "--d=2", "--m=4"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_json_holds_every_implementation(capsys, dtype):
+    with pytest.raises(SystemExit) as caught:
+        main([*SMALL, "--only=kernel,blocked,autograd,jax", f"--dtype={dtype}", "--json"])
+    assert caught.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found["ns_per_element"]) == {"kernel", "blocked", "autograd", "compile", "jax"}
+    assert found["ns_per_element"]["compile"] is None
+    assert all(found["ns_per_element"][name] > 0 for name in ("kernel", "blocked", "autograd"))
+    assert found["ratios"]["kernel"] == 1
+    assert found["ns_per_element"]["jax"] is not None or "jax" in found["absent"]
+    assert found["floor_ns"] > 0
+
+
+def test_the_floor_counts_the_arithmetic_of_the_issue():
+    assert bench.Sizes(T=16, d=8).multiply_adds == 4 * 8 + (2 * 64 + 16) / 16 == 41
+
+
+def test_implementations_that_disagree_are_not_timed(monkeypatch):
+    plain = bench._plain_loss
+    monkeypatch.setattr(bench, "_plain_loss", lambda c, *rest: plain(1.01 * c, *rest))
+    with pytest.raises(RuntimeError, match=r"autograd and kernel differ in ∂R̂/∂c"):
+        bench.bench(bench.Sizes(24, 3, 2, 4), "float64", 1, "cpu", ("kernel", "autograd"))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--only=kernels", "--only: 'kernels' is unknown; accepted: kernel, blocked, autograd"),
+        ("--dtype=half", "--dtype: 'half' is unknown"),
+        ("--m=3", "--m: 3 is odd"),
+        ("--device=tpu", "--device: 'tpu' is unknown"),
+    ],
+)
+def test_mistakes_are_one_line(capsys, option, message):
+    with pytest.raises(SystemExit) as caught:
+        main([*SMALL, option])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
