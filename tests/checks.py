@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,11 +25,11 @@ from ntkbound.tasks.transport import TransportMap
 from ntkbound.terms.approximation import approximation_errors
 from ntkbound.terms.change_of_feature import change_of_feature_errors
 from ntkbound.terms.linearization import linearization_errors
-from ntkbound.training import projection
+from ntkbound.training import descent, projection
 from ntkbound.training.blocked import BlockedObjective
-from ntkbound.training.descent import Rule, descend
 from ntkbound.training.fused import FusedObjective
 from ntkbound.training.objective import AutogradObjective
+from ntkbound.training.step import NativeStep, Rule, Step
 from tests import reference
 from tests.problems import make_inputs, make_model, make_params, random_labels
 from tests.tolerances import FINITE_DIFFERENCE, ROUNDING, assert_close
@@ -186,7 +187,13 @@ def norms_of(a: Tensor, b: Tensor) -> Tensor:
     return delta.abs() if delta.ndim == 2 else delta.flatten(2).norm(dim=2)
 
 
-def check_descent(rho: float, dtype: torch.dtype, *, method_projects: bool = True) -> None:
+def check_descent(
+    rho: float,
+    dtype: torch.dtype,
+    *,
+    method_projects: bool = True,
+    step: type[Step] = NativeStep,
+) -> None:
     """φ_{s+1} = Π(φ_s − η∇R̂(φ_s)), step by step against NumPy, and never outside Ω_ρ."""
     model, m, tau, eta = make_model("tanh", "last", 2), 4, 12, 3.0
     inputs, y = make_inputs(6, 3, 2, "last", seed=8), 4 * random_labels(6, seed=9)
@@ -199,16 +206,17 @@ def check_descent(rho: float, dtype: torch.dtype, *, method_projects: bool = Tru
         if method_projects
         else None,
     )
-    descend(
-        BlockedObjective(model, inputs.to(dtype), y.to(dtype), m, ONE), initial, rule, tau,
-        record=range(tau + 1),
-        observe=lambda s, p: seen.update({s: {b: v.clone() for b, v in p.items()}}),
-        progress=lambda s, loss: None,
-    )  # fmt: skip
+    with patch.object(descent, "make_step", step):
+        descent.descend(
+            BlockedObjective(model, inputs.to(dtype), y.to(dtype), m, ONE), initial, rule, tau,
+            record=range(tau + 1),
+            observe=lambda s, p: seen.update({s: {b: v.clone() for b, v in p.items()}}),
+            progress=lambda s, loss: None,
+        )  # fmt: skip
     assert sorted(seen) == list(range(tau + 1))
     centre = {b: v.double() for b, v in initial.items()}
-    for step in range(tau):
-        now = {b: v.double() for b, v in seen[step].items()}
+    for s in range(tau):
+        now = {b: v.double() for b, v in seen[s].items()}
         gradient = loss_and_gradient("definition", model, inputs, y, now)[1]
         for block, value in now.items():
             free = value - eta * gradient[block] - centre[block]
@@ -219,8 +227,8 @@ def check_descent(rho: float, dtype: torch.dtype, *, method_projects: bool = Tru
                 else (torch.ones_like(norms))
             )
             expected = centre[block] + free * shrink.reshape(*shrink.shape, *[1] * (free.ndim - 2))
-            what = f"φ_{step + 1} of block {block}, ρ = {rho}"
-            assert_close(seen[step + 1][block], expected, 10 * ROUNDING[dtype], what)
+            what = f"φ_{s + 1} of block {block}, ρ = {rho}"
+            assert_close(seen[s + 1][block], expected, 10 * ROUNDING[dtype], what)
 
 
 def check_identity(

@@ -20,6 +20,7 @@ import torch
 from ntkbound import streams
 from ntkbound.config import RunConfig
 from ntkbound.models import activations, heads, sums
+from ntkbound.models.native import passes
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks import task as tasks
@@ -28,7 +29,7 @@ from ntkbound.tasks.teacher import teacher_task
 from ntkbound.terms import linearization
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.kernel_regime import build_model
-from ntkbound.training import blocked, descent, projection
+from ntkbound.training import blocked, projection, step
 from tests import bound_checks, checks, problems
 from tests.problems import BoundCase, make_inputs, make_model
 
@@ -50,8 +51,9 @@ def starts_at_zero():
     checks.check_zero_at_start(make_model("tanh", "last", 3), make_inputs(4, 3, 3, "last", 1), 6, 5)
 
 
-def descends(rho=0.02):
-    checks.check_descent(rho, DOUBLE)
+def descends(rho=0.02, native_step=True):
+    kind = step.NativeStep if native_step else step.TorchStep
+    checks.check_descent(rho, DOUBLE, step=kind)
 
 
 def projects(radius=0.1):
@@ -173,8 +175,16 @@ def seed_ignored(seed, purpose, chunk=0, true=streams.generator):
     return true(0, purpose, chunk)
 
 
-def ascending_step(params, grads, initial, eta, rule, true=descent._step):
-    true(params, {b: -g for b, g in grads.items()}, initial, eta, rule)
+def ascending_step(values, gradient, start, eta, radius, true=passes.project):
+    true(values, -gradient, start, eta, radius)
+
+
+def native_no_projection(values, gradient, start, eta, radius, true=passes.project):
+    true(values, gradient, start, eta, np.full_like(radius, np.inf))
+
+
+def native_skips_radius_zero(values, gradient, start, eta, radius, true=passes.project):
+    true(values, gradient, start, eta, np.where(radius == 0, np.inf, radius))
 
 
 def ball_of_another_norm(v, radius):
@@ -218,9 +228,14 @@ MUTATIONS: dict[str, tuple[Any, Any]] = {
         lambda p: p.setattr(checks, "query", query_of_the_next_sample), queries),
     "first token for last": (lambda p: p.setattr(checks, "query", first_token), queries),
     "projection dropped from the loop": (
-        lambda p: p.setattr(descent, "project_", no_projection), descends),
+        lambda p: p.setattr(passes, "project", native_no_projection), descends),
+    "projection dropped from the loop in torch": (
+        lambda p: p.setattr(step, "project_", no_projection), lambda: descends(native_step=False)),
     "projection skipped when the radius is 0": (
-        lambda p: p.setattr(descent, "project_", skips_radius_zero), lambda: descends(0.0)),
+        lambda p: p.setattr(passes, "project", native_skips_radius_zero), lambda: descends(0.0)),
+    "projection skipped in torch when the radius is 0": (
+        lambda p: p.setattr(step, "project_", skips_radius_zero),
+        lambda: descends(0.0, native_step=False)),
     "projection does nothing": (
         lambda p: p.setattr(projection, "project_", no_projection), projects),
     "projection skips radius 0": (
@@ -231,7 +246,7 @@ MUTATIONS: dict[str, tuple[Any, Any]] = {
         lambda p: p.setattr(projection, "project_", projects_onto_the_origin), projects),
     "projection by the largest entry": (
         lambda p: p.setattr(projection, "_norms", sums_instead_of_norms), projects),
-    "ascent": (lambda p: p.setattr(descent, "_step", ascending_step), descends),
+    "ascent": (lambda p: p.setattr(passes, "project", ascending_step), descends),
     "no symmetric pairs": (lambda p: p.setattr(checks, "symmetric_init", unpaired), starts_at_zero),
     "seed not used": (lambda p: p.setattr(streams, "generator", seed_ignored), seeds),
     "teacher larger than recorded": (

@@ -224,26 +224,6 @@ def test_backward_repeats_the_fused_gradient_bit_for_bit() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(again, grads, strict=True))
 
 
-def test_projected_step_stays_in_the_balls() -> None:
-    problem = Problem(20, 4, 8, 6, 3)
-    objective = problem.objective()
-    start = problem.params
-    now = (start[0].copy(), start[1].copy(), start[2].copy())
-    _, _, grads = problem.evaluate(objective)
-    eta, radii = (
-        np.array([0.0, 1e-3, 50.0]),
-        np.array([[np.inf] * 3, [np.inf] * 3, [0.1, 0.2, 0.3]]),
-    )
-    objective.project(now, grads, start, eta, radii)
-    for block in range(3):
-        moved = (now[block] - start[block]).reshape(3, 6, -1).astype(float)
-        size = np.linalg.norm(moved, axis=-1)
-        assert not moved[0].any()
-        free = start[block][1] - np.float32(1e-3) * grads[block][1]
-        np.testing.assert_allclose(now[block][1], free, rtol=1e-6)
-        np.testing.assert_allclose(size[2], radii[2, block], rtol=1e-5)
-
-
 def test_workspaces_are_bounded() -> None:
     m = 65536
     problem = Problem(4, 2, 8, m)

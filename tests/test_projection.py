@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from ntkbound import RunConfig, run
 from ntkbound.runs.execute import Execution
 from ntkbound.training.projection import boundary_fraction, displacement_norms, project_
+from ntkbound.training.step import NativeStep, TorchStep
 from tests.checks import check_descent, check_projection
 from tests.problems import SMALL_RUN, make_model
 
@@ -65,12 +66,14 @@ def test_non_expansive(problem):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rho", [0.0, 0.02, 0.5, 50.0])
-def test_descent_is_projected_step_by_step(rho, dtype):
-    check_descent(rho, dtype)
+@pytest.mark.parametrize("step", [NativeStep, TorchStep])
+def test_descent_is_projected_step_by_step(rho, dtype, step):
+    check_descent(rho, dtype, step=step)
 
 
-def test_plain_descent_is_not_projected():
-    check_descent(0.02, torch.float64, method_projects=False)
+@pytest.mark.parametrize("step", [NativeStep, TorchStep])
+def test_plain_descent_is_not_projected(step):
+    check_descent(0.02, torch.float64, method_projects=False, step=step)
 
 
 @pytest.mark.parametrize("method", ["projgd", "projsgd"])

@@ -26,9 +26,10 @@ from ntkbound.terms.worst import Search, worst_change_of_feature, worst_lineariz
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge
 from ntkbound.training.blocked import BlockedObjective
-from ntkbound.training.descent import Batches, Descent, Progress, Rule, descend, recorded_steps
+from ntkbound.training.descent import Batches, Descent, Progress, descend, recorded_steps
 from ntkbound.training.fused import FusedObjective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
+from ntkbound.training.step import Rule
 
 
 @dataclass
@@ -105,7 +106,6 @@ def _train(
         if projected
         else None,
         decay=config.decay or 0.0,
-        batches=batches,
     )
     return descend(
         objective,
@@ -115,6 +115,7 @@ def _train(
         record=recorded_steps(config.tau, config.records),
         observe=lambda step, params: trajectory.observe(step, detach_run(params, 0)),
         progress=progress,
+        batches=batches,
     )
 
 

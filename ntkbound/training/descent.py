@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 
 from ntkbound.models.heads import Params
 from ntkbound.training.objective import Objective
-from ntkbound.training.projection import project_
+from ntkbound.training.step import Rule, make_step
 
 DIVERGED = 1e6  # a loss this many times its initial value will not come back
+TINY = 1e-12  # the initial loss of labels that are zero
+PROGRESS_EVERY = 32  # steps
 
 Observe = Callable[[int, Params], None]
 Progress = Callable[[int, float], None]
@@ -30,16 +31,6 @@ class Batches:
 
     objective: Objective
     draw: Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One descent rule for R runs."""
-
-    eta: Tensor  # (R,)
-    radii: dict[str, Tensor] | None  # block → (R,), ρ/√m; None: no projection
-    decay: float = 0.0
-    batches: Batches | None = None
 
 
 @dataclass
@@ -70,83 +61,64 @@ def descend(
     record: Sequence[int],
     observe: Observe,
     progress: Progress,
+    batches: Batches | None = None,
 ) -> Descent:
     """Runs τ steps from ``initial`` (R, m, *shape); ``observe(s, φ_s)`` is called at ``record``.
 
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate; the loop ends when every run is.
     """
-    params = {b: v.clone() for b, v in initial.items()}
+    params, best, previous = ({b: v.clone() for b, v in initial.items()} for _ in range(3))
     grads = {b: torch.empty_like(v) for b, v in initial.items()}
-    best = {b: v.clone() for b, v in initial.items()}
+    rule = replace(rule, eta=rule.eta.clone())
+    update = make_step(params, grads, initial, rule)
     runs = rule.eta.shape[0]
-    lowest = torch.full((runs,), math.inf, dtype=torch.float64)
+    lowest, first = [math.inf] * runs, [math.nan] * runs
     best_step, diverged = [0] * runs, [False] * runs
-    total = torch.zeros(runs, dtype=torch.float64)
-    steepest = torch.zeros(runs, dtype=torch.float64)
-    evaluated, first = 0, torch.zeros(runs, dtype=torch.float64)
-    previous = {b: v.clone() for b, v in initial.items()} if _can_diverge(rule) else params
-    eta, at_step = rule.eta.clone(), set(record)
-    step = 0
+    total, steepest, evaluated = [0.0] * runs, [0.0] * runs, 0
+    may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
+    at_step, step = set(record), 0
     for step in range(tau):
-        if rule.batches is None or step in at_step:
-            mse = objective.evaluate(params, grads)
+        if batches is None or step in at_step:
+            losses = objective.evaluate(params, grads).tolist()
             if evaluated == 0:
-                first = mse.clone()
-            lost = ~(mse <= DIVERGED * first.clamp(min=1e-12))
-            if lost.any():
-                for run in lost.nonzero().flatten().tolist():
+                first = [DIVERGED * max(loss, TINY) for loss in losses]
+            lost = [run for run in range(runs) if not losses[run] <= first[run]]
+            if lost:
+                for run in lost:
                     diverged[run] = True
-                    eta[run] = 0.0
-                    for block, value in params.items():
-                        value[run] = previous[block][run]
+                    rule.eta[run] = 0.0
+                    _copy_run(previous, params, run)
                 if all(diverged):
                     break
-                mse = objective.evaluate(params, grads)
+                losses = objective.evaluate(params, grads).tolist()
             evaluated += 1
-            total += mse
-            steepest = torch.maximum(steepest, _norm(grads))
-            for run in (mse < lowest).nonzero().flatten().tolist():
-                lowest[run], best_step[run] = mse[run], step
-                for block, value in best.items():
-                    value[run] = params[block][run]
-            progress(step, float(mse.mean()))
+            norms = update.gradient_norms()
+            for run, loss in enumerate(losses):
+                total[run] += loss
+                steepest[run] = max(steepest[run], norms[run])
+                if loss < lowest[run]:
+                    lowest[run], best_step[run] = loss, step
+                    _copy_run(params, best, run)
+            if step % PROGRESS_EVERY == 0:
+                progress(step, sum(losses) / runs)
         if step in at_step:
             observe(step, params)
-        if rule.batches is not None:
-            rule.batches.draw(step)
-            rule.batches.objective.evaluate(params, grads)
-        if previous is not params:
+        if batches is not None:
+            batches.draw(step)
+            batches.objective.evaluate(params, grads)
+        if may_diverge:
             for block, value in params.items():
                 previous[block].copy_(value)
-        _step(params, grads, initial, eta, rule)
+        update.take()
     else:
         step = tau
-        progress(tau, float(lowest.mean()))
-    if step == tau and not all(diverged):
+        progress(tau, min(lowest))
         observe(tau, params)
-    mean = (total / max(1, evaluated)).tolist()
-    return Descent(params, best, best_step, mean, steepest.tolist(), step, diverged)
+    mean = [value / max(1, evaluated) for value in total]
+    return Descent(params, best, best_step, mean, steepest, step, diverged)
 
 
-def _step(params: Params, grads: Params, initial: Params, eta: Tensor, rule: Rule) -> None:
-    for block, value in params.items():
-        rate = eta.to(value).reshape(-1, *[1] * (value.ndim - 1))
-        if rule.decay:
-            grads[block].add_(value - initial[block], alpha=rule.decay)
-        value.addcmul_(rate, grads[block], value=-1)
-    if rule.radii is not None:
-        project_(params, initial, rule.radii)
-
-
-def _can_diverge(rule: Rule) -> bool:
-    """Inside Ω_ρ every iterate is finite; only unprojected descent can leave the finite numbers."""
-    return rule.radii is None
-
-
-def _norm(grads: Params) -> Tensor:
-    """‖∇R̂‖ over all blocks, (R,)."""
-    squares = [
-        torch.linalg.vector_norm(g.flatten(1), dim=1).double().square() for g in grads.values()
-    ]
-    return torch.stack(squares).sum(0).sqrt().cpu()
+def _copy_run(source: Params, target: Params, run: int) -> None:
+    for block, value in target.items():
+        value[run].copy_(source[block][run])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,6 +12,9 @@ from ntkbound.models.heads import Inputs, Params
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.training.objective import Objective
+
+if TYPE_CHECKING:
+    from ntkbound.models.native.kernel import Params as NativeParams
 
 
 class FusedObjective(Objective):
@@ -25,13 +30,20 @@ class FusedObjective(Objective):
         runs: int = 1,
     ) -> None:
         self._residual = np.empty((runs, len(y)), dtype=y.numpy().dtype)
+        self._views: dict[tuple[int, ...], NativeParams] = {}
         self._kernel = model.native_kernel(inputs, m, workers, y=y, runs=runs)
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
         self._kernel.load(inputs.X.numpy(), inputs.q.numpy(), y.numpy())
 
     def evaluate(self, params: Params, grads: Params) -> Tensor:
-        c, u, w = (value.numpy() for value in params.values())
-        dc, du, dw = (value.numpy() for value in grads.values())
-        mse = self._kernel.loss_and_gradient((c, u, w), self._residual, (dc, du, dw))
+        mse = self._kernel.loss_and_gradient(self._view(params), self._residual, self._view(grads))
         return torch.from_numpy(mse.copy())
+
+    def _view(self, params: Params) -> NativeParams:
+        """NumPy views of the tensors, made once per set: a descent always passes the same."""
+        key = tuple(value.data_ptr() for value in params.values())
+        if key not in self._views:
+            c, u, w = (value.numpy() for value in params.values())
+            self._views = {**({} if len(self._views) > 1 else self._views), key: (c, u, w)}
+        return self._views[key]

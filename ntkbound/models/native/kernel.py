@@ -38,7 +38,6 @@ from ntkbound.models.native.passes import (
     fused_groups,
     fused_runs,
     mean_square,
-    project,
 )
 from ntkbound.models.native.tangents import tangent_blocks
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, Sizes
@@ -380,16 +379,3 @@ class NativeKernel:
                 for own, (first, last) in zip(self._buffers(1, 1, 1), cuts, strict=False)
             ],
         )
-
-    def project(
-        self, params: Params, grads: Params, start: Params, eta: Array, radii: Array
-    ) -> None:
-        """One step of projected descent in place: block <- ball(start, radius)(block - eta grad).
-
-        eta (R,) and radii (R, 3), float64: per run, and for c, U, W of every head; inf: no ball.
-        """
-        views = [self._flat(arrays) for arrays in (params, grads, start)]
-        for block in range(3):
-            shape = (self.runs, self._size.heads, -1)
-            values, slopes, origin = (view[block].reshape(shape) for view in views)
-            project(values, slopes, origin, eta, radii[:, block])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 from ntkbound.models.native.packing import add_into, fill, group_bounds, lane_sum, pack, unpack
@@ -119,7 +120,7 @@ def mean_square(residual, mse):
     for run in range(residual.shape[0]):
         square = 0.0
         for j in range(residual.shape[1]):
-            square += float(residual[run, j]) ** 2
+            square += np.float64(residual[run, j]) ** 2
         mse[run] = square / residual.shape[1]
 
 
@@ -213,8 +214,19 @@ def project(values, gradient, start, eta, radius):
             square = 0.0
             for i in range(now.size):
                 now[i] -= rate * slope[i]
-                square += float(now[i] - origin[i]) ** 2
+                square += np.float64(now[i] - origin[i]) ** 2
             if square > limit * limit:
                 shrink = values.dtype.type(limit / math.sqrt(square))
                 for i in range(now.size):
                     now[i] = origin[i] + shrink * (now[i] - origin[i])
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def add_squares(values, squares):
+    """squares[run] += Σ values², values (R, m, k), in float64."""
+    for run in range(values.shape[0]):
+        total = 0.0
+        for head in range(values.shape[1]):
+            for i in range(values.shape[2]):
+                total += np.float64(values[run, head, i]) ** 2
+        squares[run] += total

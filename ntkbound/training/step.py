@@ -1,0 +1,102 @@
+"""One step of descent in place: φ ← Π(φ − η(∇R̂ + λ(φ − φ_0))), and the size of ∇R̂.
+
+Small runs would spend their time here rather than in the gradient, so on a CPU the step is one
+native call per block, on views made once; ``TorchStep`` does the same in torch, for any device.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntkbound.models import native
+from ntkbound.models.heads import Params
+from ntkbound.training.projection import project_
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One descent rule for R runs."""
+
+    eta: Tensor  # (R,) float64; a run is frozen by setting its η to 0
+    radii: dict[str, Tensor] | None  # block → (R,), ρ/√m; None: no projection
+    decay: float = 0.0
+
+
+class Step(ABC):
+    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0."""
+
+    @abstractmethod
+    def take(self) -> None:
+        """Moves the parameters by the gradients as they are now."""
+
+    @abstractmethod
+    def gradient_norms(self) -> list[float]:
+        """‖∇R̂‖ over all blocks, per run."""
+
+
+def make_step(params: Params, grads: Params, centre: Params, rule: Rule) -> Step:
+    """The native step where it applies, else torch."""
+    on_cpu = all(value.device.type == "cpu" for value in params.values())
+    if on_cpu and rule.decay == 0 and native.available():
+        return NativeStep(params, grads, centre, rule)
+    return TorchStep(params, grads, centre, rule)
+
+
+class TorchStep(Step):
+    def __init__(self, params: Params, grads: Params, centre: Params, rule: Rule) -> None:
+        self.params, self.grads, self.centre, self.rule = params, grads, centre, rule
+
+    def take(self) -> None:
+        for block, value in self.params.items():
+            rate = self.rule.eta.to(value).reshape(-1, *[1] * (value.ndim - 1))
+            if self.rule.decay:
+                drift = value - self.centre[block]
+                self.grads[block].add_(drift, alpha=self.rule.decay)
+            value.addcmul_(rate, self.grads[block], value=-1)
+        if self.rule.radii is not None:
+            project_(self.params, self.centre, self.rule.radii)
+
+    def gradient_norms(self) -> list[float]:
+        squares = [g.flatten(1).double().square().sum(1) for g in self.grads.values()]
+        return torch.stack(squares).sum(0).sqrt().tolist()
+
+
+class NativeStep(Step):
+    def __init__(self, params: Params, grads: Params, centre: Params, rule: Rule) -> None:
+        from ntkbound.models.native import passes
+
+        runs, m = next(iter(params.values())).shape[:2]
+
+        def view(value: Tensor) -> np.ndarray:
+            return value.numpy().reshape(runs, m, -1)
+
+        self._native = passes
+        self._eta = rule.eta.numpy()  # shared, so that freezing a run is seen
+        self._gradients = [view(g) for g in grads.values()]
+        self._squares = np.empty(runs)
+        unbounded = np.full(runs, np.inf)
+        self._blocks = [
+            (
+                view(params[block]),
+                view(grads[block]),
+                view(centre[block]),
+                unbounded if rule.radii is None else rule.radii[block].double().numpy(),
+            )
+            for block in params
+        ]
+
+    def take(self) -> None:
+        for values, gradient, centre, radius in self._blocks:
+            self._native.project(values, gradient, centre, self._eta, radius)
+
+    def gradient_norms(self) -> list[float]:
+        self._squares[:] = 0.0
+        for gradient in self._gradients:
+            self._native.add_squares(gradient, self._squares)
+        norms: list[float] = np.sqrt(self._squares).tolist()
+        return norms

@@ -1,0 +1,58 @@
+"""One step, natively and in torch: the same move, the same norms, per run."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ntkbound.training.step import NativeStep, Rule, Step, TorchStep, make_step
+from tests.problems import make_model, make_params
+from tests.tolerances import ROUNDING, assert_close
+
+
+def setting(dtype: torch.dtype, projected: bool, query: str = "last"):
+    """Three runs: one frozen, one with room to move, one pressed onto its balls."""
+    model = make_model("tanh", query, 3)
+    params, grads, centre = (
+        {b: v.to(dtype) for b, v in make_params(model, 6, seed=s, runs=3).items()} for s in range(3)
+    )
+    radii = torch.tensor([1.0, 50.0, 0.1], dtype=dtype)
+    limits = dict.fromkeys(params, radii) if projected else None
+    return params, grads, centre, Rule(torch.tensor([0.0, 0.1, 5.0]).double(), limits)
+
+
+@pytest.mark.parametrize("query", ["last", "fixed"])
+@pytest.mark.parametrize("projected", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_steps_move_alike(dtype, projected, query):
+    moved, norms = {}, {}
+    kinds: tuple[type[Step], ...] = (NativeStep, TorchStep)
+    for kind in kinds:
+        params, grads, centre, rule = setting(dtype, projected, query)
+        step = kind(params, grads, centre, rule)
+        norms[kind] = step.gradient_norms()
+        step.take()
+        moved[kind] = params
+    assert norms[NativeStep] == pytest.approx(norms[TorchStep], rel=1e-12)
+    expected = [math.sqrt(sum(float(g[r].double().square().sum()) for g in grads.values()))
+                for r in range(3)]  # fmt: skip
+    assert norms[NativeStep] == pytest.approx(expected, rel=1e-12)
+    for block, value in moved[NativeStep].items():
+        assert_close(value, moved[TorchStep][block], ROUNDING[dtype], block)
+
+
+def test_a_run_frozen_later_stays_where_it_is():
+    params, grads, centre, rule = setting(torch.float64, projected=False)
+    step = make_step(params, grads, centre, rule)
+    assert isinstance(step, NativeStep)
+    rule.eta[:] = 0.0
+    before = {b: v.clone() for b, v in params.items()}
+    step.take()
+    assert all(torch.equal(before[b], params[b]) for b in params)
+
+
+def test_decay_is_taken_in_torch():
+    params, grads, centre, rule = setting(torch.float64, projected=False)
+    assert isinstance(make_step(params, grads, centre, Rule(rule.eta, None, 0.1)), TorchStep)
