@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntkbound.models.native.packing import pack, unpack
+from ntkbound.models.native.packing import pack, sum_groups, unpack
 from ntkbound.models.native.passes import (
     backward_tiles,
     forward_blocks,
@@ -346,7 +346,8 @@ class NativeKernel:
                         for first, own in enumerate(buffers)
                     ],
                 )
-                unpack(size, partials, run0 * size.heads, runs * size.heads, *flat_grads)
+                sum_groups(partials)
+                unpack(size, partials[0], run0 * size.heads, runs * size.heads, *flat_grads)
         mean_square(residual_out, self._mse)
         return self._mse
 

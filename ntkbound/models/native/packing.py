@@ -38,24 +38,23 @@ def pack(size, c, u, w, head0, heads, packed):
 
 @njit(**KERNEL)
 def unpack(size, packed, head0, heads, c, u, w):
-    """The sum of packed[group] over groups, in order, into the flat gradients."""
+    """One packed gradient into the flat gradients."""
     lanes = width(c)
     for i in range(heads):
         at = (i // lanes) * size.tile + i % lanes
         head = head0 + i
-        c[head] = _sum_groups(packed, at)
+        c[head] = packed[at]
         at += lanes
         for row in range(size.dim):
-            u[head * size.dim + row] = _sum_groups(packed, at + row * lanes)
+            u[head * size.dim + row] = packed[at + row * lanes]
         at += size.rows * lanes
         for row in range(size.dim):
             if size.fixed:
-                w[head * size.dim + row] = _sum_groups(packed, at + row * lanes)
+                w[head * size.dim + row] = packed[at + row * lanes]
             else:
                 for col in range(size.dim):
-                    w[(head * size.dim + row) * size.dim + col] = _sum_groups(
-                        packed, at + (row * size.rows + col) * lanes
-                    )
+                    entry = (row * size.rows + col) * lanes
+                    w[(head * size.dim + row) * size.dim + col] = packed[at + entry]
 
 
 @njit(**KERNEL)
@@ -71,11 +70,10 @@ def add_into(target, term):
 
 
 @njit(**KERNEL)
-def _sum_groups(packed, at):
-    value = packed[0, at]
-    for group in range(1, packed.shape[0]):
-        value += packed[group, at]
-    return value
+def sum_groups(partials):
+    """partials[0] <- the sum over groups, in order."""
+    for group in range(1, partials.shape[0]):
+        add_into(partials[0], partials[group])
 
 
 @njit(**KERNEL)

@@ -111,7 +111,7 @@ def fused_runs(
             if group > 0:
                 add_into(partials[0], partials[1])
         unpack(
-            size, partials[:1], run0 * size.heads, runs * size.heads, grads[0], grads[1], grads[2]
+            size, partials[0], run0 * size.heads, runs * size.heads, grads[0], grads[1], grads[2]
         )
 
 
@@ -201,7 +201,7 @@ def backward_tiles(
                 begin = end
             if group > 0:
                 add_into(partials[0], partials[1])
-        unpack(size, partials[:1], head0, count, grads[0], grads[1], grads[2])
+        unpack(size, partials[0], head0, count, grads[0], grads[1], grads[2])
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
