@@ -198,10 +198,11 @@ def _autograd_step(problem: Problem, *, compiled: bool) -> Step:
 
 def _jax_step(problem: Problem, device: str) -> Step:
     try:
-        import jax
-        import jax.numpy as jnp
+        import jax as package
     except ImportError:
         raise _UnavailableError("jax is not installed") from None
+    jax: Any = package
+    jnp = jax.numpy
     if problem.y.dtype == torch.float64:
         jax.config.update("jax_enable_x64", True)
     place = jax.devices("gpu" if device == "cuda" else "cpu")[0]

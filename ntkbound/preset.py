@@ -25,6 +25,7 @@ from ntkbound.errors import InputError, nearest
 
 Assignment = dict[str, Any]
 
+SEEDS = ("seed", "data_seed", "teacher_seed", "init_seed")
 TABLES = ("run", "sweep", "claim", "title")
 
 
@@ -47,7 +48,8 @@ class Preset:
         for point in self.grid:
             fields = {**self.fixed, **point}
             if base_seed:
-                fields["seed"] = fields.get("seed", 0) + base_seed
+                own = {name: fields[name] for name in SEEDS if name in fields}
+                fields |= {name: seed + base_seed for name, seed in {"seed": 0, **own}.items()}
             built.append(build(fields, self.name))
         return list({config.identity(): config for config in built}.values())
 
@@ -68,7 +70,7 @@ def load_preset(path: Path) -> Preset:
     given = data.get("sweep", {})
     sweeps = given if isinstance(given, list) else [given]
     grid = tuple(point for table in sweeps for point in _grid(path, _table(path, "sweep", table)))
-    claims = tuple(_claim(path, table) for table in data.get("claim", []))
+    claims = tuple(_claim(path, table) for table in _tables(path, "[claim]", data.get("claim", [])))
     preset = Preset(str(path), str(data.get("title", path.stem)), dict(fixed), grid, claims)
     preset.configs()  # every mistake in any run is told now, before anything is run
     return preset
@@ -84,7 +86,7 @@ def _known(path: Path, names: Iterable[str]) -> None:
 def _grid(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
     """Every combination of one sweep table's axes."""
     sweep = dict(table)
-    zipped = sweep.pop("zip", [])
+    zipped = _tables(path, "[sweep.zip]", sweep.pop("zip", []))
     _known(path, itertools.chain(sweep, *zipped))
     axes = [[{name: value} for value in _values(path, name, spec)] for name, spec in sweep.items()]
     axes += [_zip(path, columns) for columns in zipped]
@@ -92,6 +94,12 @@ def _grid(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
         {name: value for point in points for name, value in point.items()}
         for points in itertools.product(*axes)
     ]
+
+
+def _tables(path: Path, name: str, value: object) -> list[Assignment]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+        raise InputError(f"{path}: {name} must be an array of tables, [{name}]")
+    return value
 
 
 def _table(path: Path, name: str, value: object) -> Assignment:
@@ -103,8 +111,13 @@ def _table(path: Path, name: str, value: object) -> Assignment:
 def _values(path: Path, name: str, spec: Any) -> list[Any]:
     if isinstance(spec, list) and spec:
         return spec
-    if isinstance(spec, dict) and {"from", "to"} <= set(spec) <= {"from", "to", "step", "factor"}:
+    known = {"from", "to", "step", "factor"}
+    if isinstance(spec, dict) and {"from", "to"} <= set(spec) <= known and _numbers(spec):
         start, stop = spec["from"], spec["to"]
+        if stop < start:
+            raise InputError(
+                f"{path}: [sweep] {name} is empty: to = {stop} is below from = {start}"
+            )
         if "factor" in spec and spec["factor"] > 1 and start > 0:
             return list(_geometric(start, stop, spec["factor"]))
         if "factor" not in spec and (step := spec.get("step", 1)) > 0:
@@ -112,6 +125,10 @@ def _values(path: Path, name: str, spec: Any) -> list[Any]:
     raise InputError(
         f"{path}: [sweep] {name} must be a list, {{from, to, step}} or {{from, to, factor}}"
     )
+
+
+def _numbers(spec: Mapping[str, Any]) -> bool:
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in spec.values())
 
 
 def _geometric(start: float, stop: float, factor: float) -> Iterator[float]:

@@ -12,7 +12,7 @@ import pytest
 
 from ntkbound import RunConfig, read
 from ntkbound.runs.execute import Execution, run
-from tests.problems import SMALL_RUN, TRAIN, small_arrays
+from tests.problems import SMALL_RUN, TRAIN, small_arrays, tamper
 
 
 def test_train_prints_the_table_and_writes_the_record(command, folder):
@@ -80,17 +80,16 @@ def test_verify_agrees_and_notices(command, folder):
     assert (code, err) == (0, "")
     assert "linearization / worst / max" in out
     assert "differs" not in out
-    data = json.loads(path.read_text())
-    data["terms"]["linearization"]["worst"]["max"] *= 2
-    path.write_text(json.dumps(data))
+    terms = json.loads(path.read_text())["terms"]
+    terms["linearization"]["worst"]["max"] *= 2
+    tamper(path.parent, terms=terms)
     code, out, _ = command("verify", path.parent)
     assert code == 1
     assert out.count("differs") == 1
     code, out, _ = command("verify", path.parent, "--json")
     assert code == 1
-    assert [row["quantity"] for row in json.loads(out) if not row["agrees"]] == [
-        "linearization / worst / max"
-    ]
+    (rows,) = json.loads(out).values()
+    assert [row["quantity"] for row in rows if not row["agrees"]] == ["linearization / worst / max"]
 
 
 def test_config_files_and_overrides(command, folder):

@@ -84,7 +84,7 @@ def test_labels_are_computed_once_per_task_and_seed(tmp_path):
 
     def compute():
         calls.append(1)
-        return {"y": np.arange(3.0)}
+        return {"y": np.arange(3.0), "standard_error": np.zeros(3)}
 
     for _ in range(2):
         assert cache.fetch("a", compute)["y"].tolist() == [0, 1, 2]

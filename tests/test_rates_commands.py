@@ -11,6 +11,7 @@ import pytest
 from ntkbound.cli import main
 from ntkbound.cli.sweeps import run_missing
 from ntkbound.preset import load_preset
+from ntkbound.runs.record import sealed
 
 PRESET = """
 [run]
@@ -54,6 +55,19 @@ def call(arguments, capsys) -> tuple[int, str]:
     return caught.value.code, capsys.readouterr().out
 
 
+def rewritten(results, tmp_path, change):
+    """Copies of all records with ``change(data)`` applied."""
+    mutant = tmp_path / "mutant"
+    for path in results[1].glob("*/run.json"):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        del data["sha256"]
+        change(data)
+        copy = mutant / path.parent.name
+        copy.mkdir(parents=True)
+        (copy / "run.json").write_text(sealed(data | {"files": {}}), encoding="utf-8")
+    return mutant
+
+
 def test_slopes_find_the_rates_of_the_theorem(results, capsys):
     code, out = call(["slopes", results[1], "--json"], capsys)
     assert code == 0
@@ -87,29 +101,20 @@ def test_check_judges_a_preset_and_its_mutants(results, tmp_path, capsys):
 
 def test_mislabelled_widths_are_caught(results, tmp_path, capsys):
     """The axis in the records is wrong: the verdict must flip."""
-    _, out = results
-    mutant = tmp_path / "mutant"
-    for path in out.glob("*/run.json"):
-        data = json.loads(path.read_text(encoding="utf-8"))
+
+    def mislabel(data):
         data["config"]["m"] = 2048 // data["config"]["m"]
-        copy = mutant / path.parent.name
-        copy.mkdir(parents=True)
-        (copy / "run.json").write_text(json.dumps(data | {"files": {}}), encoding="utf-8")
-    assert call(["check", mutant], capsys)[0] == 1
+
+    assert call(["check", rewritten(results, tmp_path, mislabel)], capsys)[0] == 1
 
 
 def test_an_exceeded_bound_is_told(results, tmp_path, capsys):
-    _, out = results
-    mutant = tmp_path / "mutant"
-    for path in out.glob("*/run.json"):
-        data = json.loads(path.read_text(encoding="utf-8"))
+    def lower(data):
         for row in data["checks"]:
             if (row["term"], row["probe"]) == ("linearization", "worst"):
                 row["bound"] = row["measured"] / 2
-        copy = mutant / path.parent.name
-        copy.mkdir(parents=True)
-        (copy / "run.json").write_text(json.dumps(data | {"files": {}}), encoding="utf-8")
-    code, text = call(["check", mutant], capsys)
+
+    code, text = call(["check", rewritten(results, tmp_path, lower)], capsys)
     assert code == 1
     assert "bound-violated" in text
 
@@ -178,3 +183,52 @@ def test_an_empty_folder_is_refused(tmp_path: Path, capsys):
         main(["slopes", str(tmp_path)])
     assert caught.value.code == 2
     assert "no complete records" in capsys.readouterr().err
+
+
+def test_rounding_above_a_bound_of_zero_is_no_violation(results, tmp_path, capsys):
+    def vanish(data):
+        for row in data["checks"]:
+            if row["term"] == "linearization":
+                row["measured"], row["bound"] = 1e-17, 0.0
+
+    mutant = rewritten(results, tmp_path, vanish)
+    code, text = call(["check", mutant, "--claims", results[0]], capsys)
+    assert "bound-violated" not in text
+    assert code == 0
+
+
+def test_diverged_runs_are_left_out_and_make_a_check_inconclusive(results, tmp_path, capsys):
+    def diverge(data):
+        if data["config"]["seed"] == 0:
+            data["status"] = "diverged"
+
+    code, text = call(["check", rewritten(results, tmp_path, diverge), "--json"], capsys)
+    assert code == 3
+    assert set(json.loads(text)["failed"].values()) == {"diverged"}
+
+
+def test_claims_outside_the_theorem_are_not_judged(results, tmp_path, capsys):
+    def uncover(data):
+        for row in data["checks"]:
+            if (row["term"], row["probe"]) == ("linearization", "worst"):
+                row |= {"verdict": "condition-not-met", "reason": "not covered"}
+
+    mutant = rewritten(results, tmp_path, uncover)
+    code, text = call(["check", mutant, "--claims", results[0], "--json"], capsys)
+    assert [fit["verdict"] for fit in json.loads(text)["fits"]] == ["condition-not-met"]
+    assert code == 0
+
+
+def test_a_check_that_judges_nothing_is_inconclusive(results, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    path = next(results[1].glob("*/run.json")).parent
+    (alone / path.name).symlink_to(path)
+    assert call(["check", alone], capsys)[0] == 3
+
+
+def test_an_unknown_axis_names_the_known_ones(results, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["slopes", str(results[1]), "--axis", "foo"])
+    assert caught.value.code == 2
+    assert "--axis: 'foo' is unknown; accepted: " in capsys.readouterr().err

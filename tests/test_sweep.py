@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_truncated_record_is_damaged_and_done_again(tmp_path, name):
     path = tmp_path / run.identifier / name
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert list(survey(tmp_path).damaged) == [run.identifier]
+    assert list(survey(tmp_path, whole=True).damaged) == [run.identifier]
     assert sweep.sweep([run], tmp_path, lambda: LocalPool(1), quiet).done == 1
     assert is_complete(tmp_path, run.identifier)
 
@@ -223,3 +224,30 @@ def test_dask_workers_may_die(tmp_path):
                     os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
             assert run.wait() == 0
     assert len(survey(out).complete) == 20
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(tmp_path):
+    first, second = planned(2)
+    pool = LocalPool(1)
+    try:
+        for run in (first, second):
+            job = Job(run.config.model_dump(), run.identifier, str(tmp_path), "streamed")
+            assert pool.submit(job).result().files
+            (worker,) = worker_pids(os.getpid())
+            os.kill(worker, signal.SIGKILL)
+            with suppress(ChildProcessError):  # the pool has noticed it already
+                os.waitpid(worker, 0)
+    finally:
+        pool.close()
+
+
+def test_whatever_a_run_raises_is_its_reason(tmp_path, monkeypatch):
+    from ntkbound.runs import execute
+
+    def broken(*arguments):
+        raise KeyError("y")
+
+    monkeypatch.setattr(execute, "run", broken)
+    (run,) = planned(1)
+    result = perform(Job(run.config.model_dump(), run.identifier, str(tmp_path), "streamed"))
+    assert result.reason == "KeyError: 'y'"

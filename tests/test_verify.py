@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from ntkbound import RunConfig, read, run
+from ntkbound.errors import InputError
 from ntkbound.runs.execute import Execution
 from ntkbound.runs.record import PARAMS, RUN
 from ntkbound.runs.verify import verify
-from tests.problems import SMALL_RUN
+from tests.problems import SMALL_RUN, tamper
 
 
 @pytest.mark.parametrize("fields", [
@@ -33,6 +32,7 @@ def test_verify_notices_a_changed_parameter(copied, name):
     params = load_file(copied / PARAMS)
     params[name].flat[0] += 0.01
     save_file(params, copied / PARAMS)
+    tamper(copied)
     assert not all(row.agrees for row in verify(read(copied)))
 
 
@@ -45,8 +45,24 @@ def test_verify_notices_a_changed_parameter(copied, name):
     ("optimization", "training", "final_mse"), ("gradient", "training", "feature_norm_max"),
 ], ids="/".join)  # fmt: skip
 def test_verify_notices_a_changed_number(copied, path):
-    data = json.loads((copied / RUN).read_text())
+    terms = read(copied).terms
     term, probe, statistic = path
-    data["terms"][term][probe][statistic] *= 1.001
-    (copied / RUN).write_text(json.dumps(data))
+    terms[term][probe][statistic] *= 1.001
+    tamper(copied, terms=terms)
     assert not all(row.agrees for row in verify(read(copied)))
+
+
+def test_an_edit_that_forgets_the_checksum_is_damage(copied):
+    path = copied / RUN
+    path.write_text(path.read_text().replace('"tau": 20', '"tau": 21'))
+    with pytest.raises(InputError, match="does not match its checksum"):
+        read(copied)
+
+
+@pytest.mark.parametrize("name", [PARAMS, "trace.npz"])
+def test_a_changed_file_is_damage_even_at_the_same_length(copied, name):
+    content = bytearray((copied / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / name).write_bytes(bytes(content))
+    with pytest.raises(InputError, match="missing or damaged"):
+        read(copied)

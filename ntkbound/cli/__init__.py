@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from ntkbound.cli import bench, rates, runs, sweeps
-from ntkbound.cli.common import BAD_INPUT, INTERRUPTED, fail
+from ntkbound.cli.common import BAD_INPUT, CRASHED, INTERRUPTED, fail
 from ntkbound.errors import InputError, nearest
 
 __all__ = ["app", "main"]
@@ -83,8 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
     except Exception as error:
-        if not hasattr(error, "format_message"):  # not one of the parser's own
-            raise
+        if not hasattr(error, "format_message"):  # not one of the parser's own: a bug of ours
+            traceback.print_exc()
+            sys.exit(CRASHED)
         if not error.format_message():  # no command: the help has been printed
             sys.exit(BAD_INPUT)
         fail(_usage_line(error))

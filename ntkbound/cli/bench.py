@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, print_json, stdout
+from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.errors import InputError, nearest
 
 
@@ -26,6 +26,7 @@ def bench(
         str | None, typer.Option(help="some of kernel,blocked,autograd,compile,jax")
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Time loss and gradient beside other implementations and the machine's own limits."""
     from ntkbound.bench import NAMES, TOLERANCE, Sizes
@@ -48,5 +49,5 @@ def bench(
     result = measure(Sizes(n, T, d, m), dtype, threads, device, chosen)
     if as_json:
         print_json(result)
-    else:
+    elif not quiet:
         print_bench(stdout(), result)

@@ -14,8 +14,9 @@ from rich.console import Console
 
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
+CRASHED = 70  # a bug, which must not look like a refuted theorem
 EXIT_CODES = {"violated": 1, "bound-violated": 1, "inconclusive": INCONCLUSIVE}
-PIPE_WIDTH = 100
+LEAST_WIDTH = 100
 
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
@@ -45,9 +46,9 @@ def stderr() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
-    """As wide as the terminal; where there is none (a pipe, a log), wide enough for every table."""
+    """As wide as the terminal, but never so narrow that a number would be cut."""
     console = _Console(stderr=stderr)
-    return console if console.is_terminal else _Console(stderr=stderr, width=PIPE_WIDTH)
+    return console if console.width >= LEAST_WIDTH else _Console(stderr=stderr, width=LEAST_WIDTH)
 
 
 def print_json(value: Any) -> None:

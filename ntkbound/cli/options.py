@@ -7,7 +7,7 @@ import inspect
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
@@ -76,13 +76,27 @@ def _option(name: str, panel: str) -> inspect.Parameter:
     default = field.default
     shown = isinstance(default, int | float | str) and not isinstance(default, bool)
     text = f"{field.description} [{default}]" if shown else str(field.description)
-    option = typer.Option(declaration, help=text, rich_help_panel=panel, show_default=False)
+    option = typer.Option(
+        declaration,
+        help=text.replace("[", r"\["),  # rich would take it for markup
+        rich_help_panel=panel,
+        show_default=False,
+        metavar=_choices(field.annotation),
+    )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[kind | None, option],
     )
+
+
+def _choices(annotation: Any) -> str | None:
+    """``a|b|c`` for a field that accepts a few names."""
+    for part in (annotation, *get_args(annotation)):
+        if get_origin(part) is Literal:
+            return "|".join(get_args(part))
+    return None
 
 
 def _plain_type(annotation: Any) -> type:

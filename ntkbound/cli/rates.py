@@ -67,7 +67,7 @@ def slopes(
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) + as_json > 1:
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
-    records = _select(_load(paths), where or [])
+    records, diverged = _converged(_select(_load(paths), where or []))
     result = _judge(records, _claims(records, claims), unclaimed=True, axis=axis, term=term)
     shown = list(result.fits) if every else report.headlines(result.fits)
     if plot is not None:
@@ -75,6 +75,10 @@ def slopes(
 
         claimed = [fit for fit in shown if fit.claimed is not None]
         plot_rates(plot, shown if every or not claimed else claimed, records)
+    for identifier, status in diverged.items():
+        stderr().print(f"left out {identifier}: {status}", highlight=False, soft_wrap=True)
+    if not result.fits:
+        stderr().print("no fits: nothing varies along these axes but seeds", highlight=False)
     if as_json:
         print_json({"fits": [fit.as_json() for fit in result.fits]})
     elif chosen:
@@ -119,7 +123,11 @@ def check(
         judged = judged or _builtin(records)
     else:
         records = _load([path])
+        if jobs or scheduler or base_seed:
+            raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         judged = _claims(records, claims)
+    records, diverged = _converged(records)
+    failed |= diverged
     result = _judge(records, judged, unclaimed=False)
     write_summaries(result, junit, markdown, failed)
     if as_json:
@@ -157,6 +165,15 @@ def _of_preset(preset: Preset, base_seed: int, out: Path, failed: set[str]) -> R
     planned = sweeps.plan(preset.configs(base_seed))
     ids = [run.identifier for run in planned if run.identifier not in failed]
     return [read_run_json(out / identifier / RUN) for identifier in ids]
+
+
+def _converged(records: Records) -> tuple[Records, dict[str, str]]:
+    """Runs that reached τ, and the others by id: a diverged run says nothing about a rate."""
+    kept = [record for record in records if record["status"] == "complete"]
+    lost = {record["id"]: record["status"] for record in records if record not in kept}
+    if not kept:
+        raise InputError("every run diverged: there is nothing to judge")
+    return kept, lost
 
 
 def _select(records: Records, conditions: list[str]) -> Records:
@@ -210,17 +227,34 @@ def _judge(
 ) -> CheckResult:
     from dataclasses import replace
 
+    from ntkbound.stats import DEFAULT_AXES
     from ntkbound.stats import check as judge
 
+    numbers = {
+        name
+        for record in records
+        for name, value in record["config"].items()
+        if isinstance(value, int | float | dict) and not isinstance(value, bool)
+    }
+    _known("--axis", axis or [], numbers | {"rho/nu"})
+    _known("--term", term or [], {name for record in records for name in record["terms"]})
     claims = [
         claim
         for claim in claims
         if (not axis or claim.axis in axis) and (not term or claim.term in term)
     ]
-    result = judge(records, claims, unclaimed=unclaimed)
+    axes = tuple(axis) if axis else DEFAULT_AXES
+    result = judge(records, claims, unclaimed=unclaimed, axes=axes)
     fits = tuple(
         fit
         for fit in result.fits
         if (not axis or fit.axis in axis) and (not term or fit.term in term)
     )
     return replace(result, fits=fits)
+
+
+def _known(option: str, names: list[str], accepted: set[str]) -> None:
+    for name in names:
+        if name not in accepted:
+            told = ", ".join(sorted(accepted))
+            raise InputError(f"{option}: {name!r} is unknown; accepted: {told}")

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def train(
     config: RunConfig,
     out: Out = Path("results"),
-    threads: Annotated[int | None, typer.Option(min=1, help="threads [all cores]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
     device: Annotated[str, typer.Option(help="where to train: cpu or cuda")] = "cpu",
     save_params: Annotated[bool, typer.Option(help="keep the parameters")] = True,
     save_inputs: Annotated[bool, typer.Option(help="keep X, q and y with them")] = True,
@@ -58,7 +58,7 @@ def train(
     with _progress(config, quiet) as progress:
         record = run(config, how, progress, told.append, notice)
     if as_json:
-        print_json(record.data)
+        print(_run_json(record), end="")
     elif not quiet:
         print_run(stdout(), record.data)
     if not quiet:
@@ -71,17 +71,18 @@ def train(
         raise typer.Exit(exit_code(verdicts))
 
 
-def show(paths: RecordPaths, as_json: Json = False) -> None:
+def show(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
     """Print the table of a record again."""
     from ntkbound.report.run_table import print_run
     from ntkbound.runs.record import read
 
-    records = [read(path).data for path in paths]
+    records = [read(path) for path in paths]
     if as_json:
-        print_json(records[0] if len(records) == 1 else records)
+        data = [_run_json(record) for record in records]
+        print(data[0] if len(data) == 1 else f"[{','.join(data)}]", end="")
         return
-    for data in records:
-        print_run(stdout(), data)
+    for record in records if not quiet else ():
+        print_run(stdout(), record.data)
 
 
 def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
@@ -90,16 +91,27 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
     from ntkbound.runs.record import read
     from ntkbound.runs.verify import verify as recompute
 
-    agrees = True
-    for record in [read(path) for path in paths]:
-        rows = recompute(record)
-        agrees = agrees and all(row.agrees for row in rows)
-        if as_json:
-            print_json([{**vars(row), "agrees": row.agrees} for row in rows])
-        elif not quiet:
-            print_verification(stdout(), rows)
-    if not agrees:
+    found = {record.id: recompute(record) for record in [read(path) for path in paths]}
+    if as_json:
+        print_json(
+            {
+                identifier: [{**vars(row), "agrees": row.agrees} for row in rows]
+                for identifier, rows in found.items()
+            }
+        )
+    elif not quiet:
+        for identifier, rows in found.items():
+            print_verification(stdout(), identifier, rows)
+    if not all(row.agrees for rows in found.values() for row in rows):
         raise typer.Exit(1)
+
+
+def _run_json(record: Record) -> str:
+    """run.json to the letter, checksum included."""
+    from ntkbound.runs.record import RUN
+
+    assert record.path is not None
+    return (record.path / RUN).read_text(encoding="utf-8")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ntkbound.runs.sweep import Progress
 
 PresetPath = Annotated[Path, typer.Argument(metavar="PRESET", help="a TOML preset")]
-Jobs = Annotated[int | None, typer.Option(min=1, help="local processes, one thread each [cores]")]
+Jobs = Annotated[int | None, typer.Option(min=1, help=r"local processes, one thread each \[cores]")]
 BaseSeed = Annotated[int, typer.Option(min=0, help="added to every seed of the preset")]
 Scheduler = Annotated[
     str | None, typer.Option(help="address of a running Dask scheduler, tcp://host:port")
@@ -108,12 +108,13 @@ def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder")],
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Tell which runs are complete, failed (and why), damaged or missing."""
     from ntkbound.report.sweep_table import print_status
     from ntkbound.runs.store import survey
 
-    found = survey(folder)
+    found = survey(folder, whole=True)
     if as_json:
         print_json(
             {
@@ -124,7 +125,7 @@ def status(
                 "status": dict(Counter(run["status"] for run in found.complete.values())),
             }
         )
-    else:
+    elif not quiet:
         print_status(stdout(), found)
     if found.failed or found.damaged or found.missing:
         raise typer.Exit(INCONCLUSIVE)

@@ -10,6 +10,7 @@ import numpy as np
 
 from ntkbound.errors import InputError
 from ntkbound.report.rates_table import two
+from ntkbound.stats import arm_text, config_of
 
 if TYPE_CHECKING:
     from ntkbound.stats import Verdict
@@ -73,9 +74,11 @@ def _bounds(fit: Verdict, records: Sequence[Mapping[str, Any]]) -> dict[float, f
     points = set(fit.fit.series.points.tolist())
     found: dict[float, list[float]] = {}
     for record in records:
-        config = record["config"]
+        config = config_of(record)
         x = config.get(fit.axis)
-        if x not in points or any(_text(config.get(name)) != value for name, value in fit.arm):
+        if not isinstance(x, int | float) or x not in points:
+            continue
+        if any(arm_text(config.get(name)) != value for name, value in fit.arm):
             continue
         for row in record["checks"]:
             same = (row["term"], row["probe"], row["statistic"]) == (
@@ -86,8 +89,3 @@ def _bounds(fit: Verdict, records: Sequence[Mapping[str, Any]]) -> dict[float, f
             if same and row["bound"] is not None:
                 found.setdefault(float(x), []).append(row["bound"])
     return {x: float(np.median(found[x])) for x in sorted(found)}
-
-
-def _text(value: object) -> str:
-    """A config value as an arm writes it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)

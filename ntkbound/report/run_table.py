@@ -81,8 +81,9 @@ def headline(config: Mapping[str, Any]) -> str:
     return f"{sizes}\n{what}, {how}"
 
 
-def print_verification(console: Console, rows: list[Any]) -> None:
+def print_verification(console: Console, identifier: str, rows: list[Any]) -> None:
     """What ``verify`` recomputed, beside what the record says."""
+    console.print(identifier, style="bold", highlight=False)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("quantity", no_wrap=True)
     for name in ("recorded", "recomputed", "difference"):

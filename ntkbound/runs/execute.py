@@ -54,8 +54,9 @@ def run(
     identifier = record.run_id(sized, digest)
     if is_complete(how.out, identifier) and not how.force:
         found = record.read(how.out / identifier)
-        reused(found)
-        return found
+        if _holds_what_is_asked(found, how):
+            reused(found)
+            return found
     if native.available() and not native.compiled():
         notice("compiling the native kernel for this machine: once, about ten seconds")
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -88,6 +89,13 @@ def run(
             "y": outcome.task.y.numpy(),
         }
     return record.write(Record(data, outcome.trace, arrays), how.out)
+
+
+def _holds_what_is_asked(found: Record, how: Execution) -> bool:
+    """Whether a record was saved with the parameters and inputs that are wanted now."""
+    if how.save_params and "final.c" not in found.params:
+        return False
+    return not (how.save_params and how.save_inputs) or "X" in found.params
 
 
 def _flatten(groups: dict[str, Params]) -> dict[str, np.ndarray]:

@@ -15,7 +15,9 @@ Arrays = dict[str, np.ndarray]
 
 
 class LabelCache:
-    """``folder/<key>.npz``; an unreadable file counts as absent and is written again."""
+    """``folder/<key>.npz``; an unreadable or foreign file counts as absent and is written again."""
+
+    names = ("y", "standard_error")
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,7 +25,9 @@ class LabelCache:
     def fetch(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
         path = self.folder / f"{key}.npz"
         try:
-            return arrays_of(path.read_bytes())
+            found = arrays_of(path.read_bytes())
+            if set(self.names) <= found.keys():
+                return found
         except FileNotFoundError:
             pass
         except ValueError:

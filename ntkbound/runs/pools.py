@@ -25,7 +25,10 @@ class WorkerLostError(RuntimeError):
 class Pool(ABC):
     """``slots`` jobs at a time; ``submit`` never blocks."""
 
-    slots: int
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """Jobs it can usefully hold at once."""
 
     @abstractmethod
     def submit(self, job: Job) -> Future[Result]:
@@ -40,9 +43,13 @@ class LocalPool(Pool):
     """One process per slot, each its own executor: a killed worker takes nothing else with it."""
 
     def __init__(self, jobs: int) -> None:
-        self.slots = jobs
+        self._jobs = jobs
         self._context = multiprocessing.get_context("spawn")
         self._free = [self._start() for _ in range(jobs)]
+
+    @property
+    def slots(self) -> int:
+        return self._jobs
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, mp_context=self._context, initializer=_begin)
@@ -64,7 +71,13 @@ class LocalPool(Pool):
             else:
                 outcome.set_result(done.result())
 
-        executor.submit(perform, job).add_done_callback(finished)
+        try:
+            done = executor.submit(perform, job)
+        except BrokenProcessPool:  # its idle worker was killed since the last job
+            executor.shutdown(wait=False)
+            executor = self._start()
+            done = executor.submit(perform, job)
+        done.add_done_callback(finished)
         return outcome
 
     def close(self) -> None:
@@ -102,8 +115,12 @@ class DaskPool(Pool):
             self._client = client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(f"--scheduler {address}: cannot connect ({error})") from None
-        threads = sum(self._client.nthreads().values())
-        self.slots = max(2, 2 * threads)
+
+    @property
+    def slots(self) -> int:
+        """Workers may join at any time: asked anew whenever jobs are handed out."""
+        threads: int = sum(self._client.nthreads().values())
+        return max(2, 2 * threads)
 
     def submit(self, job: Job) -> Future[Result]:
         from distributed.scheduler import KilledWorker

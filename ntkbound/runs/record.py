@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from ntkbound.errors import InputError
 from ntkbound.npz import arrays_of
 from ntkbound.runs.files import write_text, write_whole
 
+SEAL = ',\n "sha256": "'
 RUN, TRACE, PARAMS, FAILED = "run.json", "trace.npz", "params.safetensors", "failed.json"
 
 
@@ -61,6 +63,7 @@ def write(record: Record, folder: Path) -> Record:
 
     Raises ValueError if a number is not finite: a record never holds NaN or infinity.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     target = folder / record.id
@@ -71,14 +74,21 @@ def write(record: Record, folder: Path) -> Record:
         np.savez(sibling / TRACE, allow_pickle=False, **record.trace)
         if record.params:
             arrays = {name: np.ascontiguousarray(a) for name, a in record.params.items()}
-            save_file(arrays, sibling / PARAMS)
-        # Sizes are kept so that a truncated record is noticed without reading all of it.
-        data["files"] = {path.name: path.stat().st_size for path in sorted(sibling.iterdir())}
-        (sibling / RUN).write_text(_json(data), encoding="utf-8")
+            try:
+                save_file(arrays, sibling / PARAMS)
+            except SafetensorError as error:  # its way of telling a full disk
+                raise OSError(str(error)) from None
+        data["files"] = {path.name: _sha256(path) for path in sorted(sibling.iterdir())}
+        (sibling / RUN).write_text(sealed(data), encoding="utf-8")
 
     write_whole(target, fill)
-    (folder / f"{record.id}.{FAILED}").unlink(missing_ok=True)
+    clear_failure(folder, record.id)
     return Record(data, record.trace, record.params, target)
+
+
+def clear_failure(folder: Path, identifier: str) -> None:
+    """Forgets an earlier failure of a run that has its record now."""
+    (folder / f"{identifier}.{FAILED}").unlink(missing_ok=True)
 
 
 def write_failure(folder: Path, identifier: str, config: RunConfig, reason: str) -> None:
@@ -95,7 +105,7 @@ def read(path: Path) -> Record:
     """A record from its folder or its run.json; every defect is an InputError."""
     folder = path.parent if path.name == RUN else path
     data = read_run_json(folder / RUN)
-    check_sizes(folder, data)
+    check_files(folder, data)
     try:
         trace = arrays_of((folder / TRACE).read_bytes())
     except (OSError, ValueError) as error:
@@ -103,28 +113,44 @@ def read(path: Path) -> Record:
     return Record(data, trace, _read_params(folder / PARAMS), folder)
 
 
+def sealed(data: Mapping[str, Any]) -> str:
+    """The text of a run.json: JSON whose last entry is the SHA-256 of all that comes before it."""
+    head = _json(data).removesuffix("\n}\n")
+    return f'{head}{SEAL}{hashlib.sha256(head.encode()).hexdigest()}"\n}}\n'
+
+
 def read_run_json(path: Path) -> dict[str, Any]:
     """The content of one run.json; absent, damaged or of another schema is an InputError."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such record; accepted: a folder with a {RUN}") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable record ({error})") from None
-    needed = ("schema", "id", "config", "terms", "bounds", "checks", "notes")
-    if not isinstance(data, dict) or any(name not in data for name in needed):
+    needed = {"schema", "id", "config", "terms", "bounds", "checks", "notes"}
+    if not isinstance(data, dict) or not needed <= data.keys():
         raise InputError(f"{path}: not a record of ntkbound")
     if data["schema"] != SCHEMA:
         raise InputError(f"{path}: schema {data['schema']} is not {SCHEMA}; run it again")
+    head, _, tail = text.rpartition(SEAL)
+    if tail != hashlib.sha256(head.encode()).hexdigest() + '"\n}\n':
+        raise InputError(f"{path}: damaged: its content does not match its checksum")
+    del data["sha256"]
     return data
 
 
-def check_sizes(folder: Path, data: Mapping[str, Any]) -> None:
-    """Raises InputError if a file of the record is missing or not as long as it was written."""
-    for name, size in data.get("files", {}).items():
+def check_files(folder: Path, data: Mapping[str, Any]) -> None:
+    """Raises InputError if a file of the record is missing or not as it was written."""
+    for name, expected in data["files"].items():
         path = folder / Path(name).name
-        if not path.is_file() or path.stat().st_size != size:
-            raise InputError(f"{path}: missing or truncated; run it again with --force")
+        if not path.is_file() or _sha256(path) != expected:
+            raise InputError(f"{path}: missing or damaged; run it again with --force")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read_params(path: Path) -> dict[str, np.ndarray]:

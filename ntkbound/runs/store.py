@@ -11,7 +11,7 @@ from typing import Any
 from ntkbound.config import digest
 from ntkbound.errors import InputError
 from ntkbound.runs.files import write_text
-from ntkbound.runs.record import FAILED, RUN, check_sizes, read_run_json
+from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
 
 PLANS = "plans"
 
@@ -27,16 +27,19 @@ class Survey:
 
 
 def is_complete(folder: Path, identifier: str) -> bool:
-    """Whether the record exists and none of its files is missing or truncated."""
+    """Whether the record exists and none of its files is missing or damaged."""
     try:
-        check_sizes(folder / identifier, read_run_json(folder / identifier / RUN))
+        check_files(folder / identifier, read_run_json(folder / identifier / RUN))
     except InputError:
         return False
     return True
 
 
-def survey(folder: Path) -> Survey:
-    """Reads a results folder. Raises InputError if there is none."""
+def survey(folder: Path, *, whole: bool = False) -> Survey:
+    """Reads a results folder; ``whole`` also checks the files beside each run.json.
+
+    Raises InputError if there is no such folder.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such results folder")
     complete: dict[str, dict[str, Any]] = {}
@@ -46,7 +49,8 @@ def survey(folder: Path) -> Survey:
             continue  # the temporary sibling of a record being written
         try:
             data = read_run_json(path)
-            check_sizes(path.parent, data)
+            if whole:
+                check_files(path.parent, data)
             complete[str(data["id"])] = data
         except InputError as error:
             damaged[path.parent.name] = str(error)

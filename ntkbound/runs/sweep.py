@@ -11,11 +11,12 @@ from pathlib import Path
 from ntkbound.config import RunConfig
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
-from ntkbound.runs.record import run_id, write_failure
+from ntkbound.runs.record import clear_failure, run_id, write_failure
 from ntkbound.runs.store import is_complete, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
 from ntkbound.tasks import prepare
 
+LOOK_AGAIN = 5.0  # seconds after which a pool is asked again how many jobs it can take
 ATTEMPTS = 10  # times one run may lose its worker: more is the run's own fault (memory, a crash)
 
 
@@ -94,6 +95,7 @@ def sweep(
     write_plan(out, (run.identifier for run in planned))
     if not todo:
         return progress
+    pool = make_pool()
     token = uuid.uuid4().hex
     if not (out / TOKEN).exists():
         write_text(out / TOKEN, token)
@@ -101,7 +103,6 @@ def sweep(
     attempts = dict.fromkeys((run.identifier for run in todo), 0)
     queue = list(reversed(todo))
     running: dict[Future[Result], Planned] = {}
-    pool = make_pool()
     try:
         while queue or running:
             while queue and len(running) < pool.slots:
@@ -113,7 +114,7 @@ def sweep(
                 job = Job(run.config.model_dump(), run.identifier, str(out.absolute()), token)
                 running[pool.submit(job)] = run
                 progress.running = len(running)
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
             for future in done:
                 run = running.pop(future)
                 progress.running = len(running)
@@ -149,11 +150,14 @@ def _outcome(future: Future[Result], run: Planned, out: Path) -> str | None:
         result = future.result()
     except WorkerLostError:
         return None
+    except Exception as error:  # a job that could not even be carried to its worker and back
+        return f"{type(error).__name__}: {error}"
     if result.files and not is_complete(out, run.identifier):
         try:
             write_whole(out / run.identifier, lambda folder: _unpack(folder, result))
         except OSError as error:
             return f"the record could not be written ({error})"
+        clear_failure(out, run.identifier)
     return result.reason
 
 

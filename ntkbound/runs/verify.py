@@ -59,7 +59,8 @@ def verify(record: Record) -> list[Comparison]:
     missing = [name for name in ("X", "q", "y", "initial.c") if name not in record.params]
     if missing:
         raise InputError(
-            f"{record.id}: saved without {', '.join(missing)}; run it again with --save-inputs"
+            f"{record.id}: saved without {', '.join(missing)}; "
+            "run it again with --save-params --save-inputs"
         )
     return list(_compare(record, build(record.data["config"])))
 

@@ -5,6 +5,7 @@ Torch-free, and knows nothing of disk or screen: records come in as mappings.
 
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.check import CheckResult, check
+from ntkbound.stats.columns import arm_text, config_of
 from ntkbound.stats.companions import Companions, companions
 from ntkbound.stats.floor import FloorFit, fit_floors
 from ntkbound.stats.forms import compare_floor, compare_growth
@@ -24,10 +25,12 @@ __all__ = [
     "PowerLawFit",
     "Series",
     "Verdict",
+    "arm_text",
     "check",
     "companions",
     "compare_floor",
     "compare_growth",
+    "config_of",
     "fit_floors",
     "fit_power_laws",
     "judge_bounds",

@@ -11,6 +11,7 @@ from ntkbound.stats.columns import Table, as_number, read_table
 from ntkbound.stats.inference import holm
 from ntkbound.stats.margins import CHECK_LEVEL
 from ntkbound.stats.observations import cells_but_seeds
+from ntkbound.tolerance import exceeds
 
 # Bounds that hold with probability 1 − δ over the initialisation; the others hold always.
 PROBABILISTIC_TERMS = frozenset({"approximation", "optimization", "training"})
@@ -21,7 +22,6 @@ NAMED_BOUNDS = {
     "training_rmse": ("optimization", "training", "min_rmse"),
 }
 UNTESTED = frozenset({"vacuous", "condition-not-met", "not-defined"})
-ROUNDING = 1e-9  # relative: bound and measured value are both rounded
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def judge_bounds(
                 continue
             own = as_number(check.get("delta", delta if key[0] in probabilistic else 0.0))
             own = 0.0 if math.isnan(own) else own
-            over = measured > bound * (1 + ROUNDING)
+            over = exceeds(measured, bound)
             tally.runs += 1
             if measured > 0:
                 tally.slack = min(tally.slack, bound / measured)

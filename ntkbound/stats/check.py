@@ -2,12 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ntkbound.claims import Claim
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
-from ntkbound.stats.columns import read_table
+from ntkbound.stats.columns import arm_text, config_of, read_table
 from ntkbound.stats.inference import holm
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import DEFAULT_AXES, observe
@@ -36,6 +36,7 @@ def check(
     claims: Sequence[Claim],
     *,
     unclaimed: bool = False,
+    axes: Collection[str] = DEFAULT_AXES,
     ignore: Collection[str] = (),
     missing_seeds: Literal["common", "refuse"] = "common",
     noise: NoiseFloor | None = None,
@@ -44,14 +45,16 @@ def check(
 
     A claim is judged once in every arm (group of runs equal in all but the axis and seeds), all
     of them together under Holm's correction at `CHECK_LEVEL`. unclaimed: report also the slopes
-    that no claim is about, along `DEFAULT_AXES` (what `slopes` shows). Other arguments and errors
-    as in `observe`.
+    that no claim is about, along `axes` (what `slopes` shows). A claim about something whose
+    conditions some run of the arm does not meet (its `checks` say so) is `condition-not-met`; a
+    check in which no claim could be judged is inconclusive. Other arguments and errors as in
+    `observe`.
     """
     rows = list(records)
     table = read_table(rows)
-    axes = dict.fromkeys([*(DEFAULT_AXES if unclaimed else ()), *(c.axis for c in claims)])
+    along = dict.fromkeys([*(axes if unclaimed else ()), *(c.axis for c in claims)])
     series = observe(
-        table, axes=tuple(axes), ignore=ignore, missing_seeds=missing_seeds, noise=noise
+        table, axes=tuple(along), ignore=ignore, missing_seeds=missing_seeds, noise=noise
     )
     wanted = {(c.axis, c.term, c.probe, c.statistic) for c in claims}
     if not unclaimed:
@@ -60,13 +63,40 @@ def check(
     for fit in fit_power_laws(series):
         s = fit.series
         by_name[s.axis, s.term, s.probe, s.statistic].append(fit)
-    fits = _judge_claims(claims, by_name)
+    outside = _outside(rows)
+    fits = [_conditions(fit, outside) for fit in _judge_claims(claims, by_name)]
     for name, group in by_name.items():
         if name not in wanted:
             fits += [describe(fit) for fit in group]
     bounds = judge_bounds(rows, table=table)
     counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
-    return CheckResult(tuple(fits), bounds, whole(counts))
+    verdict = whole(counts)
+    if verdict == "holds" and not any(fit.p is not None for fit in fits):
+        verdict = "inconclusive"  # nothing was put to the test
+    return CheckResult(tuple(fits), bounds, verdict)
+
+
+Outside = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]  # config, row of `checks`
+
+
+def _outside(rows: Sequence[Mapping[str, Any]]) -> Outside:
+    """The rows of `checks` that say that their run does not meet the theorem's conditions."""
+    return [
+        (config_of(record), row)
+        for record in rows
+        for row in record.get("checks") or ()
+        if row["verdict"] == "condition-not-met"
+    ]
+
+
+def _conditions(fit: Verdict, outside: Outside) -> Verdict:
+    """The verdict, or `condition-not-met` where a run of its arm is outside the theorem."""
+    for config, row in outside if fit.p is not None else ():
+        if (row["term"], row["probe"]) == (fit.term, fit.probe) and all(
+            arm_text(config.get(name)) == value for name, value in fit.arm
+        ):
+            return replace(fit, verdict="condition-not-met", reason=str(row["reason"]))
+    return fit
 
 
 def _judge_claims(

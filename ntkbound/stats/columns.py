@@ -54,7 +54,7 @@ def as_number(value: object) -> float:
 
 def read_table(records: Sequence[Mapping[str, Any]]) -> Table:
     """Columns of records in the shape of run.json; values that are no numbers are NaN."""
-    configs = [_config(record) for record in records]
+    configs = [config_of(record) for record in records]
     names = sorted({name for config in configs for name in config})
     fields = {name: _column([c.get(name, _MISSING) for c in configs]) for name in names}
     ids = tuple(str(record.get("id", f"#{i}")) for i, record in enumerate(records))
@@ -84,7 +84,12 @@ def read_table(records: Sequence[Mapping[str, Any]]) -> Table:
     return Table(ids, fields, tuple(keys[k] for k in order), values)
 
 
-def _config(record: Mapping[str, Any]) -> dict[str, Any]:
+def arm_text(value: object) -> str:
+    """A config value as an arm shows it."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def config_of(record: Mapping[str, Any]) -> dict[str, Any]:
     """The config with equal blocks as one number and a derived step size named as such."""
     config = dict(record.get("config") or {})
     for name, value in config.items():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkbound.errors import InputError
-from ntkbound.stats.columns import RATIO, SEED_FIELDS, UNHASHED_FIELDS, Table, read_table
+from ntkbound.stats.columns import RATIO, SEED_FIELDS, UNHASHED_FIELDS, Table, arm_text, read_table
 from ntkbound.stats.noise import NoiseFloor
 
 DEFAULT_AXES = ("m", "tau", "n", "T", "d", "rho", "nu")
@@ -234,7 +234,7 @@ def _usable(
 def _text(table: Table, name: str, row: int) -> str:
     column = table.fields[name]
     value = column.values[column.codes[row]]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return arm_text(value)
 
 
 def _seed(table: Table, seeds: Sequence[str], row: int) -> str:

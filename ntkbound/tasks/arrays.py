@@ -101,7 +101,6 @@ def array_task(config: RunConfig, raw: RawData) -> Task:
         y=torch.from_numpy(raw.y[chosen]),
         token_norm=1.0,
         query_norm=1.0,
-        digest=raw.digest,
         notes=tuple(notes),
     )
 

@@ -21,7 +21,6 @@ class Task:
     query_norm: float  # B_q
     transport: TransportMap | None = None
     standard_error: Tensor | None = None  # (n,) of the labels around the infinite-width f̃
-    digest: str | None = None  # SHA-256 of the data, where it did not come from a seed
     notes: tuple[str, ...] = ()
 
     def rows(self, rows: slice) -> Task:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ntkbound.tolerance import exceeds
+
 Verdict = Literal[
     "holds", "vacuous", "condition-not-met", "not-defined", "bound-violated", "inconclusive"
 ]
-
-# float32 training leaves φ_s on the spheres of Ω_ρ only up to its own rounding.
-ROUNDING = 1e-5
-ABSOLUTE_ROUNDING = 1e-12  # a measured error is a float64 difference of numbers of size 1
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def check(
     if bound.value is None:
         return Check(term, probe, statistic, measured, None, None, absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
-    if measured <= bound.value * (1 + ROUNDING) + ABSOLUTE_ROUNDING:
+    if not exceeds(measured, bound.value):
         return Check(term, probe, statistic, measured, bound.value, slack, "holds", remark)
     if probability > 0:
         reason = (

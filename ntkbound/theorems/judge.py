@@ -128,7 +128,9 @@ def _checks(
             for term, probe in (("approximation", "transported"), ("change_of_feature", "worst"))
         ]
     training = terms["optimization"]["training"]
-    met: Verdict = "condition-not-met" if config.method != "projgd" else absent
+    met: Verdict = absent
+    if config.method != "projgd" or "needs ν ≤ ρ" in found.training_rmse.reason:
+        met = "condition-not-met"
     trivial = ""
     initial_loss = float(trajectory.table["mse"][0]) if len(trajectory.table["mse"]) else math.inf
     if (found.optimization_mse.value or 0.0) > initial_loss:

@@ -31,10 +31,6 @@ from scipy.optimize import minimize_scalar
 from ntkbound.claims import Claim
 from ntkbound.theorems.bound import Bound
 
-NAME = "shallow-transformer"
-SOURCE = "arXiv 2601.16514"
-DERIVED = "derived in docs/theory.md from arXiv 2601.16514"
-
 CLAIMS = (
     Claim(term="approximation", probe="transported", statistic="max", axis="m",
           kind="upper", exponent=-0.5),

@@ -113,6 +113,11 @@ def descend(
         update.take()
     else:
         step = tau
+        if may_diverge:  # φ_τ has not been looked at yet
+            losses = objective.evaluate(params, grads).tolist()
+            for run in [run for run in range(runs) if not losses[run] <= first[run]]:
+                diverged[run] = True
+                _copy_run(previous, params, run)
         progress(tau, min(lowest))
         observe(tau, params)
     mean = [value / max(1, evaluated) for value in total]
