@@ -210,7 +210,7 @@ def check_descent(
         descent.descend(
             BlockedObjective(model, inputs.to(dtype), y.to(dtype), m, ONE), initial, rule, tau,
             record=range(tau + 1),
-            observe=lambda s, p: seen.update({s: {b: v.clone() for b, v in p.items()}}),
+            observe=lambda s, p, norms: seen.update({s: {b: v.clone() for b, v in p.items()}}),
             progress=lambda s, loss: None,
         )  # fmt: skip
     assert sorted(seen) == list(range(tau + 1))

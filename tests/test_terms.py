@@ -41,9 +41,9 @@ ONE = Workers(1)
 def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
     dtype, seen = initial["c"].dtype, {}
 
-    def observe(step, params):
+    def observe(step, params, norms):
         seen[step] = {b: v[0].clone() for b, v in params.items()}
-        trajectory.observe(step, seen[step])
+        trajectory.observe(step, seen[step], norms[0])
 
     rule = Rule(
         eta=torch.tensor([eta], dtype=torch.float64),

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from ntkbound.config import RunConfig
+from ntkbound.config import DATA_FILES, RunConfig
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
 from ntkbound.runs.record import clear_failure, run_id, write_failure
@@ -111,7 +112,7 @@ def sweep(
                     _settle(progress, run)
                     progress.reused += 1
                     continue
-                job = Job(run.config.model_dump(), run.identifier, str(out.absolute()), token)
+                job = Job(_portable(run.config), run.identifier, str(out.absolute()), token)
                 running[pool.submit(job)] = run
                 progress.running = len(running)
             done, _ = wait(running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
@@ -137,6 +138,14 @@ def sweep(
     finally:
         pool.close()
     return progress
+
+
+def _portable(config: RunConfig) -> dict[str, Any]:
+    """The config for a worker in another folder: a data file by its absolute path."""
+    fields = config.model_dump()
+    if config.task.endswith(DATA_FILES):
+        fields["task"] = str(Path(config.task).absolute())
+    return fields
 
 
 def _settle(progress: Progress, run: Planned) -> None:

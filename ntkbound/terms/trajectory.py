@@ -47,8 +47,8 @@ class Trajectory:
             else linearized_outputs(model, initial, transported, task.inputs, workers)
         )
 
-    def observe(self, step: int, params: Params) -> None:
-        """Measures φ_s, parameters block → (m, *shape)."""
+    def observe(self, step: int, params: Params, gradient_norm: float) -> None:
+        """Measures φ_s, parameters block → (m, *shape); ``gradient_norm`` is ‖∇R̂(φ_s)‖."""
         model, inputs, workers = self.model, self.task.inputs, self.workers
         linear = linearized_outputs(model, self.initial, params, inputs, workers)
         origin = params if self.transported is None else self.transported
@@ -69,6 +69,7 @@ class Trajectory:
             self.displacement_max[block] = max(self.displacement_max[block], scaled)
             self._rows[f"displacement.{block}"].append(scaled)
         self._rows["feature_norm"].append(feature_norm)
+        self._rows["loss_gradient_norm"].append(gradient_norm)
         self._rows["step"].append(step)
         self._rows["mse"].append(float((f - self.task.y).square().mean()))
         if self.held_out is not None:

@@ -113,7 +113,7 @@ def _train(
         rule,
         config.tau,
         record=recorded_steps(config.tau, config.records),
-        observe=lambda step, params: trajectory.observe(step, detach_run(params, 0)),
+        observe=lambda s, params, norms: trajectory.observe(s, detach_run(params, 0), norms[0]),
         progress=progress,
         batches=batches,
     )

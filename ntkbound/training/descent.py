@@ -21,7 +21,7 @@ DIVERGED = 1e6  # a loss this many times its initial value will not come back
 TINY = 1e-12  # the initial loss of labels that are zero
 PROGRESS_EVERY = 32  # steps
 
-Observe = Callable[[int, Params], None]
+Observe = Callable[[int, Params, list[float]], None]  # step, φ_s, ‖∇R̂(φ_s)‖ per run
 Progress = Callable[[int, float], None]
 
 
@@ -63,7 +63,7 @@ def descend(
     progress: Progress,
     batches: Batches | None = None,
 ) -> Descent:
-    """Runs τ steps from ``initial`` (R, m, *shape); ``observe(s, φ_s)`` is called at ``record``.
+    """Runs τ steps from ``initial`` (R, m, *shape); ``observe`` is called at ``record``.
 
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate; the loop ends when every run is.
@@ -77,6 +77,7 @@ def descend(
     best_step, diverged = [0] * runs, [False] * runs
     total, steepest, evaluated = [0.0] * runs, [0.0] * runs, 0
     may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
+    norms = [0.0] * runs
     at_step, step = set(record), 0
     for step in range(tau):
         if batches is None or step in at_step:
@@ -103,7 +104,7 @@ def descend(
             if step % PROGRESS_EVERY == 0:
                 progress(step, sum(losses) / runs)
         if step in at_step:
-            observe(step, params)
+            observe(step, params, norms)
         if batches is not None:
             batches.draw(step)
             batches.objective.evaluate(params, grads)
@@ -113,13 +114,13 @@ def descend(
         update.take()
     else:
         step = tau
-        if may_diverge:  # φ_τ has not been looked at yet
-            losses = objective.evaluate(params, grads).tolist()
-            for run in [run for run in range(runs) if not losses[run] <= first[run]]:
+        losses = objective.evaluate(params, grads).tolist()
+        for run in range(runs):
+            if may_diverge and not losses[run] <= first[run]:
                 diverged[run] = True
                 _copy_run(previous, params, run)
         progress(tau, min(lowest))
-        observe(tau, params)
+        observe(tau, params, update.gradient_norms())
     mean = [value / max(1, evaluated) for value in total]
     return Descent(params, best, best_step, mean, steepest, step, diverged)
 
