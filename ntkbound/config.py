@@ -116,7 +116,7 @@ class RunConfig(BaseModel):
     eta: Positive | None = Field(None, description="step size η [eta_scale/√τ]")
     eta_scale: Positive | None = Field(None, description="η·√τ, null where η is given [1]")
     rho: Radii = Field({EVERY_BLOCK: 1.0}, description="projection radii: 3 | 3,3,1 | c=3,W=1")
-    nu: Radii = Field({EVERY_BLOCK: 1.0}, description="norms ν of the transport map, likewise")
+    nu: Radii | None = Field(None, description="norms ν of the transport map, likewise [1]")
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="failure probability δ of the approximation bound"
     )
@@ -168,6 +168,7 @@ class RunConfig(BaseModel):
         self._default("teacher_heads", 131072, teacher, only="task teacher")
         self._default("teacher_seed", self.seed, teacher, only="task teacher")
         self._default("inputs", "shrunk", teacher, only="task teacher")
+        self._default("nu", {EVERY_BLOCK: 1.0}, teacher, only="task teacher")
         self._default("input_norm", 1.0, teacher, only="task teacher")
         self._default("target", "parity", self.task == "digits", only="task digits")
         if self.target is not None and self.target not in ("parity", *map(str, range(10))):
@@ -182,7 +183,9 @@ class RunConfig(BaseModel):
         self._default("decay", 0.01, self.method == "decay", only="method decay")
         self._resolve_step_size()
         for name in ("rho", "nu"):
-            object.__setattr__(self, name, self._per_block(name, getattr(self, name)))
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, self._per_block(name, given))
         if self.transport == "rank-one" and self.activation == "bump":
             raise ValueError(
                 "transport: rank-one represents the zero function for the even activation bump; "

@@ -258,6 +258,7 @@ BAD = [
     ({"activation": "relu", "bounds": False, "transport": "anchors"}, "--transport: "),
     ({"query": "given"}, "--query: 'given' reads the array q of an .npz task"),
     ({"query": "first"}, "--query: input should be 'last', 'mean', 'fixed' or 'given'"),
+    ({"task": "digits", "nu": 2}, "--nu: only used by task teacher; leave it out"),
     ({"task": "teecher"}, "--task: 'teecher' is unknown; accepted: teacher, digits, FILE.npz, "
      "FILE.csv; did you mean 'teacher'?"),
     ({"task": "data.parquet"}, "--task: 'data.parquet' is unknown; accepted: teacher, digits"),

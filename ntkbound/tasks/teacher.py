@@ -91,6 +91,7 @@ def draw_inputs(config: RunConfig, seed: int, purpose: str, count: int | None = 
 
 
 def _transport_map(config: RunConfig, model: ShallowTransformer, inputs: Inputs) -> TransportMap:
+    assert config.nu is not None
     seed, nu = config.teacher_seed or 0, config.nu
     drawn = streams.generator(seed, "transport/direction").standard_normal(model.d)
     e = inputs.q[0] if config.query == "fixed" else unit_vector(torch.from_numpy(drawn))

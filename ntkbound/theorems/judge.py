@@ -38,7 +38,7 @@ def judge(
         u=initial["U"].double().norm(dim=1).numpy(),
         sigma=constants,
         rho=theorem.Norms(*config.rho.values()),
-        nu=theorem.Norms(*config.nu.values()),
+        nu=theorem.Norms(*(config.nu or {"c": 0.0, "U": 0.0, "W": 0.0}).values()),
         eta=config.eta,
         tau=config.tau,
         delta=config.delta,
