@@ -1,4 +1,8 @@
-"""The shallow Transformer as native vector code, compiled on first use and cached."""
+"""The shallow Transformer as native vector code, compiled on first use and cached.
+
+numba notices only changes of the file a kernel lives in, not of the kernels it calls: after editing
+one of these files, delete this folder's ``__pycache__``.
+"""
 
 from __future__ import annotations
 
