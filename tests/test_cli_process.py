@@ -145,4 +145,5 @@ def test_the_readme_run_is_bit_identical_with_one_and_two_threads(tmp_path):
     one = json.loads(launch(tmp_path, *arguments, "--threads=1", "--out=one").stdout)
     two = json.loads(launch(tmp_path, *arguments, "--threads=2", "--out=two").stdout)
     assert one.pop("environment") != two.pop("environment")
+    assert one.pop("sha256") != two.pop("sha256"), "the checksum covers the environment"
     assert one == two
