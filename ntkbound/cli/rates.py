@@ -25,6 +25,7 @@ from ntkbound.preset import Preset, load_preset
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
 
+NAMED = 5  # damaged records named one by one
 Records = list[dict[str, Any]]
 Axis = Annotated[
     list[str] | None,
@@ -148,8 +149,10 @@ def _load(paths: list[Path]) -> Records:
     records: dict[str, dict[str, Any]] = {}
     for path in paths:
         found = survey(path)
-        for identifier, reason in found.damaged.items():
+        for identifier, reason in list(found.damaged.items())[:NAMED]:
             stderr().print(f"left out {identifier}: {reason}", highlight=False, soft_wrap=True)
+        if len(found.damaged) > NAMED:
+            stderr().print(f"… {len(found.damaged)} damaged records in all: ntkbound status {path}")
         records |= found.complete
     if not records:
         told = ", ".join(str(path) for path in paths)
@@ -170,7 +173,7 @@ def _of_preset(preset: Preset, base_seed: int, out: Path, failed: set[str]) -> R
 def _converged(records: Records) -> tuple[Records, dict[str, str]]:
     """Runs that reached τ, and the others by id: a diverged run says nothing about a rate."""
     kept = [record for record in records if record["status"] == "complete"]
-    lost = {record["id"]: record["status"] for record in records if record not in kept}
+    lost = {r["id"]: r["status"] for r in records if r["status"] != "complete"}
     if not kept:
         raise InputError("every run diverged: there is nothing to judge")
     return kept, lost
