@@ -138,6 +138,10 @@ def test_two_writers_of_one_record_leave_one_whole_record(tmp_path):
     assert (target / "file").read_text(encoding="utf-8") == "outer"
 
 
+def sweep_command(path: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "ntkbound", "sweep", str(path), "--out", str(out), *more]
+
+
 def worker_pids(parent: int) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -155,17 +159,7 @@ def worker_pids(parent: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds the workers through /proc")
 def test_killed_workers_lose_nothing(tmp_path):
     out, path = tmp_path / "out", preset(tmp_path, 6)
-    command = [
-        sys.executable,
-        "-m",
-        "ntkbound",
-        "sweep",
-        str(path),
-        "--out",
-        str(out),
-        "--jobs",
-        "2",
-    ]
+    command = sweep_command(path, out, "--jobs", "2")
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
@@ -181,17 +175,7 @@ def test_killed_workers_lose_nothing(tmp_path):
 
 def test_a_killed_sweep_is_finished_by_the_next_call(tmp_path):
     out, path = tmp_path / "out", preset(tmp_path, 4)
-    command = [
-        sys.executable,
-        "-m",
-        "ntkbound",
-        "sweep",
-        str(path),
-        "--out",
-        str(out),
-        "--jobs",
-        "1",
-    ]
+    command = sweep_command(path, out, "--jobs", "1")
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
@@ -215,8 +199,7 @@ def test_dask_workers_may_die(tmp_path):
 
     out, path = tmp_path / "out", preset(tmp_path, 10)
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        command = [sys.executable, "-m", "ntkbound", "sweep", str(path), "--out", str(out)]
-        command += ["--scheduler", cluster.scheduler_address]
+        command = sweep_command(path, out, "--scheduler", cluster.scheduler_address)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
             assert run.stderr is not None
             for line in run.stderr:

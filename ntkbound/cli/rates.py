@@ -20,7 +20,7 @@ from ntkbound.cli.common import (
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Scheduler, run_missing
 from ntkbound.errors import InputError
-from ntkbound.preset import Preset, load_preset
+from ntkbound.preset import load_preset
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
@@ -118,8 +118,9 @@ def check(
     if path.suffix == ".toml":
         preset = load_preset(path)
         silent = quiet or as_json
-        failed = run_missing(preset, out, jobs, scheduler, silent, base_seed).failed
-        records = _of_preset(preset, base_seed, out, set(failed))
+        progress = run_missing(preset, out, jobs, scheduler, silent, base_seed)
+        failed = progress.failed
+        records = _read([name for name in progress.identifiers if name not in failed], out)
         judged = list(load_preset(claims).claims) if claims else list(preset.claims)
         judged = judged or _builtin(records)
     else:
@@ -160,14 +161,11 @@ def _load(paths: list[Path]) -> Records:
     return list(records.values())
 
 
-def _of_preset(preset: Preset, base_seed: int, out: Path, failed: set[str]) -> Records:
-    """The records of exactly the preset's runs, whatever else lies in the folder."""
-    from ntkbound.runs import sweep as sweeps
+def _read(identifiers: list[str], out: Path) -> Records:
+    """The records of exactly these runs, whatever else lies in the folder."""
     from ntkbound.runs.record import RUN, read_run_json
 
-    planned = sweeps.plan(preset.configs(base_seed))
-    ids = [run.identifier for run in planned if run.identifier not in failed]
-    return [read_run_json(out / identifier / RUN) for identifier in ids]
+    return [read_run_json(out / identifier / RUN) for identifier in identifiers]
 
 
 def _converged(records: Records) -> tuple[Records, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -118,8 +119,6 @@ def check_device(device: str) -> None:
 
 def check_writable(folder: Path) -> None:
     """Raises InputError unless records can be written to ``folder``; creates nothing."""
-    import os
-
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

@@ -49,13 +49,17 @@ def estimated_seconds(run: Planned) -> float:
 class Progress:
     """Counts of a sweep in progress; costs are in the units of ``Planned.cost``."""
 
-    total: int
+    identifiers: tuple[str, ...]  # every run of the sweep
     done: int = 0
     reused: int = 0
     running: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # id → reason
     cost_left: float = 0.0
     cost_done: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return len(self.identifiers)
 
     @property
     def left(self) -> int:
@@ -89,11 +93,12 @@ def sweep(
     An interruption at any moment loses only the runs in flight: the next call finishes the rest.
     """
     todo = missing(planned, out)
-    progress = Progress(total=len(planned), reused=len(planned) - len(todo))
+    identifiers = tuple(run.identifier for run in planned)
+    progress = Progress(identifiers, reused=len(planned) - len(todo))
     progress.cost_left = sum(run.cost for run in todo)
     out.mkdir(parents=True, exist_ok=True)
     sweep_stale(out)
-    write_plan(out, (run.identifier for run in planned))
+    write_plan(out, identifiers)
     if not todo:
         return progress
     pool = make_pool()

@@ -1,7 +1,7 @@
 """Is an explicit bound exceeded more often than its failure probability δ explains?"""
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,11 @@ def judge_bounds(
     records: Iterable[Mapping[str, Any]],
     *,
     table: Table | None = None,
-    probabilistic: Collection[str] = PROBABILISTIC_TERMS,
 ) -> tuple[BoundVerdict, ...]:
     """Bounds of the records' `checks` (of `bounds` where a record has none), one verdict each.
 
     A bound without δ is violated by any exceedance. One that may fail with probability δ (a term
-    in `probabilistic`; δ of the check's own `delta`, else of the config) is tested by
+    in `PROBABILISTIC_TERMS`; δ of the check's own `delta`, else of the config) is tested by
     P(Binomial(seeds, δ) ≥ exceeded) within each cell of equal configs. Only seeds are independent:
     runs of one seed share initial heads over all widths, so one unlucky seed would fail them
     together and a binomial over all runs would raise up to 5 δ false alarms. Cells are joined by
@@ -82,7 +81,7 @@ def judge_bounds(
             if check.get("verdict") in UNTESTED or math.isnan(measured) or math.isnan(bound):
                 tally.untested += 1
                 continue
-            own = as_number(check.get("delta", delta if key[0] in probabilistic else 0.0))
+            own = as_number(check.get("delta", delta if key[0] in PROBABILISTIC_TERMS else 0.0))
             own = 0.0 if math.isnan(own) else own
             over = exceeds(measured, bound)
             tally.runs += 1
