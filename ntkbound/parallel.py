@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import torch
 
+from ntkbound.ranks import ALONE, Ranks, cores_per_rank
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -24,10 +26,11 @@ def partition(total: int, size: int) -> list[slice]:
 
 
 class Workers:
-    """An ordered map over blocks on a fixed number of threads."""
+    """An ordered map over blocks on a fixed number of threads, and the ranks beside this one."""
 
-    def __init__(self, threads: int | None = None) -> None:
-        self.threads = threads or available_cores()
+    def __init__(self, threads: int | None = None, ranks: Ranks = ALONE) -> None:
+        self.ranks = ranks
+        self.threads = threads or cores_per_rank(available_cores())
         torch.set_num_threads(1)
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 

@@ -61,8 +61,8 @@ def test_the_contract_of_run_json(finished):
         "optimization_mse", "training_rmse",
     }  # fmt: skip
     assert set(data["environment"]) == {
-        "ntkbound", "python", "torch", "numpy", "platform", "cpu", "threads", "device", "git",
-        "started", "seconds",
+        "ntkbound", "python", "torch", "numpy", "platform", "cpu", "threads", "ranks", "device",
+        "git", "started", "seconds",
     }  # fmt: skip
     for row in data["checks"]:
         assert set(row) == {

@@ -60,7 +60,7 @@ def test_only_missing_runs_are_done_and_longest_first(tmp_path):
 @pytest.mark.parametrize("name", [RUN, TRACE])
 def test_a_truncated_record_is_damaged_and_done_again(tmp_path, name):
     (run,) = planned(1)
-    perform(Job(run.config.model_dump(), run.identifier, str(tmp_path), "no token: streamed"))
+    perform(Job([run.config.model_dump()], str(tmp_path), "no token: streamed"))
     sweep.sweep([run], tmp_path, lambda: LocalPool(1), quiet)
     path = tmp_path / run.identifier / name
     whole = path.read_bytes()
@@ -72,9 +72,9 @@ def test_a_truncated_record_is_damaged_and_done_again(tmp_path, name):
 
 def test_a_worker_without_our_disk_streams_its_record_back(tmp_path):
     (run,) = planned(1)
-    result = perform(Job(run.config.model_dump(), run.identifier, str(tmp_path), "other"))
-    assert sorted(result.files) == [RUN, TRACE]
-    assert json.loads(result.files[RUN])["id"] == run.identifier
+    result = perform(Job([run.config.model_dump()], str(tmp_path), "other"))
+    assert sorted(result.files[run.identifier]) == [RUN, TRACE]
+    assert json.loads(result.files[run.identifier][RUN])["id"] == run.identifier
     assert list(tmp_path.iterdir()) == []
 
 
@@ -98,7 +98,7 @@ def test_a_failing_run_stops_no_other_and_is_retried(tmp_path, capsys):
 
 def test_a_full_disk_fails_runs_but_leaves_no_debris(tmp_path, monkeypatch):
     (run,) = planned(1)
-    job = Job(run.config.model_dump(), run.identifier, str(tmp_path), "streamed")
+    job = Job([run.config.model_dump()], str(tmp_path), "streamed")
     result = perform(job)
 
     def full(path):
@@ -214,7 +214,7 @@ def test_an_idle_worker_that_was_killed_is_replaced(tmp_path):
     pool = LocalPool(1)
     try:
         for run in (first, second):
-            job = Job(run.config.model_dump(), run.identifier, str(tmp_path), "streamed")
+            job = Job([run.config.model_dump()], str(tmp_path), "streamed")
             assert pool.submit(job).result().files
             (worker,) = worker_pids(os.getpid())
             os.kill(worker, signal.SIGKILL)
@@ -232,5 +232,5 @@ def test_whatever_a_run_raises_is_its_reason(tmp_path, monkeypatch):
 
     monkeypatch.setattr(execute, "run", broken)
     (run,) = planned(1)
-    result = perform(Job(run.config.model_dump(), run.identifier, str(tmp_path), "streamed"))
+    result = perform(Job([run.config.model_dump()], str(tmp_path), "streamed"))
     assert result.reason == "KeyError: 'y'"

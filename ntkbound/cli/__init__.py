@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from ntkbound.cli import bench, rates, runs, sweeps
-from ntkbound.cli.common import BAD_INPUT, CRASHED, INTERRUPTED, fail
-from ntkbound.errors import InputError, nearest
+from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
+from ntkbound.errors import InputError, RankLostError, nearest
 
 __all__ = ["app", "main"]
 
@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     except InputError as error:
         fail(str(error))
+    except RankLostError as error:
+        fail(f"{error}; no record was written", INCONCLUSIVE)
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except (KeyboardInterrupt, typer.Abort):

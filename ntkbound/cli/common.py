@@ -55,6 +55,8 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
 
 
-def fail(message: str) -> NoReturn:
-    print(f"ntkbound: {message}", file=sys.stderr)
-    sys.exit(BAD_INPUT)
+def fail(message: str, code: int = BAD_INPUT) -> NoReturn:
+    """One line on stderr; under torchrun it says which rank it is from."""
+    rank = f"rank {os.environ['RANK']}: " if "RANK" in os.environ else ""
+    print(f"ntkbound: {rank}{message}", file=sys.stderr)
+    sys.exit(code)

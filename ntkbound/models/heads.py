@@ -20,6 +20,7 @@ from torch import Tensor
 from ntkbound import streams
 from ntkbound.models.blocks import sum_heads
 from ntkbound.parallel import Workers
+from ntkbound.ranks import ALONE, Ranks
 
 Derived = TypeVar("Derived")
 Params = dict[str, Tensor]  # block → (..., m, *shape of the block)
@@ -139,14 +140,17 @@ class AutogradView(HeadModel):
         return self.model.draw(block, rng, heads)
 
 
-def symmetric_init(model: HeadModel, m: int, seed: int, dtype: torch.dtype) -> Params:
+def symmetric_init(
+    model: HeadModel, m: int, seed: int, dtype: torch.dtype, ranks: Ranks = ALONE
+) -> Params:
     """φ_0: m/2 independent heads, then the same heads with c negated, so f(·; φ_0) = 0.
 
-    Block → (m, *shape). Pair i is the same for every m (streams of fixed chunks).
+    Block → (m, *shape), or the pairs that this rank holds. Pair i is the same for every m (streams
+    of fixed chunks).
     """
-    params = {}
+    params, pairs = {}, ranks.pairs(m)
     for block in model.blocks:
-        half = _draw(model, block, seed, "init", 0, m // 2)
+        half = _draw(model, block, seed, "init", pairs.start, pairs.stop)
         mirrored = -half if block == model.output_block else half
         params[block] = torch.from_numpy(np.concatenate([half, mirrored])).to(dtype)
     return params

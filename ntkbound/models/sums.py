@@ -1,7 +1,7 @@
 """f, tangents and feature norms of a whole model: every mean over heads, in float64.
 
-All measured quantities are sums over heads; they meet here, streamed over chunks, so that no
-float64 copy of all parameters is ever held.
+All measured quantities are sums over heads; they meet here, over ranks too, streamed over chunks,
+so that no float64 copy of all parameters is ever held.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _sums(
         end, start = measured(to, heads, model), measured(origin, heads, model)
         delta = {b: end[b] - start[b] for b in end}
         total += model.tangent_sums(measured(at, heads, model), delta, inputs, workers)
-    return total
+    return workers.ranks.sum_(total)
 
 
 def tangent(
@@ -49,7 +49,7 @@ def tangent_and_norm(
     model: HeadModel, at: Params, to: Params, origin: Params, inputs: Inputs, workers: Workers
 ) -> tuple[Tensor, Tensor, Tensor]:
     """f, ⟨∇f, to − origin⟩ and ‖∇f(X_j; φ)‖² at φ = ``at`` in one pass, float64 (n,) each."""
-    m = at[model.output_block].shape[0]
+    m = workers.ranks.total(at[model.output_block].shape[0])
     h, dh, _, norm = _sums(model, at, to, origin, inputs, workers)
     return h / math.sqrt(m), dh / math.sqrt(m), norm / m
 

@@ -48,7 +48,7 @@ class ShallowTransformer(HeadModel):
         name = self.activation.name
         return NativeKernel(
             X, query, labels, heads=m, runs=runs, activation=name, dtype=X.dtype,
-            threads=workers.threads,
+            threads=workers.threads, total_heads=workers.ranks.total(m),
         )  # fmt: skip
 
     def tangent_sums(

@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ntkbound.parallel import Workers
 
-def describe(threads: int, device: str, started: datetime, seconds: float) -> dict[str, Any]:
-    """The ``environment`` of a record."""
+
+def describe(workers: Workers, device: str, started: datetime, seconds: float) -> dict[str, Any]:
+    """The ``environment`` of a record; ``threads`` are those of one rank."""
     import numpy
     import torch
 
@@ -24,7 +26,8 @@ def describe(threads: int, device: str, started: datetime, seconds: float) -> di
         "numpy": numpy.__version__,
         "platform": platform.platform(),
         "cpu": _cpu(),
-        "threads": threads,
+        "threads": workers.threads,
+        "ranks": workers.ranks.count,
         "device": device,
         "git": _git(),
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from ntkbound.config import SCHEMA, RunConfig
+from ntkbound.config import SCHEMA, RunConfig, build
 from ntkbound.errors import InputError
 from ntkbound.models import native
 from ntkbound.models.heads import Params
 from ntkbound.parallel import Workers
+from ntkbound.ranks import Ranks
 from ntkbound.runs import environment, record
 from ntkbound.runs.labels import LabelCache
 from ntkbound.runs.record import Record
 from ntkbound.runs.store import is_complete
-from ntkbound.tasks import prepare
+from ntkbound.tasks import Prepared, prepare
 from ntkbound.theorems import kernel_regime
 from ntkbound.training.descent import Progress
 
@@ -51,29 +54,106 @@ def run(
     how = execution or Execution()
     check_device(how.device)
     check_writable(how.out)
-    sized, digest, make_task = prepare(config)
-    identifier = record.run_id(sized, digest)
-    if is_complete(how.out, identifier) and not how.force:
-        found = record.read(how.out / identifier)
-        if _holds_what_is_asked(found, how):
+    prepared = prepare(config)
+    found = _known(prepared, how)
+    if found is not None:
+        reused(found)
+        return found
+    (made,) = _make([config], prepared, how, Workers(how.threads), progress, notice)
+    return record.write(made, how.out)
+
+
+def run_together(configs: Sequence[RunConfig], execution: Execution) -> list[Record]:
+    """Trains runs that may share one descent (equal ``kernel_regime.descent_key``) as one.
+
+    Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
+    """
+    check_device(execution.device)
+    check_writable(execution.out)
+    workers = Workers(execution.threads)
+    made = _make(configs, prepare(configs[0]), execution, workers)
+    return [record.write(one, execution.out) for one in made]
+
+
+def run_on_ranks(
+    config: RunConfig,
+    execution: Execution,
+    ranks: Ranks,
+    progress: Progress = lambda step, loss: None,
+    reused: Callable[[Record], None] = lambda found: None,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Record | None:
+    """``run`` with the heads divided over processes; the record is rank 0's, None elsewhere.
+
+    Every rank must call this with the same config. Raises as ``run`` does, also where the pairs of
+    heads cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
+    """
+    check_device(execution.device)
+    ranks.pairs(config.m)
+    first = ranks.index == 0
+    if first:
+        check_writable(execution.out)
+    prepared = prepare(config)
+    found = _known(prepared, execution) if first else None
+    if ranks.share_(torch.tensor([found is not None])).item():
+        if found is not None:
             reused(found)
-            return found
+        return found
+    workers = Workers(execution.threads, ranks)
+    (made,) = _make([config], prepared, execution, workers, progress, notice)
+    return record.write(made, execution.out) if first else None
+
+
+def _known(prepared: Prepared, how: Execution) -> Record | None:
+    """The record that there is already, if it holds what is asked for."""
+    identifier = record.run_id(prepared.config, prepared.digest)
+    if how.force or not is_complete(how.out, identifier):
+        return None
+    found = record.read(how.out / identifier)
+    return found if _holds_what_is_asked(found, how) else None
+
+
+def _make(
+    configs: Sequence[RunConfig],
+    prepared: Prepared,
+    how: Execution,
+    workers: Workers,
+    progress: Progress = lambda step, loss: None,
+    notice: Callable[[str], None] = lambda line: None,
+) -> list[Record]:
+    """Trains and measures; ``prepared`` is the task of all of them."""
     if native.available() and not native.compiled():
         notice("compiling the native kernel for this machine: once, about ten seconds")
     started, clock = datetime.now(UTC), time.perf_counter()
-    workers = Workers(how.threads)
-    model = kernel_regime.build_model(sized)
-    task = make_task(model, workers, LabelCache(how.out / "cache" / "labels"))
-    outcome = kernel_regime.run(sized, task, workers, progress, how.device)
+    size = prepared.config.model_dump(include={"n", "T", "d"})
+    sized = [build({**config.model_dump(), **size}) for config in configs]
+    model = kernel_regime.build_model(prepared.config)
+    labels = LabelCache(how.out / "cache" / "labels", workers.ranks)
+    task = prepared.make_task(model, workers, labels)
+    outcomes = kernel_regime.run(sized, task, workers, progress, how.device)
+    seconds = (time.perf_counter() - clock) / len(configs)
+    machine = environment.describe(workers, how.device, started, seconds)
+    return [
+        _record(config, outcome, prepared.digest, machine, how, workers.ranks)
+        for config, outcome in zip(sized, outcomes, strict=True)
+    ]
+
+
+def _record(
+    config: RunConfig,
+    outcome: kernel_regime.Outcome,
+    digest: str | None,
+    machine: dict[str, Any],
+    how: Execution,
+    ranks: Ranks,
+) -> Record:
     data = {
         "schema": SCHEMA,
-        "id": identifier,
-        "theorem": sized.theorem,
+        "id": record.run_id(config, digest),
+        "theorem": config.theorem,
         "status": outcome.status,
-        "config": sized.model_dump(),
-        "environment": environment.describe(
-            workers.threads, how.device, started, time.perf_counter() - clock
-        ),
+        "config": config.model_dump(),
+        "environment": machine,
         "terms": outcome.terms,
         "bounds": outcome.bounds,
         "certificates": outcome.certificates,
@@ -82,14 +162,14 @@ def run(
     }
     if digest is not None:
         data["data_sha256"] = digest
-    arrays = _flatten(outcome.params) if how.save_params else {}
+    arrays = _flatten(outcome.params, ranks) if how.save_params else {}
     if how.save_params and how.save_inputs:
         arrays |= {
             "X": outcome.task.inputs.X.numpy(),
             "q": outcome.task.inputs.q.numpy(),
             "y": outcome.task.y.numpy(),
         }
-    return record.write(Record(data, outcome.trace, arrays), how.out)
+    return Record(data, outcome.trace, arrays)
 
 
 def _holds_what_is_asked(found: Record, how: Execution) -> bool:
@@ -99,9 +179,9 @@ def _holds_what_is_asked(found: Record, how: Execution) -> bool:
     return not (how.save_params and how.save_inputs) or "X" in found.params
 
 
-def _flatten(groups: dict[str, Params]) -> dict[str, np.ndarray]:
+def _flatten(groups: dict[str, Params], ranks: Ranks) -> dict[str, np.ndarray]:
     return {
-        f"{group}.{block}": value.numpy()
+        f"{group}.{block}": ranks.gather(value).numpy()
         for group, params in groups.items()
         for block, value in params.items()
     }
@@ -109,8 +189,6 @@ def _flatten(groups: dict[str, Params]) -> dict[str, np.ndarray]:
 
 def check_device(device: str) -> None:
     """Raises InputError unless ``device`` is present on this machine."""
-    import torch
-
     if device not in ("cpu", "cuda"):
         raise InputError(f"--device: {device!r} is unknown; accepted: cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ntkbound.npz import arrays_of
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.runs.files import write_whole
 
 Arrays = dict[str, np.ndarray]
@@ -19,10 +21,23 @@ class LabelCache:
 
     names = ("y", "standard_error")
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, ranks: Ranks = ALONE) -> None:
+        self.folder, self.ranks = folder, ranks
 
     def fetch(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
+        """The arrays of ``key``; rank 0 reads or computes them and the others are told."""
+        found = self._fetch(key, compute) if self.ranks.index == 0 else None
+        size = torch.tensor([0 if found is None else len(found["y"])])
+        n = int(self.ranks.share_(size))
+        shared = {}
+        for name in self.names:
+            values = torch.zeros(n, dtype=torch.float64)
+            if found is not None:
+                values = torch.from_numpy(found[name])
+            shared[name] = self.ranks.share_(values).numpy()
+        return shared
+
+    def _fetch(self, key: str, compute: Callable[[], Arrays]) -> Arrays:
         path = self.folder / f"{key}.npz"
         try:
             found = arrays_of(path.read_bytes())

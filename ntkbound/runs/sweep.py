@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ntkbound.runs.record import clear_failure, run_id, write_failure
 from ntkbound.runs.store import is_complete, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
 from ntkbound.tasks import prepare
+from ntkbound.theorems.kernel_regime import descent_key
 
 LOOK_AGAIN = 5.0  # seconds after which a pool is asked again how many jobs it can take
 ATTEMPTS = 10  # times one run may lose its worker: more is the run's own fault (memory, a crash)
@@ -35,6 +37,10 @@ class Planned:
         assert config.T is not None
         return float(config.n_train) * config.T * config.m * config.tau
 
+
+# Small runs spend their time in calls rather than in arithmetic: those that share a task train as
+# one. Beyond TOGETHER_ELEMENTS per step there is nothing to gain (docs/measurements.md).
+TOGETHER_ELEMENTS, TOGETHER_RUNS = 1 << 16, 16
 
 # One thread of a 2.6 GHz server core: only the order of magnitude is meant.
 SECONDS_PER_ELEMENT, SECONDS_PER_RUN = 2e-9, 0.5
@@ -85,6 +91,22 @@ def missing(planned: Iterable[Planned], out: Path) -> list[Planned]:
     return sorted(todo, key=lambda run: (-run.cost, run.identifier))
 
 
+def grouped(todo: Iterable[Planned], slots: int) -> list[tuple[Planned, ...]]:
+    """The same runs in the same order, small ones that can share a descent together.
+
+    At least ``slots`` groups are made of runs that could be one, so that no worker is idle.
+    """
+    alike: dict[str, list[Planned]] = {}
+    for run in todo:
+        small = run.cost / run.config.tau <= TOGETHER_ELEMENTS
+        alike.setdefault(descent_key(run.config) if small else run.identifier, []).append(run)
+    groups = []
+    for runs in alike.values():
+        size = min(TOGETHER_RUNS, -(-len(runs) // slots))
+        groups += [tuple(runs[at : at + size]) for at in range(0, len(runs), size)]
+    return groups
+
+
 def sweep(
     planned: list[Planned], out: Path, make_pool: Callable[[], Pool], report: Report
 ) -> Progress:
@@ -107,39 +129,47 @@ def sweep(
         write_text(out / TOKEN, token)
     token = (out / TOKEN).read_text(encoding="utf-8")
     attempts = dict.fromkeys((run.identifier for run in todo), 0)
-    queue = list(reversed(todo))
-    running: dict[Future[Result], Planned] = {}
+    queue = list(reversed(grouped(todo, pool.slots)))
+    running: dict[Future[Result], tuple[Planned, ...]] = {}
     try:
         while queue or running:
             while queue and len(running) < pool.slots:
-                run = queue.pop()
-                if is_complete(out, run.identifier):  # another sweep was faster
-                    _settle(progress, run)
-                    progress.reused += 1
-                    continue
-                job = Job(_portable(run.config), run.identifier, str(out.absolute()), token)
-                running[pool.submit(job)] = run
-                progress.running = len(running)
+                group = []
+                for run in queue.pop():
+                    if is_complete(out, run.identifier):  # another sweep was faster
+                        _settle(progress, run)
+                        progress.reused += 1
+                    else:
+                        group.append(run)
+                if group:
+                    configs = [_portable(run.config) for run in group]
+                    running[pool.submit(Job(configs, str(out.absolute()), token))] = tuple(group)
+                    progress.running = sum(map(len, running.values()))
             done, _ = wait(running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
             for future in done:
-                run = running.pop(future)
-                progress.running = len(running)
-                reason = _outcome(future, run, out)
+                finished = running.pop(future)
+                progress.running = sum(map(len, running.values()))
+                reason = _outcome(future, finished, out)
+                if reason != "" and len(finished) > 1:
+                    queue += [(run,) for run in finished]  # one of them is at fault: each alone
+                    continue
                 if reason is None:
+                    (run,) = finished
                     attempts[run.identifier] += 1
                     if attempts[run.identifier] < ATTEMPTS:
-                        queue.insert(0, run)  # others first: a run near a killer is not starved
+                        queue.insert(0, (run,))  # others first: a run near a killer is not starved
                         report(progress, f"again {run.identifier}: its worker was lost")
                         continue
                     reason = f"its worker was lost {ATTEMPTS} times"
-                _settle(progress, run)
-                if reason:
-                    progress.failed[run.identifier] = reason
-                    _leave_failure(out, run, reason)
-                    report(progress, f"failed {run.identifier}: {reason}")
-                else:
-                    progress.done += 1
-                    report(progress, f"done {run.identifier}")
+                for run in finished:
+                    _settle(progress, run)
+                    if reason:
+                        progress.failed[run.identifier] = reason
+                        _leave_failure(out, run, reason)
+                        report(progress, f"failed {run.identifier}: {reason}")
+                    else:
+                        progress.done += 1
+                        report(progress, f"done {run.identifier}")
     finally:
         pool.close()
     return progress
@@ -158,26 +188,28 @@ def _settle(progress: Progress, run: Planned) -> None:
     progress.cost_done += run.cost
 
 
-def _outcome(future: Future[Result], run: Planned, out: Path) -> str | None:
-    """Empty if the run has its record, the reason if it failed, None if its worker was lost."""
+def _outcome(future: Future[Result], group: tuple[Planned, ...], out: Path) -> str | None:
+    """Empty if all have their records, the reason if one failed, None if the worker was lost."""
     try:
         result = future.result()
     except WorkerLostError:
         return None
     except Exception as error:  # a job that could not even be carried to its worker and back
         return f"{type(error).__name__}: {error}"
-    if result.files and not is_complete(out, run.identifier):
-        try:
-            write_whole(out / run.identifier, lambda folder: _unpack(folder, result))
-        except OSError as error:
-            return f"the record could not be written ({error})"
-        clear_failure(out, run.identifier)
+    for run in group:
+        files = result.files.get(run.identifier)
+        if files and not is_complete(out, run.identifier):
+            try:
+                write_whole(out / run.identifier, partial(_unpack, files))
+            except OSError as error:
+                return f"the record could not be written ({error})"
+            clear_failure(out, run.identifier)
     return result.reason
 
 
-def _unpack(folder: Path, result: Result) -> None:
+def _unpack(files: Mapping[str, bytes], folder: Path) -> None:
     folder.mkdir()
-    for name, content in result.files.items():
+    for name, content in files.items():
         (folder / Path(name).name).write_bytes(content)
 
 

@@ -1,14 +1,15 @@
-"""One run of a sweep as a worker does it, wherever the worker is."""
+"""Some runs of a sweep as a worker does them, wherever the worker is."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ntkbound.config import build
+from ntkbound.runs.record import RUN
 
 TOKEN = ".sweep-token"
 
@@ -17,30 +18,35 @@ TOKEN = ".sweep-token"
 class Job:
     """What is sent to a worker: plain values only."""
 
-    config: Mapping[str, Any]  # resolved
-    identifier: str
+    configs: Sequence[Mapping[str, Any]]  # resolved; several if they may train together
     out: str
     token: str  # content of out/TOKEN: a worker that cannot read it does not share our disk
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a job ended. ``files`` is the record where the worker could not write it to ``out``."""
+    """How a job ended. ``files`` are the records (folder → name → content) where the worker could
+    not write them to ``out``."""
 
     reason: str = ""  # why it failed; empty if it did not
-    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    files: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
 
 
 def perform(job: Job) -> Result:
-    """Runs one config on one thread; the record is written, or brought back, or the reason is."""
+    """Runs the configs on one thread; records are written, or brought back, or the reason is."""
     if _shares_disk(job):
         return Result(_run(job, Path(job.out)))
     with tempfile.TemporaryDirectory() as scratch:
         reason = _run(job, Path(scratch))
         if reason:
             return Result(reason)
-        folder = Path(scratch) / job.identifier
-        return Result(files={path.name: path.read_bytes() for path in folder.iterdir()})
+        folders = {path.parent for path in Path(scratch).glob(f"*/{RUN}")}
+        return Result(
+            files={
+                folder.name: {path.name: path.read_bytes() for path in folder.iterdir()}
+                for folder in folders
+            }
+        )
 
 
 def _shares_disk(job: Job) -> bool:
@@ -51,10 +57,14 @@ def _shares_disk(job: Job) -> bool:
 
 
 def _run(job: Job, out: Path) -> str:
-    from ntkbound.runs.execute import Execution, run
+    from ntkbound.runs.execute import Execution, run, run_together
 
+    how, configs = Execution(out, threads=1, save_params=False), [build(c) for c in job.configs]
     try:
-        run(build(job.config), Execution(out, threads=1, save_params=False))
+        if len(configs) == 1:
+            run(configs[0], how)
+        else:
+            run_together(configs, how)
     except Exception as error:
         # Whatever a run dies of is its result: recorded with its reason, and others go on.
         return f"{type(error).__name__}: {error}"

@@ -1,6 +1,6 @@
 """Where X, q and y come from."""
 
-from ntkbound.tasks.load import prepare
+from ntkbound.tasks.load import Prepared, prepare
 from ntkbound.tasks.task import Task
 
-__all__ = ["Task", "prepare"]
+__all__ = ["Prepared", "Task", "prepare"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from ntkbound.config import RunConfig
 from ntkbound.models.transformer import ShallowTransformer
@@ -15,14 +16,22 @@ from ntkbound.tasks.teacher import Cache, teacher_task
 MakeTask = Callable[[ShallowTransformer, Workers, Cache], Task]
 
 
-def prepare(config: RunConfig) -> tuple[RunConfig, str | None, MakeTask]:
-    """The config with the data's sizes, the data's SHA-256 (None if seeded), and the task's maker.
+class Prepared(NamedTuple):
+    """A config whose data have been seen, their SHA-256 (None if seeded), and the task's maker."""
+
+    config: RunConfig
+    digest: str | None
+    make_task: MakeTask
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """The config with the data's sizes filled in, and how to make the task.
 
     Reading and checking a file happens here; the teacher's labels are averaged by the maker.
     Raises InputError for data that cannot be used.
     """
     if config.task == "teacher":
-        return (
+        return Prepared(
             config,
             None,
             lambda model, workers, cache: teacher_task(config, model, workers, cache),
@@ -34,4 +43,4 @@ def prepare(config: RunConfig) -> tuple[RunConfig, str | None, MakeTask]:
     )
     sized = config.with_data(*raw.X.shape)
     task = array_task(sized, raw)
-    return sized, raw.digest, lambda model, workers, cache: task
+    return Prepared(sized, raw.digest, lambda model, workers, cache: task)

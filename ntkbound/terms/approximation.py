@@ -11,14 +11,17 @@ from torch import Tensor
 
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.parallel import Workers
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.tasks.transport import TransportMap
 from ntkbound.terms.linearization import linearized_outputs
 
 
-def transported_parameters(initial: Params, transport: TransportMap) -> Params:
-    """φ̃, float64, block → (m, *shape)."""
+def transported_parameters(
+    initial: Params, transport: TransportMap, ranks: Ranks = ALONE
+) -> Params:
+    """φ̃ of the heads held here, float64, block → (m, *shape)."""
     theta = {b: v.double() for b, v in initial.items()}
-    m = theta["c"].shape[0]
+    m = ranks.total(theta["c"].shape[0])
     return {b: theta[b] + v / math.sqrt(m) for b, v in transport(theta).items()}
 
 

@@ -9,6 +9,7 @@ second-order terms cancel inside symmetric pairs and the error decays faster tha
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,9 +20,12 @@ from ntkbound.models.blocks import BLOCK_ELEMENTS, BLOCK_HEADS
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.models.sums import measured
 from ntkbound.parallel import Workers, partition
+from ntkbound.ranks import ALONE, Ranks
 
 
-def random_probe(model: HeadModel, initial: Params, radii: dict[str, float], seed: int) -> Params:
+def random_probe(
+    model: HeadModel, initial: Params, radii: dict[str, float], seed: int, ranks: Ranks = ALONE
+) -> Params:
     """φ_0 + Δ with Δ uniform in the product of balls; ``radii`` already divided by √m."""
     params = {}
     for block, value in initial.items():
@@ -32,10 +36,15 @@ def random_probe(model: HeadModel, initial: Params, radii: dict[str, float], see
             direction /= np.linalg.norm(direction, axis=1, keepdims=True)
             return direction * rng.random((count, 1)) ** (1 / size)
 
-        ball = streams.rows(seed, f"probe/random/{block}", 0, value.shape[0], draw)
+        purpose = f"probe/random/{block}"
+        ball = ranks.rows(value.shape[0], partial(_stream, seed, purpose, draw))
         delta = torch.from_numpy(ball).reshape(value.shape)
         params[block] = value.double() + radii[block] * delta
     return params
+
+
+def _stream(seed: int, purpose: str, draw: streams.Draw, start: int, stop: int) -> np.ndarray:
+    return streams.rows(seed, purpose, start, stop, draw)
 
 
 def aligned_probe(

@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 
 import numpy as np
-import torch
 
 from ntkbound.models.heads import HeadModel, Params
 from ntkbound.models.sums import outputs, tangent_and_norm
@@ -63,9 +62,9 @@ class Trajectory:
         self._add("linearization", error)
         feature_norm = float(squared.max().sqrt())
         self.feature_norm_max = max(self.feature_norm_max, feature_norm)
-        m = params[model.output_block].shape[0]
+        m = workers.ranks.total(params[model.output_block].shape[0])
         for block, size in displacement_norms(params, self.initial, lead=0).items():
-            scaled = float(size.max()) * math.sqrt(m)
+            scaled = float(workers.ranks.max_(size.double().max())) * math.sqrt(m)
             self.displacement_max[block] = max(self.displacement_max[block], scaled)
             self._rows[f"displacement.{block}"].append(scaled)
         self._rows["feature_norm"].append(feature_norm)
@@ -92,8 +91,3 @@ class Trajectory:
 def mean_square_error(model: HeadModel, params: Params, task: Task, workers: Workers) -> float:
     """R̂(φ) in float64."""
     return float((outputs(model, params, task.inputs, workers) - task.y).square().mean())
-
-
-def detach_run(params: Params, run: int) -> Params:
-    """One run's parameters out of (R, m, *shape), as a copy on the CPU."""
-    return {b: torch.clone(v[run]).cpu() for b, v in params.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import Params
 from ntkbound.tasks.task import Task
 from ntkbound.terms.trajectory import Trajectory
 from ntkbound.theorems import shallow_transformer as theorem
@@ -19,12 +20,15 @@ Terms = dict[str, Any]  # term → probe → statistic → number
 def judge(
     config: RunConfig,
     task: Task,
-    initial: Params,
+    u: np.ndarray,
     terms: Terms,
     trajectory: Trajectory,
     notes: list[str],
 ) -> tuple[dict[str, float | None], list[Check]]:
-    """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``."""
+    """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``.
+
+    ``u`` (m,) are the initial ‖U_i(0)‖ of all heads.
+    """
     constants = ACTIVATIONS[config.activation].constants
     if constants is None or not config.bounds:
         absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
@@ -35,7 +39,7 @@ def judge(
         n=len(task.y),
         m=config.m,
         d=config.d,
-        u=initial["U"].double().norm(dim=1).numpy(),
+        u=u,
         sigma=constants,
         rho=theorem.Norms(*config.rho.values()),
         nu=theorem.Norms(*(config.nu or {"c": 0.0, "U": 0.0, "W": 0.0}).values()),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ntkbound import streams
-from ntkbound.config import RunConfig
+from ntkbound.config import RunConfig, digest
 from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import HeadModel, Params, symmetric_init
+from ntkbound.models.heads import HeadModel, Inputs, Params, symmetric_init
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
@@ -21,13 +23,22 @@ from ntkbound.terms.approximation import approximation_errors, transported_param
 from ntkbound.terms.linearization import linearization_errors
 from ntkbound.terms.probes import aligned_probe, random_probe
 from ntkbound.terms.summary import summarise
-from ntkbound.terms.trajectory import Trajectory, detach_run, mean_square_error
+from ntkbound.terms.trajectory import Trajectory, mean_square_error
 from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge
 from ntkbound.training.blocked import BlockedObjective
-from ntkbound.training.descent import Batches, Descent, Progress, descend, recorded_steps
+from ntkbound.training.descent import (
+    Batches,
+    Descent,
+    Progress,
+    RunDescent,
+    descend,
+    detach_run,
+    recorded_steps,
+)
 from ntkbound.training.fused import FusedObjective
+from ntkbound.training.objective import Objective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
 from ntkbound.training.step import Rule
 
@@ -54,42 +65,80 @@ def build_model(config: RunConfig) -> ShallowTransformer:
     return ShallowTransformer(config.d, activation, fixed_query=config.query == "fixed")
 
 
+# What runs that train together may differ in; all else, the task above all, they share.
+OWN_FIELDS = frozenset({"seed", "init_seed", "eta", "eta_scale", "rho"})
+
+
+def descent_key(config: RunConfig) -> str:
+    """Equal for runs that can share one descent: the same data and sizes, and full batches."""
+    own = OWN_FIELDS if config.batch is None else frozenset[str]()
+    return digest(config.model_dump(exclude=set(own)))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One of the runs that train together, before its first step."""
+
+    config: RunConfig
+    initial: Params
+    transported: Params | None
+    trajectory: Trajectory
+
+
 def run(
-    config: RunConfig, task: Task, workers: Workers, progress: Progress, device: str = "cpu"
-) -> Outcome:
-    """Trains one resolved config on ``device`` and measures it (in float64, on the CPU)."""
-    model = build_model(config)
-    dtype = getattr(torch, config.dtype)
-    train, held_out = task.rows(slice(0, config.n_train)), None
-    if config.n_train < len(task.y):
-        held_out = task.rows(slice(config.n_train, None))
-    seed = config.init_seed or 0
-    initial = symmetric_init(model, config.m, seed, dtype)
-    transport = task.transport
-    transported = None if transport is None else transported_parameters(initial, transport)
-    trajectory = Trajectory(model, initial, transported, train, held_out, workers)
-    descent = _train(config, model, initial, train, trajectory, workers, progress, device)
-    return measure(config, model, train, initial, transported, trajectory, descent, workers)
+    configs: Sequence[RunConfig],
+    task: Task,
+    workers: Workers,
+    progress: Progress,
+    device: str = "cpu",
+) -> list[Outcome]:
+    """Trains resolved configs on ``device`` and measures them (in float64, on the CPU).
+
+    The configs share one descent (equal ``descent_key``); every number is that of a run alone.
+    """
+    shared, ranks = configs[0], workers.ranks
+    model = build_model(shared)
+    train, held_out = task.rows(slice(0, shared.n_train)), None
+    if shared.n_train < len(task.y):
+        held_out = task.rows(slice(shared.n_train, None))
+    members = []
+    for config in configs:
+        seed, dtype = config.init_seed or 0, getattr(torch, config.dtype)
+        initial, moved = symmetric_init(model, config.m, seed, dtype, ranks), None
+        if task.transport is not None:
+            moved = transported_parameters(initial, task.transport, ranks)
+        trajectory = Trajectory(model, initial, moved, train, held_out, workers)
+        members.append(_Member(config, initial, moved, trajectory))
+    descent = _train(members, model, train, workers, progress, device)
+    return [
+        measure(member, model, train, descent.of(index), workers)
+        for index, member in enumerate(members)
+    ]
 
 
 def _train(
-    config: RunConfig,
+    members: Sequence[_Member],
     model: ShallowTransformer,
-    initial: Params,
     task: Task,
-    trajectory: Trajectory,
     workers: Workers,
     progress: Progress,
     device: str,
 ) -> Descent:
+    config, runs = members[0].config, len(members)
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
-    make = FusedObjective if device == "cpu" and native.available() else BlockedObjective
-    objective = make(model, inputs, y, config.m, workers)
+    initial = {b: torch.stack([o.initial[b] for o in members]).to(device) for b in model.blocks}
+    heads = initial[model.output_block].shape[1]
+
+    def objective_on(inputs: Inputs, y: Tensor) -> Objective:
+        if device == "cpu" and native.available():
+            return FusedObjective(model, inputs, y, heads, workers, runs)
+        return BlockedObjective(model, inputs, y, heads, workers)
+
     batches = None
     if config.batch is not None:
         first = slice(0, config.batch)
-        small = make(model, inputs.rows(first), y[first], config.m, workers)
+        small = objective_on(inputs.rows(first), y[first])
         seed, n, size = config.init_seed or 0, len(y), config.batch
 
         def draw(step: int) -> None:
@@ -99,45 +148,49 @@ def _train(
 
         batches = Batches(small, draw)
     projected = config.method in ("projgd", "projsgd")
-    scaled = _scaled(config.rho, config.m)
+    radii = [_scaled(member.config.rho, config.m) for member in members]
     rule = Rule(
-        eta=torch.tensor([config.eta], dtype=torch.float64),
-        radii={b: torch.tensor([r], dtype=dtype, device=device) for b, r in scaled.items()}
+        eta=torch.tensor([member.config.eta for member in members], dtype=torch.float64),
+        radii={
+            b: torch.tensor([r[b] for r in radii], dtype=dtype, device=device) for b in model.blocks
+        }
         if projected
         else None,
         decay=config.decay or 0.0,
     )
+
+    def observe(step: int, params: Params, norms: np.ndarray) -> None:
+        for index in np.flatnonzero(~np.isnan(norms)).tolist():
+            member = members[index]
+            member.trajectory.observe(step, detach_run(params, index), float(norms[index]))
+
     return descend(
-        objective,
-        {b: v.unsqueeze(0).to(device) for b, v in initial.items()},
+        objective_on(inputs, y),
+        initial,
         rule,
         config.tau,
         record=recorded_steps(config.tau, config.records),
-        observe=lambda s, params, norms: trajectory.observe(s, detach_run(params, 0), norms[0]),
+        observe=observe,
         progress=progress,
         batches=batches,
+        ranks=workers.ranks,
     )
 
 
 def measure(
-    config: RunConfig,
-    model: HeadModel,
-    task: Task,
-    initial: Params,
-    transported: Params | None,
-    trajectory: Trajectory,
-    descent: Descent,
-    workers: Workers,
+    member: _Member, model: HeadModel, task: Task, descent: RunDescent, workers: Workers
 ) -> Outcome:
-    """All terms, bounds and checks of a finished descent."""
+    """All terms, bounds and checks of one run after the descent."""
+    config, initial, transported = member.config, member.initial, member.transported
+    trajectory, ranks = member.trajectory, workers.ranks
     radii, inputs = _scaled(config.rho, config.m), task.inputs
     seed, notes = config.init_seed or 0, list(task.notes)
     search = Search(config.search_restarts, config.search_steps, seed)
     few = inputs.rows(slice(0, config.search_samples))
     notes.append(f"worst: suprema searched at {few.n} of {inputs.n} samples")
 
-    final, best = detach_run(descent.final, 0), detach_run(descent.best, 0)
-    random = random_probe(model, initial, radii, seed)
+    final, best = descent.final, descent.best
+    random = random_probe(model, initial, radii, seed, ranks)
     aligned = aligned_probe(model, initial, radii, inputs, workers)
 
     def lin(params: Params) -> dict[str, float]:
@@ -171,32 +224,33 @@ def measure(
         "training": {
             "min_mse": min_mse,
             "min_rmse": math.sqrt(min_mse),
-            "mean_mse": descent.mean_mse[0],
-            "best_step": descent.best_step[0],
+            "mean_mse": descent.mean_mse,
+            "best_step": descent.best_step,
             "final_mse": mean_square_error(model, final, task, workers),
             **({} if validation is None else {"min_validation_mse": float(validation.min())}),
         }
     }
-    boundary = boundary_fraction(displacement_norms(final, initial, lead=0), radii)
+    boundary = boundary_fraction(displacement_norms(final, initial, lead=0), radii, ranks)
     terms["gradient"] = {
         "training": {
             "feature_norm_max": trajectory.feature_norm_max,
-            "loss_gradient_norm_max": descent.gradient_norm_max[0],
+            "loss_gradient_norm_max": descent.gradient_norm_max,
         },
         "boundary_fraction": boundary,
     }
-    if descent.diverged[0]:
+    if descent.diverged:
         notes.append(
             f"diverged: the loss left the finite range at step {descent.steps}; "
             "everything below is about the steps before"
         )
     if config.method == "projsgd":
         notes.append("minimum and best are over the recorded steps, where R̂ was evaluated in full")
-    bounds, checks = judge(config, task, initial, terms, trajectory, notes)
+    u = ranks.gather(initial["U"].double().norm(dim=1))
+    bounds, checks = judge(config, task, u.numpy(), terms, trajectory, notes)
     params = {"initial": initial, "final": final, "best": best}
     if transported is not None:
         params["transported"] = transported
-    status = "diverged" if descent.diverged[0] else "complete"
+    status = "diverged" if descent.diverged else "complete"
     return Outcome(status, terms, bounds, checks, notes, table, params, task)
 
 

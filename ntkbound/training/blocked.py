@@ -46,7 +46,8 @@ class BlockedObjective(Objective):
     def __init__(
         self, model: ShallowTransformer, inputs: Inputs, y: Tensor, m: int, workers: Workers
     ) -> None:
-        self.model, self.workers, self.m = model, workers, m
+        self.model, self.workers, self.ranks = model, workers, workers.ranks
+        self.scale = 1 / math.sqrt(workers.ranks.total(m))
         self.load(inputs, y)
         n, T, d = inputs.X.shape
         dtype, device = inputs.X.dtype, inputs.X.device
@@ -56,7 +57,7 @@ class BlockedObjective(Objective):
         shapes = {b: (*reversed(shape), m) for b, shape in model.blocks.items()}
         bytes_each = sum(math.prod(s) for s in shapes.values()) * dtype.itemsize
         groups = max(1, min(GROUPS, len(blocks), PARTIAL_BYTES // bytes_each))
-        if device.type != "cpu":
+        if device.type != "cpu" or workers.ranks.count > 1:  # ranks exchange block after block
             groups = 1
         per_group = -(-len(blocks) // groups)
         self._groups = [blocks[part] for part in partition(len(blocks), per_group)]
@@ -105,7 +106,7 @@ class BlockedObjective(Objective):
     def _block(self, params: Params, rows: slice, work: _Workspace) -> float:
         X, q, y = self.X[rows], self.q[rows], self.y[rows]
         b, T, d = X.shape
-        m, key = self.m, self.model.key
+        m, key = len(params["c"]), self.model.key
         flat = X.reshape(b * T, d)
         scores, v, p = work.scores[:b], work.products[:b], work.weights[:b]
         keys = work.keys[:b]
@@ -123,8 +124,8 @@ class BlockedObjective(Objective):
         value = self.model.activation.value(z)
         slope = self.model.activation.slope(z, value)
         c = params["c"]
-        residual = torch.mv(value, c).mul_(1 / math.sqrt(m)).sub_(y)
-        share = residual * (2 / (len(self.y) * math.sqrt(m)))  # ∂R̂/∂(√m f) of each sample
+        residual = self.ranks.sum_(torch.mv(value, c)).mul_(self.scale).sub_(y)
+        share = residual * (2 * self.scale / len(self.y))  # ∂R̂/∂(√m f) of each sample
 
         work.grads["c"].addmv_(value.mT, share)
         p *= slope.mul_(c).mul_(share[:, None])[:, None]

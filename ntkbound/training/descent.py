@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from ntkbound.models.heads import Params
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.training.objective import Objective
 from ntkbound.training.step import Rule, make_step
 
@@ -21,7 +23,7 @@ DIVERGED = 1e6  # a loss this many times its initial value will not come back
 TINY = 1e-12  # the initial loss of labels that are zero
 PROGRESS_EVERY = 32  # steps
 
-Observe = Callable[[int, Params, list[float]], None]  # step, φ_s, ‖∇R̂(φ_s)‖ per run
+Observe = Callable[[int, Params, np.ndarray], None]  # step, φ_s, ‖∇R̂(φ_s)‖ (R,)
 Progress = Callable[[int, float], None]
 
 
@@ -34,16 +36,46 @@ class Batches:
 
 
 @dataclass
+class RunDescent:
+    """Where one run went, on the CPU; fields as in ``Descent``."""
+
+    final: Params
+    best: Params
+    best_step: int
+    mean_mse: float
+    gradient_norm_max: float
+    steps: int
+    diverged: bool
+
+
+@dataclass
 class Descent:
     """Where R runs went. Minimum and best are over the steps s < τ at which R̂ was evaluated."""
 
     final: Params  # φ_τ, or the last iterate before divergence
     best: Params
-    best_step: list[int]
-    mean_mse: list[float]  # average of R̂(φ_s) over the evaluated steps
-    gradient_norm_max: list[float]  # max_s ‖∇R̂(φ_s)‖ over the evaluated steps
-    steps: int  # steps that were taken
-    diverged: list[bool]
+    best_step: np.ndarray  # (R,) int
+    mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps
+    gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the evaluated steps
+    steps: np.ndarray  # (R,) int, steps that were taken
+    diverged: np.ndarray  # (R,) bool
+
+    def of(self, run: int) -> RunDescent:
+        """One of the runs by itself."""
+        return RunDescent(
+            detach_run(self.final, run),
+            detach_run(self.best, run),
+            int(self.best_step[run]),
+            float(self.mean_mse[run]),
+            float(self.gradient_norm_max[run]),
+            int(self.steps[run]),
+            bool(self.diverged[run]),
+        )
+
+
+def detach_run(params: Params, run: int) -> Params:
+    """One run's parameters out of (R, m, *shape), as a copy on the CPU."""
+    return {b: torch.clone(v[run]).cpu() for b, v in params.items()}
 
 
 def recorded_steps(tau: int, count: int) -> list[int]:
@@ -62,69 +94,79 @@ def descend(
     observe: Observe,
     progress: Progress,
     batches: Batches | None = None,
+    ranks: Ranks = ALONE,
 ) -> Descent:
     """Runs τ steps from ``initial`` (R, m, *shape); ``observe`` is called at ``record``.
 
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
-    last good iterate; the loop ends when every run is.
+    last good iterate, and its ‖∇R̂‖ is NaN from then on; the loop ends when every run is.
     """
     params, best, previous = ({b: v.clone() for b, v in initial.items()} for _ in range(3))
     grads = {b: torch.empty_like(v) for b, v in initial.items()}
     rule = replace(rule, eta=rule.eta.clone())
-    update = make_step(params, grads, initial, rule)
+    update = make_step(params, grads, initial, rule, ranks)
     runs = rule.eta.shape[0]
-    lowest, first = [math.inf] * runs, [math.nan] * runs
-    best_step, diverged = [0] * runs, [False] * runs
-    total, steepest, evaluated = [0.0] * runs, [0.0] * runs, 0
+    lowest, limit = np.full(runs, math.inf), np.full(runs, math.nan)
+    best_step, diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
+    total, steepest, norms = np.zeros(runs), np.zeros(runs), np.zeros(runs)
+    evaluated, steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
     may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
-    norms = [0.0] * runs
     at_step, step = set(record), 0
+
+    def losses() -> np.ndarray:
+        return objective.evaluate(params, grads).cpu().numpy()
+
     for step in range(tau):
         if batches is None or step in at_step:
-            losses = objective.evaluate(params, grads).tolist()
-            if evaluated == 0:
-                first = [DIVERGED * max(loss, TINY) for loss in losses]
-            lost = [run for run in range(runs) if not losses[run] <= first[run]]
-            if lost:
-                for run in lost:
-                    diverged[run] = True
-                    rule.eta[run] = 0.0
-                    _copy_run(previous, params, run)
-                if all(diverged):
+            loss = losses()
+            if step == 0:
+                limit = DIVERGED * np.maximum(loss, TINY)
+            lost = ~(loss <= limit) & ~diverged
+            if lost.any():
+                diverged |= lost
+                steps[lost] = step
+                rule.eta[torch.from_numpy(lost)] = 0.0
+                _copy_runs(previous, params, lost)
+                if diverged.all():
                     break
-                losses = objective.evaluate(params, grads).tolist()
-            evaluated += 1
-            norms = update.gradient_norms()
-            for run, loss in enumerate(losses):
-                total[run] += loss
-                steepest[run] = max(steepest[run], norms[run])
-                if loss < lowest[run]:
-                    lowest[run], best_step[run] = loss, step
-                    _copy_run(params, best, run)
+                loss = losses()
+            evaluated += ~diverged
+            norms = np.where(diverged, math.nan, update.gradient_norms())
+            total[~diverged] += loss[~diverged]
+            np.fmax(steepest, norms, out=steepest)
+            improved = (loss < lowest) & ~diverged
+            if improved.any():
+                lowest[improved], best_step[improved] = loss[improved], step
+                _copy_runs(params, best, improved)
             if step % PROGRESS_EVERY == 0:
-                progress(step, sum(losses) / runs)
+                progress(step, float(loss.mean()))
         if step in at_step:
             observe(step, params, norms)
         if batches is not None:
             batches.draw(step)
             batches.objective.evaluate(params, grads)
         if may_diverge:
-            for block, value in params.items():
-                previous[block].copy_(value)
+            _copy_runs(params, previous, np.ones(runs, dtype=bool))
         update.take()
     else:
-        step = tau
-        losses = objective.evaluate(params, grads).tolist()
-        for run in range(runs):
-            if may_diverge and not losses[run] <= first[run]:
-                diverged[run] = True
-                _copy_run(previous, params, run)
-        progress(tau, min(lowest))
-        observe(tau, params, update.gradient_norms())
-    mean = [value / max(1, evaluated) for value in total]
-    return Descent(params, best, best_step, mean, steepest, step, diverged)
+        loss = losses()
+        norms = np.where(diverged, math.nan, update.gradient_norms())
+        if may_diverge:
+            lost = ~(loss <= limit) & ~diverged
+            diverged |= lost
+            _copy_runs(previous, params, lost)
+        progress(tau, float(lowest.min()))
+        observe(tau, params, norms)
+    mean = total / np.maximum(1, evaluated)
+    return Descent(params, best, best_step, mean, steepest, steps, diverged)
 
 
-def _copy_run(source: Params, target: Params, run: int) -> None:
-    for block, value in target.items():
-        value[run].copy_(source[block][run])
+def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:
+    """Copies the chosen runs, in one call per block where that is all of them."""
+    if chosen.all():
+        for block, value in target.items():
+            value.copy_(source[block])
+    elif chosen.any():
+        for block, value in target.items():
+            runs = torch.from_numpy(np.flatnonzero(chosen)).to(value.device)
+            value.index_copy_(0, runs, source[block].index_select(0, runs))

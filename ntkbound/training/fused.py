@@ -25,20 +25,29 @@ class FusedObjective(Objective):
         model: ShallowTransformer,
         inputs: Inputs,
         y: Tensor,
-        m: int,
+        m: int,  # heads held here
         workers: Workers,
         runs: int = 1,
     ) -> None:
         self._residual = np.empty((runs, len(y)), dtype=y.numpy().dtype)
         self._views: dict[tuple[int, ...], NativeParams] = {}
         self._kernel = model.native_kernel(inputs, m, workers, y=y, runs=runs)
+        self._y, self._ranks = y, workers.ranks
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
         self._kernel.load(inputs.X.numpy(), inputs.q.numpy(), y.numpy())
+        self._y = y
 
     def evaluate(self, params: Params, grads: Params) -> Tensor:
-        mse = self._kernel.loss_and_gradient(self._view(params), self._residual, self._view(grads))
-        return torch.from_numpy(mse.copy())
+        theta, gradient = self._view(params), self._view(grads)
+        if self._ranks.count == 1:
+            mse = self._kernel.loss_and_gradient(theta, self._residual, gradient)
+            return torch.from_numpy(mse.copy())
+        # The outputs of all heads are needed before any gradient: two passes, n numbers exchanged.
+        self._kernel.forward(theta, self._residual)
+        residual = self._ranks.sum_(torch.from_numpy(self._residual)).sub_(self._y)
+        self._kernel.backward(theta, self._residual, gradient)
+        return residual.double().square().mean(1)
 
     def _view(self, params: Params) -> NativeParams:
         """NumPy views of the tensors, made once per set: a descent always passes the same."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ntkbound.models.heads import Params
+from ntkbound.ranks import ALONE, Ranks
 
 # A projected displacement is on the sphere up to the rounding of φ_0 + Δ in float32.
 BOUNDARY_TOLERANCE = 1e-4
@@ -41,10 +42,14 @@ def project_(params: Params, centre: Params, radii: dict[str, Tensor]) -> None:
             torch.where(inside, value, centre[block] + delta * factor, out=value)
 
 
-def boundary_fraction(norms: Params, radii: dict[str, float]) -> dict[str, float]:
+def boundary_fraction(
+    norms: Params, radii: dict[str, float], ranks: Ranks = ALONE
+) -> dict[str, float]:
     """Fraction of heads on the sphere of their ball, per block; a pinned block counts as 1."""
     return {
-        b: float((norms[b] >= radii[b] * (1 - BOUNDARY_TOLERANCE)).double().mean()) for b in norms
+        b: float(ranks.sum_((sizes >= radii[b] * (1 - BOUNDARY_TOLERANCE)).double().sum()))
+        / ranks.total(len(sizes))
+        for b, sizes in norms.items()
     }
 
 

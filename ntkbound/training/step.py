@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ntkbound.models import native
 from ntkbound.models.heads import Params
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.training.projection import project_
 
 
@@ -30,25 +31,39 @@ class Rule:
 class Step(ABC):
     """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0."""
 
+    ranks: Ranks
+
     @abstractmethod
     def take(self) -> None:
         """Moves the parameters by the gradients as they are now."""
 
     @abstractmethod
-    def gradient_norms(self) -> list[float]:
-        """‖∇R̂‖ over all blocks, per run."""
+    def squared_norms(self) -> np.ndarray:
+        """‖∇R̂‖² over all blocks of the heads held here, per run, (R,)."""
+
+    def gradient_norms(self) -> np.ndarray:
+        """‖∇R̂‖ over all blocks, per run, (R,)."""
+        squares = self.squared_norms()
+        self.ranks.sum_(torch.from_numpy(squares))
+        norms: np.ndarray = np.sqrt(squares)
+        return norms
 
 
-def make_step(params: Params, grads: Params, centre: Params, rule: Rule) -> Step:
+def make_step(
+    params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
+) -> Step:
     """The native step where it applies, else torch."""
     on_cpu = all(value.device.type == "cpu" for value in params.values())
     if on_cpu and rule.decay == 0 and native.available():
-        return NativeStep(params, grads, centre, rule)
-    return TorchStep(params, grads, centre, rule)
+        return NativeStep(params, grads, centre, rule, ranks)
+    return TorchStep(params, grads, centre, rule, ranks)
 
 
 class TorchStep(Step):
-    def __init__(self, params: Params, grads: Params, centre: Params, rule: Rule) -> None:
+    def __init__(
+        self, params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
+    ) -> None:
+        self.ranks = ranks
         self.params, self.grads, self.centre, self.rule = params, grads, centre, rule
 
     def take(self) -> None:
@@ -61,15 +76,19 @@ class TorchStep(Step):
         if self.rule.radii is not None:
             project_(self.params, self.centre, self.rule.radii)
 
-    def gradient_norms(self) -> list[float]:
+    def squared_norms(self) -> np.ndarray:
         squares = [g.flatten(1).double().square().sum(1) for g in self.grads.values()]
-        return torch.stack(squares).sum(0).sqrt().tolist()
+        total: np.ndarray = torch.stack(squares).sum(0).cpu().numpy()
+        return total
 
 
 class NativeStep(Step):
-    def __init__(self, params: Params, grads: Params, centre: Params, rule: Rule) -> None:
+    def __init__(
+        self, params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
+    ) -> None:
         from ntkbound.models.native import passes
 
+        self.ranks = ranks
         runs, m = next(iter(params.values())).shape[:2]
 
         def view(value: Tensor) -> np.ndarray:
@@ -94,9 +113,8 @@ class NativeStep(Step):
         for values, gradient, centre, radius in self._blocks:
             self._native.project(values, gradient, centre, self._eta, radius)
 
-    def gradient_norms(self) -> list[float]:
+    def squared_norms(self) -> np.ndarray:
         self._squares[:] = 0.0
         for gradient in self._gradients:
             self._native.add_squares(gradient, self._squares)
-        norms: list[float] = np.sqrt(self._squares).tolist()
-        return norms
+        return self._squares

@@ -1,0 +1,138 @@
+"""Heads divided over processes: the record of one process to rounding, and ranks that die."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from ntkbound.errors import InputError
+from ntkbound.ranks import Ranks
+
+OPTIONS = [
+    "train",
+    "--m",
+    "12",
+    "--tau",
+    "20",
+    "--n",
+    "24",
+    "--T",
+    "4",
+    "--d",
+    "3",
+    "--teacher-heads",
+    "512",
+    "--records",
+    "4",
+    "--dtype",
+    "float64",
+    "--search-samples",
+    "2",
+    "--search-restarts",
+    "3",
+    "--search-steps",
+    "4",
+    "--rho",
+    "0.3",
+    "--validation",
+    "0.25",
+    "--json",
+]
+
+
+def rank(index, *, count, port, command):
+    """One rank as torchrun starts it."""
+    environment = {
+        **os.environ,
+        "RANK": str(index), "LOCAL_RANK": str(index),
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, *command], env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def numbers(value, path=""):
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from numbers(inner, f"{path}/{name}")
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from numbers(inner, f"{path}/{index}")
+    else:
+        yield path, value
+
+
+def test_two_ranks_leave_the_record_of_one_process(tmp_path):
+    """By the documented command; the second call finds the record and trains nothing."""
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
+    alone = subprocess.run(
+        [sys.executable, "-m", "ntkbound", *OPTIONS, "--out", str(tmp_path / "1")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    sharded = [*launch, "ntkbound", *OPTIONS, "--out", str(tmp_path / "2")]
+    both, again = (subprocess.run(sharded, capture_output=True, text=True) for _ in range(2))
+    assert both.returncode == again.returncode == 0, both.stderr + again.stderr
+    assert "record reused" in again.stderr
+    assert both.stdout == again.stdout, "rank 0 alone prints"
+    one, two = json.loads(alone.stdout), json.loads(both.stdout)
+    assert (one["environment"]["ranks"], two["environment"]["ranks"]) == (1, 2)
+    assert one["id"] == two["id"]
+    for part in ("config", "terms", "bounds", "certificates", "checks", "notes"):
+        found = dict(numbers(two[part]))
+        for path, value in numbers(one[part]):
+            close = pytest.approx(value, rel=1e-9, abs=1e-12) if type(value) is float else value
+            assert found[path] == close, f"{part}{path}"
+    folder = tmp_path / "2" / one["id"]
+    verified = subprocess.run(
+        [sys.executable, "-m", "ntkbound", "verify", str(folder)], capture_output=True, text=True
+    )
+    assert verified.returncode == 0, "the gathered parameters are those of the terms"
+
+
+def test_a_rank_that_dies_ends_the_run_with_one_line_and_no_record(tmp_path):
+    """Rank 1 answers the first exchange and dies: rank 0, the real command, is left alone."""
+    dying = (
+        "import os, torch\n"
+        "from ntkbound.ranks import ProcessGroup\n"
+        "group = ProcessGroup('cpu')\n"
+        "group.share_(torch.tensor([False]))\n"
+        "os._exit(9)\n"
+    )
+    port, out = free_port(), tmp_path / "out"
+    command = ["-m", "ntkbound", *OPTIONS, "--out", str(out)]
+    first = rank(0, count=2, port=port, command=command)
+    second = rank(1, count=2, port=port, command=["-c", dying])
+    _, told = first.communicate(timeout=120)
+    second.communicate(timeout=120)
+    assert (first.returncode, second.returncode) == (3, 9)
+    assert "ntkbound: rank 0: another rank was lost" in told
+    assert "no record was written" in told
+    assert "Traceback" not in told
+    assert not list(out.glob("st-*"))
+
+
+class Third(Ranks):
+    index, count = 2, 3
+
+
+def test_ranks_hold_whole_pairs_and_refuse_uneven_ones():
+    ranks = Third()
+    assert ranks.pairs(12) == slice(4, 6)
+    assert ranks.total(4) == 12
+    assert ranks.rows(4, lambda a, b: list(range(a, b))).tolist() == [4, 5, 10, 11]
+    with pytest.raises(InputError, match="--m 8: 4 pairs of heads cannot be dealt evenly to 3"):
+        ranks.pairs(8)
