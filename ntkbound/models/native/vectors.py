@@ -97,6 +97,15 @@ class Lanes:
     def abs(self) -> Lanes:
         return (self.splat(0.0) - self).where(self.less(0.0), self)
 
+    def sqrt(self) -> Lanes:
+        """The correctly rounded square root."""
+        kind = llvm_vector(self.vec)
+        name = f"llvm.sqrt.v{kind.count}f{self.vec.dtype.bitwidth}"
+        function = cgutils.get_or_insert_function(
+            self.builder.module, ir.FunctionType(kind, [kind]), name
+        )
+        return self.make(self.builder.call(function, [self.value]))
+
     def like_sign(self, other: Lanes) -> Lanes:
         return (self.splat(0.0) - self).where(other.less(0.0), self)
 
@@ -297,6 +306,22 @@ def fma(a: Lanes, b: Lanes, c: Lanes) -> Lanes:
 @vector_op
 def maximum(a: Lanes, b: Lanes) -> Lanes:
     return a.at_least(b)
+
+
+@vector_op
+def absolute(a: Lanes) -> Lanes:
+    return a.abs()
+
+
+@vector_op
+def square_root(a: Lanes) -> Lanes:
+    return a.sqrt()
+
+
+@vector_op
+def where_less(a: Lanes, b: Lanes, yes: Lanes, no: Lanes) -> Lanes:
+    """yes where a < b, else no: also where a or b is NaN."""
+    return yes.where(a.less(b), no)
 
 
 @vector_op
