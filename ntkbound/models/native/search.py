@@ -88,9 +88,14 @@ class Plan(NamedTuple):
     trial_slope: int
     best: int
     end: int
+    # What an evaluation is asked for. As global constants, numba would compile it once for each.
+    value: int = 0
+    graded: int = 1
+    plain: int = 2
 
 
 C, R_C, R_U, R_K, V_C, START, OFFSET, SIGN = range(8)  # START: σ(z_0); OFFSET: ⟨∇h_0, v⟩
+
 
 
 @njit(**KERNEL)
@@ -122,8 +127,12 @@ def _curvature(kind, like, z, value, slope):
 
 
 @njit(**KERNEL)
-def _evaluate(plan, change, graded, xs, x, work, point, slope):
-    """± the error at a point, maximal over δc; if graded, its gradient goes to `slope`."""
+def _evaluate(plan, mode, xs, x, work, point, slope):
+    """± the error at a point, maximal over δc, and unless mode is `value` its gradient in `slope`.
+
+    Mode `plain` leaves out what belongs to the change of feature.
+    """
+    change, graded = plan.change and mode != plan.plain, mode != plan.value
     lanes = width(work)
     head, zero, one = plan.head, constant(work, 0.0), constant(work, 1.0)
     r_u, r_k = load(work, head + R_U * lanes), load(work, head + R_K * lanes)
@@ -250,11 +259,11 @@ def _keep(work, kept, other, count, better, value):
 def _climb(plan, rule, xs, x, work):
     """Ascends from `at`, which it moves; the last value."""
     lanes, count = width(work), 2 * plan.rows
-    half, change = plan.rows * lanes, plan.change
+    half = plan.rows * lanes
     zero, one = constant(work, 0.0), constant(work, 1.0)
     armijo, shrink = constant(work, rule.armijo), constant(work, rule.shrink)
     grow, span = constant(work, rule.grow), constant(work, rule.span)
-    value = _evaluate(plan, change, True, xs, x, work, plan.at, plan.slope)
+    value = _evaluate(plan, plan.graded, xs, x, work, plan.at, plan.slope)
     size = square_root(_dot(work, plan.slope, plan.slope, plan.rows))
     size = size + square_root(_dot(work, plan.slope + half, plan.slope + half, plan.rows))
     alpha = one / maximum(size, constant(work, 1e-300))
@@ -265,7 +274,7 @@ def _climb(plan, rule, xs, x, work):
             store(work, plan.trial + i, moved)
         _into_unit_ball(work, plan.trial, plan.rows)
         _into_unit_ball(work, plan.trial + half, plan.rows)
-        found = _evaluate(plan, change, True, xs, x, work, plan.trial, plan.trial_slope)
+        found = _evaluate(plan, plan.graded, xs, x, work, plan.trial, plan.trial_slope)
         gain, length, bend = zero, zero, zero
         for i in range(0, count * lanes, lanes):
             moved = load(work, plan.trial + i) - load(work, plan.at + i)
@@ -287,7 +296,7 @@ def _climb(plan, rule, xs, x, work):
 @njit(**KERNEL)
 def _choose(plan, restart, first, count, points, xs, x, work):
     """at <- the best of the restart's candidates."""
-    lanes, change = width(work), plan.change
+    lanes = width(work)
     half, value = plan.rows * lanes, constant(work, -np.inf)
     for candidate in range(plan.candidates):
         if candidate == 0 and restart < CORNERS:
@@ -301,7 +310,7 @@ def _choose(plan, restart, first, count, points, xs, x, work):
                     at = plan.trial + row * lanes + lane
                     work[at] = points[first + lane, restart, candidate, 0, row]
                     work[at + half] = points[first + lane, restart, candidate, 1, row]
-        found = _evaluate(plan, change, False, xs, x, work, plan.trial, plan.trial_slope)
+        found = _evaluate(plan, plan.value, xs, x, work, plan.trial, plan.trial_slope)
         _keep(work, plan.at, plan.trial, 2 * plan.rows, found, value)
         value = where_less(found, value, value, found)
 
@@ -335,7 +344,7 @@ def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
     for constant_of in (C, R_U, R_K, SIGN):
         store(work, plan.head + constant_of * lanes, one)
     fill(work, plan.at, 2 * half, 0.0)
-    start = _evaluate(plan, False, True, xs, x, work, plan.at, plan.slope)
+    start = _evaluate(plan, plan.plain, xs, x, work, plan.at, plan.slope)
     store(work, plan.head + START * lanes, start)
     for lane in range(count):
         i = first + lane

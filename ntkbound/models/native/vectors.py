@@ -17,7 +17,9 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
-from numba.core.extending import intrinsic, models, overload, register_model
+from numba.core.extending import intrinsic, lower_builtin, models, register_model
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
 
 _WIDE = bool(binding.get_host_cpu_features().get("avx512f", False))
 VECTOR_BYTES = 64 if _WIDE else 32
@@ -342,18 +344,18 @@ def total(lanes: Lanes) -> float:
 
 
 def _binary(symbol: Any) -> None:
-    def emit(a: Lanes, b: Lanes) -> Lanes:
-        result: Lanes = symbol(a, b)
-        return result
+    """Teach numba a binary operator on vectors: lowered directly, which compiles fastest."""
 
-    emit.__name__ = symbol.__name__
-    op = vector_op(emit)
+    @infer_global(symbol)
+    class _Typing(AbstractTemplate):
+        def generic(self, args: Any, kwargs: Any) -> Any:
+            if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
+                return signature(args[0], *args)
+            return None
 
-    @overload(symbol, inline="always")
-    def _overloaded(a, b):
-        if isinstance(a, Vec) and isinstance(b, Vec):
-            return lambda a, b: op(a, b)
-        return None
+    @lower_builtin(symbol, Vec, Vec)
+    def _lower(context: Any, builder: Any, types_: Any, values: Any) -> Any:
+        return symbol(*(Lanes(builder, types_.return_type, value) for value in values)).value
 
 
 for _symbol in (operator.add, operator.sub, operator.mul, operator.truediv):
