@@ -3,8 +3,8 @@
 Ω_ρ is a product over heads and both errors are sums over heads, so for one input the supremum of ±
 error splits into m independent tiny problems. For one input the shallow Transformer sees W only
 as k = W q, so each has 1 + 2d unknowns, whatever the query. Every problem is climbed from a few
-starts by the rule of ``terms.ascent``: by the native kernel for the shallow Transformer, by autograd
-for any other head model. What is returned is attained at a feasible φ: a lower bound of the
+starts by the rule of ``terms.ascent``: by the native kernel for the shallow Transformer, by
+autograd for any other head model. What is returned is attained at a feasible φ: a lower bound of the
 supremum, never an estimate above it. The best value never decreases, and every accumulation point
 of an ascent is first-order stationary (docs/theory.md); nothing guarantees the global maximum.
 """
@@ -198,9 +198,7 @@ def _natively(
     return torch.from_numpy(out)
 
 
-def _by_autograd(
-    heads: Heads, rows: slice, inputs: Inputs, points: Params, steps: int
-) -> Tensor:
+def _by_autograd(heads: Heads, rows: slice, inputs: Inputs, points: Params, steps: int) -> Tensor:
     model = heads.model
     # One sample per leading index, then axes for the sign and the start.
     single = Inputs(inputs.X[:, None, None, None], inputs.q[:, None, None, None])

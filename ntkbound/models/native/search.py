@@ -97,7 +97,6 @@ class Plan(NamedTuple):
 C, R_C, R_U, R_K, V_C, START, OFFSET, SIGN = range(8)  # START: σ(z_0); OFFSET: ⟨∇h_0, v⟩
 
 
-
 @njit(**KERNEL)
 def _products(plan, xs, work, one_at, two_at, one_out, two_out):
     """X_t · one and X_t · two of every token."""
@@ -252,7 +251,8 @@ def _keep(work, kept, other, count, better, value):
     """kept <- other in the lanes where not (better < value)."""
     lanes = width(work)
     for i in range(0, count * lanes, lanes):
-        store(work, kept + i, where_less(better, value, load(work, kept + i), load(work, other + i)))
+        old, new = load(work, kept + i), load(work, other + i)
+        store(work, kept + i, where_less(better, value, old, new))
 
 
 @njit(**KERNEL)
@@ -321,7 +321,7 @@ def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
     c, u, k, radius_c, radius_u, radius_k = heads
     goal_c, goal_u, goal_k = goal
     lanes, half = width(work), plan.rows * width(work)
-    zero, one = constant(work, 0.0), constant(work, 1.0)
+    one = constant(work, 1.0)
     fill(work, 0, plan.end, 0.0)
     for lane in range(count):
         i = first + lane

@@ -18,8 +18,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.core.extending import intrinsic, lower_builtin, models, register_model
-from numba.core.typing import signature
-from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.typing.templates import AbstractTemplate, Signature, infer_global
 
 _WIDE = bool(binding.get_host_cpu_features().get("avx512f", False))
 VECTOR_BYTES = 64 if _WIDE else 32
@@ -350,7 +349,7 @@ def _binary(symbol: Any) -> None:
     class _Typing(AbstractTemplate):
         def generic(self, args: Any, kwargs: Any) -> Any:
             if len(args) == 2 and isinstance(args[0], Vec) and args[0] == args[1]:
-                return signature(args[0], *args)
+                return Signature(args[0], args, None)
             return None
 
     @lower_builtin(symbol, Vec, Vec)
