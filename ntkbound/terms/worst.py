@@ -5,8 +5,8 @@ error splits into m independent tiny problems. For one input the shallow Transfo
 as k = W q, so each has 1 + 2d unknowns, whatever the query. Every problem is climbed from a few
 starts by the rule of ``terms.ascent``: by the native kernel for the shallow Transformer, by
 autograd for any other head model. What is returned is attained at a feasible φ: a lower bound of
-the supremum, never an estimate above it. The best value never decreases, and every accumulation point
-of an ascent is first-order stationary (docs/theory.md); nothing guarantees the global maximum.
+the supremum, never an estimate above it. The best value never decreases, and every accumulation
+point of an ascent is first-order stationary (docs/theory.md); the global maximum is not promised.
 """
 
 from __future__ import annotations
