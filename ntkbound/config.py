@@ -25,7 +25,7 @@ from pydantic import (
 from ntkbound.errors import InputError, nearest
 
 SCHEMA = 1  # layout of a record
-NUMERICS = 1  # raised whenever the same config gives other numbers
+NUMERICS = 2  # raised whenever the same config gives other numbers
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -131,7 +131,7 @@ class RunConfig(BaseModel):
         32, description="steps recorded along training, geometrically spaced"
     )
     search_samples: Count = Field(8, description="inputs of the worst-case search")
-    search_restarts: Count = Field(4, description="starting points per head and sign")
+    search_restarts: Count = Field(8, description="starting points per head and sign")
     search_steps: Count = Field(20, description="ascent steps of the search")
 
     @property

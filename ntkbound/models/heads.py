@@ -102,6 +102,17 @@ class HeadModel(ABC):
             [g.reshape(*g.shape[:2], -1).square().sum(2) for g in grads.values()]
         ).sum(0)
 
+    def seen_by_samples(
+        self, params: Params, inputs: Inputs
+    ) -> tuple[HeadModel, Params, dict[str, Tensor]]:
+        """The smallest equivalent of these heads for each sample by itself.
+
+        A model, its parameters, block → (n, m, *shape), linear in those given, and for every block
+        the factor (n,) by which it stretches a ball of displacements. Here: nothing changes.
+        """
+        seen = {b: v.expand(inputs.n, *v.shape) for b, v in params.items()}
+        return self, seen, {b: torch.ones(inputs.n, dtype=torch.float64) for b in params}
+
     def tangent_sums(
         self, params: Params, delta: Params, inputs: Inputs, workers: Workers
     ) -> Tensor:
@@ -138,6 +149,12 @@ class AutogradView(HeadModel):
 
     def draw(self, block: str, rng: np.random.Generator, heads: int) -> np.ndarray:
         return self.model.draw(block, rng, heads)
+
+    def seen_by_samples(
+        self, params: Params, inputs: Inputs
+    ) -> tuple[HeadModel, Params, dict[str, Tensor]]:
+        model, seen, stretch = self.model.seen_by_samples(params, inputs)
+        return AutogradView(model), seen, stretch
 
 
 def symmetric_init(

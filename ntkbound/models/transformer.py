@@ -51,6 +51,17 @@ class ShallowTransformer(HeadModel):
             threads=workers.threads, total_heads=workers.ranks.total(m),
         )  # fmt: skip
 
+    def seen_by_samples(
+        self, params: Params, inputs: Inputs
+    ) -> tuple[HeadModel, Params, dict[str, Tensor]]:
+        """One sample sees W only as k = W q, and δW in a Frobenius ball as δk in ‖q‖ that ball."""
+        model, seen, stretch = super().seen_by_samples(params, inputs)
+        if self.key == "k":
+            return model, seen, stretch
+        seen["k"] = torch.einsum("mde,ne->nmd", seen.pop("W")[0], inputs.q)
+        stretch["k"] = inputs.q.norm(dim=-1) * stretch.pop("W")
+        return ShallowTransformer(self.d, self.activation, fixed_query=True), seen, stretch
+
     def tangent_sums(
         self, params: Params, delta: Params, inputs: Inputs, workers: Workers
     ) -> Tensor:

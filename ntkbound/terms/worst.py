@@ -1,42 +1,56 @@
 """Worst case over Ω_ρ: searched suprema of the linearization and change-of-feature errors.
 
 Ω_ρ is a product over heads and both errors are sums over heads, so for one input the supremum of ±
-error splits into m independent tiny problems. They are solved together, for all inputs, signs and
-starting points, by projected ascent with normalised block gradients and a shrinking step. What is
-returned is attained at a feasible φ: a lower bound of the supremum, never an estimate above it.
+error splits into m independent tiny problems. For one input the shallow Transformer sees W only
+as k = W q, so each has 1 + 2d unknowns, whatever the query. Every problem is climbed from a few
+starts by the rule of ``terms.ascent``: by the native kernel for the shallow Transformer, by
+autograd for any other head model. What is returned is attained at a feasible φ: a lower bound of
+the supremum, never an estimate above it. The best value never decreases, and every accumulation
+point of an ascent is first-order stationary (docs/theory.md); the global maximum is not promised.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ntkbound import streams
-from ntkbound.models.blocks import sum_heads
+from ntkbound.models import native
+from ntkbound.models.blocks import BLOCK_ELEMENTS, BLOCK_HEADS
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.models.sums import measured
-from ntkbound.parallel import Workers
+from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.parallel import Workers, partition
+from ntkbound.terms.ascent import ARMIJO, GROW, SHRINK, SPAN, Ascent
 from ntkbound.terms.probes import unit
 
-FIRST_STEP, LAST_STEP = 1.0, 0.02  # of the radius; geometric in between
-INNER = 0.2  # of the radius: where every second random start lies, the others on the boundary
+CANDIDATES = 8  # points per start, of which the best begins the ascent
+JOB_HEADS = 64  # heads of one sample that a thread takes at a time
 
 
 @dataclass(frozen=True)
 class Search:
-    """How hard to look; ``seed`` draws the starting points."""
+    """How hard to look; ``seed`` draws the candidates."""
 
     restarts: int
     steps: int
     seed: int
 
 
-PerHead = Callable[[Params, Params, Params], Tensor]  # (θ_0, Δ, ∇h(θ_0)) → error of each head
+@dataclass(frozen=True)
+class Heads:
+    """Heads of one run, or of several side by side, as each of n samples sees them."""
+
+    model: HeadModel  # what one sample sees
+    base: Params  # θ_0, block → (n, heads, *shape)
+    radii: Params  # block → (n, heads)
+    goal: Params | None  # v = φ̃ − φ_0, (n, heads, *shape): change of feature; None: linearization
 
 
 def worst_linearization(
@@ -48,16 +62,7 @@ def worst_linearization(
     workers: Workers,
 ) -> Tensor:
     """sup over Ω_ρ of |f − f_lin| at each sample, (n,); ``radii`` are ρ/√m."""
-
-    def per_head(heads: slice, sample: Inputs) -> PerHead:
-        def error(base: Params, delta: Params, grads: Params) -> Tensor:
-            moved = {b: base[b] + delta[b] for b in base}
-            linear = _inner(grads, delta, model)
-            return (model.h(moved, sample) - model.h(base, sample)).squeeze(-2) - linear
-
-        return error
-
-    return _supremum(model, initial, radii, inputs, search, workers, per_head)
+    return _supremum(model, initial, None, radii, inputs, search, workers)
 
 
 def worst_change_of_feature(
@@ -70,112 +75,183 @@ def worst_change_of_feature(
     workers: Workers,
 ) -> Tensor:
     """sup over φ ∈ Ω_ρ of |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for the fixed φ̃ at each sample, (n,)."""
-
-    def per_head(heads: slice, sample: Inputs) -> PerHead:
-        target = measured(transported, heads, model)
-
-        def error(base: Params, delta: Params, grads: Params) -> Tensor:
-            moved = {b: base[b] + delta[b] for b in base}
-            direction = {b: moved[b] - target[b] for b in base}
-            change = model.jvp(moved, direction, sample)[1].squeeze(-2)
-            return change - _inner(grads, direction, model)
-
-        return error
-
-    return _supremum(model, initial, radii, inputs, search, workers, per_head)
+    return _supremum(model, initial, transported, radii, inputs, search, workers)
 
 
 def _supremum(
     model: HeadModel,
     initial: Params,
+    transported: Params | None,
     radii: dict[str, float],
     inputs: Inputs,
     search: Search,
     workers: Workers,
-    per_head: Callable[[slice, Inputs], PerHead],
 ) -> Tensor:
     m = initial[model.output_block].shape[0]
-
-    def block(rows: slice, heads: slice) -> Tensor:
-        base = measured(initial, heads, model)
-        sample = inputs.rows(rows)
-        grads = model.gradients(base, sample)  # block → (samples, heads, *shape)
-        # One sample per leading index, then axes for the sign and the starting point.
-        single = Inputs(sample.X[:, None, None, None], sample.q[:, None, None, None])
-        starts = _starts(model, grads, radii, heads, search)
-        return _ascend(per_head(heads, single), base, grads, starts, radii, model, search.steps)
-
-    # A block also holds two signs and all restarts: count them as tokens to keep it in cache.
-    signed = sum_heads(block, inputs.n, m, inputs.T * 2 * search.restarts, workers)
-    return signed.amax(0) / math.sqrt(m)
+    total = torch.zeros(2, inputs.n, dtype=torch.float64)
+    for block in partition(m, BLOCK_HEADS):
+        base = measured(initial, block, model)
+        target = None if transported is None else measured(transported, block, model)
+        heads = seen_heads(model, base, target, radii, inputs)
+        points = candidates(heads.model, search, block)
+        total += signed_suprema(heads, inputs, points, search.steps, workers).sum(-1)
+    return total.amax(0) / math.sqrt(m)
 
 
-def _starts(
-    model: HeadModel, grads: Params, radii: dict[str, float], heads: slice, search: Search
-) -> Params:
-    """Δ (samples, 2, restarts, heads, *shape): along ±∇h(θ_0) first, then random points."""
-    starts = {}
+def seen_heads(
+    model: HeadModel,
+    base: Params,
+    target: Params | None,
+    radii: dict[str, float],
+    inputs: Inputs,
+) -> Heads:
+    """The problems of float64 heads θ_0 (and θ̃, for the change of feature) at every sample."""
+    seen, at, stretch = model.seen_by_samples(base, inputs)
+    count = base[model.output_block].shape[0]
+    goal = None
+    if target is not None:
+        goal = model.seen_by_samples({b: target[b] - base[b] for b in base}, inputs)[1]
+    limits = zip(seen.blocks, radii.values(), strict=True)
+    return Heads(
+        seen,
+        at,
+        {b: (r * stretch[b]).unsqueeze(1).expand(-1, count) for b, r in limits},
+        goal,
+    )
+
+
+def candidates(model: HeadModel, search: Search, heads: slice) -> Params:
+    """Random points of the unit balls, block → (heads, restarts, CANDIDATES, *shape).
+
+    On the spheres, and every second one uniformly far inside: some maxima lie there. Keyed by the
+    seed and the head's index. The output block has none: its best value is known.
+    """
+    points = {}
     for block, shape in model.blocks.items():
+        if block == model.output_block:
+            continue
         size = math.prod(shape)
 
         def draw(rng: np.random.Generator, count: int, size: int = size) -> np.ndarray:
-            return rng.standard_normal((count, max(0, search.restarts - 2), size))
+            v = rng.standard_normal((count, search.restarts, CANDIDATES, size))
+            v /= np.linalg.norm(v, axis=-1, keepdims=True)
+            v[:, :, 1::2] *= rng.random((count, search.restarts, CANDIDATES // 2, 1))
+            return v
 
         purpose = f"search/{block}/{search.restarts}"
-        drawn = torch.from_numpy(streams.rows(search.seed, purpose, heads.start, heads.stop, draw))
-        count = heads.stop - heads.start
-        scattered = drawn.transpose(0, 1).reshape(-1, count, *shape)
-        along = grads[block].unsqueeze(1)  # (samples, 1, heads, *shape)
-        everywhere = scattered.expand(along.shape[0], *scattered.shape)
-        every = torch.cat([along, -along, everywhere], dim=1)[:, : search.restarts].unsqueeze(1)
-        points = radii[block] * unit(every, lead=4)
-        points[:, :, 3::2] *= INNER  # some maxima of an indefinite form are reached from inside
-        starts[block] = points.expand(-1, 2, *points.shape[2:]).contiguous()
-    return starts
+        drawn = streams.rows(search.seed, purpose, heads.start, heads.stop, draw)
+        points[block] = torch.from_numpy(drawn.reshape(*drawn.shape[:3], *shape))
+    return points
 
 
-def _ascend(
-    error: PerHead,
-    base: Params,
-    grads: Params,
-    delta: Params,
-    radii: dict[str, float],
-    model: HeadModel,
-    steps: int,
+def signed_suprema(
+    heads: Heads, inputs: Inputs, points: Params, steps: int, workers: Workers
 ) -> Tensor:
-    """Largest ±error of every head and sample, (2, samples, heads)."""
-    lead = {b: g[:, None, None] for b, g in grads.items()}
-    sign = torch.tensor([1.0, -1.0], dtype=torch.float64).reshape(1, 2, 1, 1)
-    best: Tensor | None = None
-    for step in range(steps + 1):
-        leaves = {b: v.requires_grad_() for b, v in delta.items()}
-        value = sign * error(base, leaves, lead)  # (samples, 2, restarts, heads)
-        found = value.detach().amax(2)
-        best = found if best is None else torch.maximum(best, found)
-        if step == steps:
-            break
-        slopes = torch.autograd.grad(value.sum(), list(leaves.values()))
-        size = FIRST_STEP * (LAST_STEP / FIRST_STEP) ** (step / max(1, steps - 1))
-        delta = {
-            b: _into_ball(v.detach() + size * radii[b] * unit(g, lead=4), radii[b])
-            for (b, v), g in zip(leaves.items(), slopes, strict=True)
-        }
-    assert best is not None
-    return best.transpose(0, 1)
+    """Largest +error and −error of every head at every sample, (2, n, heads).
+
+    The first candidate of the first starts is replaced by ±∇h(θ_0), once for every pattern of signs
+    of its blocks. A head's result depends on no other head.
+    """
+    if isinstance(heads.model, ShallowTransformer) and native.available():
+        return _natively(heads, heads.model, inputs, points, steps, workers)
+    count, n = heads.base[heads.model.output_block].shape[1], inputs.n
+    restarts = next(iter(points.values())).shape[1]
+    # A block also holds two values of δc, two signs and all starts: count them as tokens.
+    rows = partition(n, max(1, BLOCK_ELEMENTS // (inputs.T * count * 4 * restarts)))
+
+    def one(part: slice) -> Tensor:
+        return _by_autograd(heads, part, inputs.rows(part), points, steps)
+
+    return torch.cat(list(workers.map(one, rows)), dim=1)
 
 
-def _into_ball(delta: Tensor, radius: float) -> Tensor:
-    """Projection onto the ball, per head; blocks start at axis 4."""
-    if delta.ndim == 4:
-        return delta.clamp(-radius, radius)
-    norms = delta.flatten(4).norm(dim=-1).reshape(*delta.shape[:4], *[1] * (delta.ndim - 4))
-    return torch.where(norms > radius, delta * (radius / norms.clamp(min=1e-300)), delta)
+def _natively(
+    heads: Heads,
+    model: ShallowTransformer,
+    inputs: Inputs,
+    points: Params,
+    steps: int,
+    workers: Workers,
+) -> Tensor:
+    from ntkbound.models.native.search import Rule, Searcher
+
+    searcher = Searcher(
+        inputs.X.double().numpy(),
+        model.activation.name,
+        change=heads.goal is not None,
+        points=torch.stack([points["U"], points["k"]], dim=3).numpy(),
+        steps=steps,
+        rule=Rule(ARMIJO, SHRINK, GROW, SPAN),
+    )
+    blocks, goal = ("c", "U", "k"), heads.goal or heads.base
+    base = tuple(heads.base[b].contiguous().numpy() for b in blocks)
+    radii = tuple(heads.radii[b].contiguous().numpy() for b in blocks)
+    target = tuple(goal[b].contiguous().numpy() for b in blocks)
+    count = base[0].shape[1]
+    out = np.empty((2, inputs.n, count))
+
+    def one(job: tuple[int, slice]) -> None:
+        sample, part = job
+        searcher.search(sample, part.start, part.stop, base + radii, target, out)
+
+    list(workers.map(one, product(range(inputs.n), partition(count, JOB_HEADS))))
+    return torch.from_numpy(out)
+
+
+def _by_autograd(heads: Heads, rows: slice, inputs: Inputs, points: Params, steps: int) -> Tensor:
+    model = heads.model
+    # One sample per leading index, then axes for the sign and the start.
+    single = Inputs(inputs.X[:, None, None, None], inputs.q[:, None, None, None])
+    base = {b: v[rows, None, None] for b, v in heads.base.items()}
+    leaves = {b: v.clone().requires_grad_() for b, v in base.items()}
+    start = model.h(leaves, single)
+    slopes = torch.autograd.grad(start.sum(), list(leaves.values()))
+    gradient, start = dict(zip(leaves, slopes, strict=True)), start.detach()
+    goal = None if heads.goal is None else {b: v[rows, None, None] for b, v in heads.goal.items()}
+
+    def error(delta: Params) -> Tensor:
+        moved = {b: base[b] + delta[b] for b in base}
+        if goal is None:
+            return (model.h(moved, single) - start).squeeze(-2) - _inner(gradient, delta, model)
+        direction = {b: delta[b] - goal[b] for b in base}
+        change = model.jvp(moved, direction, single)[1].squeeze(-2)
+        return change - _inner(gradient, direction, model)
+
+    radii = {b: r[rows, None, None] for b, r in heads.radii.items()}
+    climbed = _candidates(model, gradient, points)
+    return Ascent(error, radii, model.output_block).suprema(climbed, steps)
+
+
+def _candidates(model: HeadModel, gradient: Params, points: Params) -> Iterator[Params]:
+    """Candidate by candidate: block → (samples, 2, starts, heads, *shape)."""
+    samples = gradient[model.output_block].shape[0]
+    for candidate in range(CANDIDATES):
+        chosen = {}
+        for i, (block, drawn) in enumerate(points.items()):
+            point = drawn[:, :, candidate].transpose(0, 1)  # (starts, heads, *shape)
+            point = point.expand(samples, 2, *point.shape).clone()
+            if candidate == 0:
+                steepest = unit(_scaled(gradient[block]), lead=4).squeeze(2)
+                for start in range(min(2 ** len(points), point.shape[2])):
+                    odd = start & 1 if i == 0 else (start ^ (start >> i)) & 1
+                    point[:, :, start] = -steepest if odd else steepest
+            chosen[block] = point
+        yield chosen
+
+
+def _scaled(v: Tensor) -> Tensor:
+    """Largest entry 1 per head: the squares of a saturated head's gradient would underflow."""
+    flat = v.flatten(4) if v.ndim > 4 else v.unsqueeze(4)
+    top = flat.abs().amax(-1)
+    return v / torch.where(top > 0, top, 1.0).reshape(*top.shape, *[1] * (v.ndim - 4))
 
 
 def _inner(grads: Params, delta: Params, model: HeadModel) -> Tensor:
     """Σ over blocks of ⟨∇h, Δ⟩ per head."""
-    products = []
+    total: Tensor | None = None
     for block, shape in model.blocks.items():
-        product = grads[block] * delta[block]
-        products.append(product.flatten(-len(shape)).sum(-1) if shape else product)
-    return torch.stack(products).sum(0)
+        product_ = grads[block] * delta[block]
+        term = product_.flatten(-len(shape)).sum(-1) if shape else product_
+        total = term if total is None else total + term
+    assert total is not None
+    return total
