@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,12 +54,13 @@ class Ranks:
         each = m // 2 // self.count
         return slice(self.index * each, (self.index + 1) * each)
 
-    def rows(self, held: int, draw: Callable[[int, int], np.ndarray]) -> np.ndarray:
-        """Rows of a stream with one row per head, for the ``held`` heads that are held here."""
-        m = self.total(held)
-        own = self.pairs(m)
-        mirrored = (own.start + m // 2, own.stop + m // 2)
-        return np.concatenate([draw(own.start, own.stop), draw(*mirrored)])
+    def held(self, part: slice, count: int) -> list[slice]:
+        """The heads ``part`` of the ``count`` held here, by their indices among all m."""
+        m, half = self.total(count), count // 2
+        first = self.pairs(m).start
+        shifts = ((0, half, first), (half, count, m // 2 + first - half))
+        cuts = [(max(part.start, a), min(part.stop, b), shift) for a, b, shift in shifts]
+        return [slice(a + shift, b + shift) for a, b, shift in cuts if a < b]
 
 
 ALONE = Ranks()

@@ -129,14 +129,14 @@ def test_a_head_does_not_see_its_neighbours(change):
     model, task, initial, radii, transported = make_case(m=70, n=2)
     target = transported if change else None
     whole = seen_heads(model, initial, target, radii, task.inputs)
-    points = candidates(whole.model, Search(2, 4, 0), slice(0, 70))
+    points = candidates(whole.model, Search(2, 4, 0), [slice(0, 70)])
     found = signed_suprema(whole, task.inputs, points, 4, ONE)
     assert torch.equal(found, signed_suprema(whole, task.inputs, points, 4, Workers(2)))
     for part in (slice(0, 3), slice(3, 70)):
         base = {b: v[part] for b, v in initial.items()}
         goal = None if target is None else {b: v[part] for b, v in target.items()}
         heads = seen_heads(model, base, goal, radii, task.inputs)
-        own = candidates(heads.model, Search(2, 4, 0), part)
+        own = candidates(heads.model, Search(2, 4, 0), [part])
         assert torch.equal(found[:, :, part], signed_suprema(heads, task.inputs, own, 4, ONE))
 
 

@@ -9,7 +9,6 @@ second-order terms cancel inside symmetric pairs and the error decays faster tha
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -37,14 +36,11 @@ def random_probe(
             return direction * rng.random((count, 1)) ** (1 / size)
 
         purpose = f"probe/random/{block}"
-        ball = ranks.rows(value.shape[0], partial(_stream, seed, purpose, draw))
+        held = ranks.held(slice(0, len(value)), len(value))
+        ball = np.concatenate([streams.rows(seed, purpose, h.start, h.stop, draw) for h in held])
         delta = torch.from_numpy(ball).reshape(value.shape)
         params[block] = value.double() + radii[block] * delta
     return params
-
-
-def _stream(seed: int, purpose: str, draw: streams.Draw, start: int, stop: int) -> np.ndarray:
-    return streams.rows(seed, purpose, start, stop, draw)
 
 
 def aligned_probe(

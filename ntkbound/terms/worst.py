@@ -12,7 +12,7 @@ point of an ascent is first-order stationary (docs/theory.md); the global maximu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -87,15 +87,15 @@ def _supremum(
     search: Search,
     workers: Workers,
 ) -> Tensor:
-    m = initial[model.output_block].shape[0]
+    ranks, count = workers.ranks, initial[model.output_block].shape[0]
     total = torch.zeros(2, inputs.n, dtype=torch.float64)
-    for block in partition(m, BLOCK_HEADS):
+    for block in partition(count, BLOCK_HEADS):
         base = measured(initial, block, model)
         target = None if transported is None else measured(transported, block, model)
         heads = seen_heads(model, base, target, radii, inputs)
-        points = candidates(heads.model, search, block)
+        points = candidates(heads.model, search, ranks.held(block, count))
         total += signed_suprema(heads, inputs, points, search.steps, workers).sum(-1)
-    return total.amax(0) / math.sqrt(m)
+    return ranks.sum_(total).amax(0) / math.sqrt(ranks.total(count))
 
 
 def seen_heads(
@@ -120,7 +120,7 @@ def seen_heads(
     )
 
 
-def candidates(model: HeadModel, search: Search, heads: slice) -> Params:
+def candidates(model: HeadModel, search: Search, heads: Sequence[slice]) -> Params:
     """Random points of the unit balls, block → (heads, restarts, CANDIDATES, *shape).
 
     On the spheres, and every second one uniformly far inside: some maxima lie there. Keyed by the
@@ -139,7 +139,8 @@ def candidates(model: HeadModel, search: Search, heads: slice) -> Params:
             return v
 
         purpose = f"search/{block}/{search.restarts}"
-        drawn = streams.rows(search.seed, purpose, heads.start, heads.stop, draw)
+        parts = [streams.rows(search.seed, purpose, h.start, h.stop, draw) for h in heads]
+        drawn = np.concatenate(parts)
         points[block] = torch.from_numpy(drawn.reshape(*drawn.shape[:3], *shape))
     return points
 
