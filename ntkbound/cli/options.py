@@ -18,7 +18,7 @@ PANELS = {
     "Model": ("theorem", "m", "activation", "query"),
     "Data": (
         *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
-        *("transport", "nu", "teacher_heads"),
+        *("transport", "nu", "teacher_heads", "ridge"),
     ),
     "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
     "Measurement": (

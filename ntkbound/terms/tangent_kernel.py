@@ -160,7 +160,7 @@ def kernel_change(
 
 
 def _tiles(inputs: Inputs) -> Iterator[tuple[Inputs, Inputs | None, bool]]:
-    """Tiles on and right of the diagonal: rows, columns (None on it) and whether they count twice."""
+    """Rows and columns (None: the same) of tiles on and right of the diagonal; off it: twice."""
     blocks = partition(inputs.n, TILE)
     for i, rows in enumerate(blocks):
         yield inputs.rows(rows), None, False

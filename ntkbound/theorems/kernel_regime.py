@@ -19,6 +19,7 @@ from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.approximation import approximation_errors, transported_parameters
 from ntkbound.terms.linearization import linearization_errors
+from ntkbound.terms.membership import with_computed_transport
 from ntkbound.terms.probes import aligned_probe, random_probe
 from ntkbound.terms.summary import summarise
 from ntkbound.terms.trajectory import Trajectory, detach_run, mean_square_error
@@ -65,7 +66,9 @@ def run(
         held_out = task.rows(slice(config.n_train, None))
     seed = config.init_seed or 0
     initial = symmetric_init(model, config.m, seed, dtype)
-    transport = task.transport
+    if config.ridge is not None:
+        train = with_computed_transport(model, initial, train, config.ridge, workers)
+    transport = train.transport
     transported = None if transport is None else transported_parameters(initial, transport)
     trajectory = Trajectory(model, initial, transported, train, held_out, workers)
     descent = _train(config, model, initial, train, trajectory, workers, progress, device)
@@ -151,11 +154,13 @@ def measure(
         "worst": summarise(worst),
     }
     terms: Terms = {"linearization": linearization}
-    if transported is not None and task.standard_error is not None:
+    if transported is not None:
         linearization["transported"] = lin(transported)
         app = approximation_errors(model, initial, transported, inputs, task.y, workers)
-        error = float(task.standard_error.max())
-        terms["approximation"] = {"transported": summarise(app) | {"standard_error": error}}
+        terms["approximation"] = {"transported": summarise(app)}
+        if task.standard_error is not None:
+            error = float(task.standard_error.max())
+            terms["approximation"]["transported"]["standard_error"] = error
         cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
         terms["change_of_feature"] = {
             "trajectory": trajectory.change_of_feature,
