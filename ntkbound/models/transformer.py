@@ -59,7 +59,7 @@ class ShallowTransformer(HeadModel):
             return super().tangent_sums(params, delta, inputs, workers)
         kernel = self._shared_kernel(inputs, params["c"].shape[0], workers)
         out = np.empty((4, inputs.n))
-        kernel.tangent_sums(_one_run(params, inputs), _one_run(delta, inputs), out)
+        kernel.tangent_sums(self._one_run(params, inputs), self._one_run(delta, inputs), out)
         return torch.from_numpy(out)
 
     def weighted_gradient_sums(
@@ -72,7 +72,7 @@ class ShallowTransformer(HeadModel):
         sums = {b: torch.empty_like(v, dtype=inputs.X.dtype) for b, v in params.items()}
         scaled = weights * (inputs.n * math.sqrt(m) / 2)  # the kernel's factor is 2/(n √m)
         residual = scaled.to(inputs.X.dtype).numpy()[None]
-        kernel.backward(_one_run(params, inputs), residual, _one_run(sums, inputs))
+        kernel.backward(self._one_run(params, inputs), residual, self._one_run(sums, inputs))
         return sums
 
     def _shared_kernel(self, inputs: Inputs, m: int, workers: Workers) -> NativeKernel:
@@ -81,6 +81,12 @@ class ShallowTransformer(HeadModel):
             ("tangents", self.key, self.activation.name, m),
             lambda: self.native_kernel(inputs, m, workers),
         )
+
+    def _one_run(self, params: Params, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """c, U, W as the kernel wants them: its dtype, contiguous, with a leading axis of runs."""
+        blocks = (params[b].to(inputs.X.dtype).contiguous() for b in self.blocks)
+        c, u, w = (value.numpy()[None] for value in blocks)
+        return c, u, w
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         p, v = self._attention(params, inputs)
@@ -150,9 +156,3 @@ class ShallowTransformer(HeadModel):
         q2 = 1.0 if self.key == "k" else inputs.q.square().sum(-1, keepdim=True)
         inner = a.square().sum(-2) + MU.square().sum(-2) * q2
         return value.square() + slope.square() * inner
-
-
-def _one_run(params: Params, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """c, U and W (or k) as the kernel wants them: its dtype, contiguous, a leading axis of runs."""
-    c, u, w = (v.to(inputs.X.dtype).contiguous().numpy()[None] for v in params.values())
-    return c, u, w

@@ -17,6 +17,7 @@ from ntkbound.stats.observations import Series, observe
 from ntkbound.stats.powerlaw import PowerLawFit, fit_power_laws
 
 TERM, PROBE, STATISTIC = "membership", "minimum_norm", "norm"
+REQUIRED = "nu_"  # statistics √m max_i ‖Δ_i‖, one per block
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,14 @@ class MembershipVerdict:
 
     growth: the exponent of ‖Δ‖ along n at the largest width; last: the same over the last two
     sizes; width: its exponent along m, over the last two widths, at the largest n. Each with its
-    interval over the seeds; None where it cannot be had.
+    interval over the seeds; None where it cannot be had. norm: ‖Δ‖ at the largest m and n, and
+    nu: its sup norm √m max_i ‖Δ_i‖ per block, each the largest of the seeds.
     """
 
     verdict: str
     reason: str
+    norm: float
+    nu: Mapping[str, float]
     growth: PowerLawFit | None
     last: PowerLawFit | None
     width: PowerLawFit | None
@@ -39,6 +43,8 @@ class MembershipVerdict:
         return {
             "verdict": self.verdict,
             "reason": self.reason,
+            "norm": self.norm,
+            "nu": dict(self.nu),
             **{
                 name: fit and {"slope": fit.slope, "low": fit.low, "high": fit.high}
                 for name, fit in fits.items()
@@ -59,37 +65,56 @@ def judge_membership(records: Iterable[Mapping[str, Any]]) -> MembershipVerdict:
     most = max(row["config"]["n"] for row in rows)
     growth = _fit([row for row in rows if row["config"]["m"] == widest], "n")
     width = _fit([row for row in rows if row["config"]["n"] == most], "m", last=True)
-    if growth is None:
-        return _inconclusive("‖Δ‖ was measured at one n only", None, None, width)
-    last = fit_power_laws([_last_two(growth.series)])[0]
+    last = growth and fit_power_laws([_last_two(growth.series)])[0]
+    largest = _largest(
+        row for row in rows if row["config"]["m"] == widest and row["config"]["n"] == most
+    )
+    norm = largest.pop(STATISTIC)
+    verdict, reason = _decide(growth, last, width)
+    if verdict == "inside":
+        told = ", ".join(f"{block} {value:.3g}" for block, value in largest.items())
+        reason = f"inside F_ν for ν ≥ ({told}), and for none with |ν| < {norm:.3g}: {reason}"
+    return MembershipVerdict(verdict, reason, norm, largest, growth, last, width)
+
+
+def _decide(
+    growth: PowerLawFit | None, last: PowerLawFit | None, width: PowerLawFit | None
+) -> tuple[str, str]:
+    if growth is None or last is None:
+        return "inconclusive", "‖Δ‖ was measured at one n only"
     points, seeds = len(growth.series.points), len(growth.series.seeds)
     if points < MIN_POINTS or seeds < MIN_SEEDS:
         needs = f"needs at least {MIN_POINTS} sizes and {MIN_SEEDS} seeds"
-        return _inconclusive(f"{points} sizes and {seeds} seeds: {needs}", growth, last, width)
+        return "inconclusive", f"{points} sizes and {seeds} seed{'s' * (seeds != 1)}: {needs}"
     if width is None:
-        return _inconclusive("one width only: m ≫ n cannot be seen", growth, last, width)
+        return "inconclusive", "one width only: m ≫ n cannot be seen"
     if not width.low > -MEMBERSHIP_EXPONENT:
-        reason = f"‖Δ‖ still falls with m like m^{_interval(width)}: m is not ≫ n; raise --m"
-        return _inconclusive(reason, growth, last, width)
+        slope = _interval(width)
+        return "inconclusive", f"‖Δ‖ still falls with m like m^{slope}: m is not ≫ n; raise --m"
     if growth.upper_tail(MEMBERSHIP_EXPONENT) <= CHECK_LEVEL:
-        reason = f"‖Δ‖ grows like n^{_interval(growth)} at m ≫ n: outside the class"
-        return MembershipVerdict("outside", reason, growth, last, width)
-    if growth.high < MEMBERSHIP_EXPONENT and last.high < MEMBERSHIP_EXPONENT:
-        reason = f"‖Δ‖ saturates with n at m ≫ n: it grows like n^{_interval(growth)}"
-        return MembershipVerdict("inside", reason, growth, last, width)
-    late = growth.high < MEMBERSHIP_EXPONENT
-    reason = (
-        f"‖Δ‖ grows like n^{_interval(last if late else growth)}"
-        f"{' over the last two sizes' if late else ''}, which does not settle whether by more or "
-        f"less than n^{MEMBERSHIP_EXPONENT}; more seeds or a larger n and m are needed"
+        slope = _interval(growth)
+        return "outside", f"‖Δ‖ grows like n^{slope} at m ≫ n: outside the class"
+    if growth.high >= MEMBERSHIP_EXPONENT:
+        place = _interval(growth)
+    elif last.high >= MEMBERSHIP_EXPONENT:
+        place = f"{_interval(last)} over the last two sizes"
+    else:
+        return "inside", f"‖Δ‖ saturates with n at m ≫ n, it grows like n^{_interval(growth)}"
+    return "inconclusive", (
+        f"‖Δ‖ grows like n^{place}, which does not settle whether by more or less than "
+        f"n^{MEMBERSHIP_EXPONENT}; more seeds, or larger n and m"
     )
-    return _inconclusive(reason, growth, last, width)
 
 
-def _inconclusive(
-    reason: str, growth: PowerLawFit | None, last: PowerLawFit | None, width: PowerLawFit | None
-) -> MembershipVerdict:
-    return MembershipVerdict("inconclusive", reason, growth, last, width)
+def _largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """‖Δ‖ and the sup norms by block, each the largest of the rows."""
+    found: dict[str, float] = {}
+    for row in rows:
+        for name, value in row["terms"][TERM][PROBE].items():
+            if name == STATISTIC or name.startswith(REQUIRED):
+                block = name.removeprefix(REQUIRED)
+                found[block] = max(found.get(block, 0.0), value)
+    return found
 
 
 def _fit(rows: list[Mapping[str, Any]], axis: str, *, last: bool = False) -> PowerLawFit | None:
