@@ -60,9 +60,10 @@ def requirements(
     """Minimum-norm displacements for nested subsamples n/8 … n and widths m/4 … m.
 
     Every seed draws its own φ_0 and its own samples (of a teacher afresh, of other data another
-    order of subsamples); the target stays the same. The widest model sees all sizes and ridges,
-    the narrower ones all samples at the first ridge. ``labels``: the task's, or ``random``
-    (independent N(0, 1) on the same inputs: the reference of what is outside every class).
+    order of subsamples); the target stays the same. The widest model sees all sizes and ridges;
+    a narrower one, at the first ridge, all samples and as small a share of them as its width is.
+    ``labels``: the task's, or ``random`` (independent N(0, 1) on the same inputs: the reference
+    of what is outside every class).
 
     Raises InputError for unusable data, too small n or m, or a kernel that does not fit.
     """
@@ -86,7 +87,8 @@ def requirements(
         for share in WIDTHS:
             m = 2 * max(1, config.m // share // 2)
             progress(f"seed {seed}, m = {m}")
-            sizes = [len(y) // part for part in SIZES] if share == 1 else [len(y)]
+            parts = SIZES if share == 1 else (share, 1)
+            sizes = [len(y) // part for part in parts]
             used = ridges if share == 1 else ridges[:1]
             rows += _measure(model, m, seed, shuffled, sizes, used, workers)
     return Requirements(rows, list(ridges), notes)

@@ -61,3 +61,6 @@ MAX_MORE_SEEDS = 50
 MEMBERSHIP_EXPONENT = 0.25
 """Halfway between the growth with n of the norm that labels inside the class require (bounded,
 n^0) and the least that independent noise in labels forces (n^½, proved in docs/linearized.md)."""
+
+MEMBERSHIP_RESIDUAL = 0.01
+"""Labels count as fitted, so that they can be `inside`, when this share of their norm is left."""

@@ -12,11 +12,18 @@ from typing import Any
 import numpy as np
 
 from ntkbound.stats.judging import two
-from ntkbound.stats.margins import CHECK_LEVEL, MEMBERSHIP_EXPONENT, MIN_POINTS, MIN_SEEDS
+from ntkbound.stats.margins import (
+    CHECK_LEVEL,
+    MEMBERSHIP_EXPONENT,
+    MEMBERSHIP_RESIDUAL,
+    MIN_POINTS,
+    MIN_SEEDS,
+)
 from ntkbound.stats.observations import Series, observe
 from ntkbound.stats.powerlaw import PowerLawFit, fit_power_laws
 
 TERM, PROBE, STATISTIC = "membership", "minimum_norm", "norm"
+RESIDUAL = "residual"
 REQUIRED = "nu_"  # statistics √m max_i ‖Δ_i‖, one per block
 
 
@@ -24,10 +31,11 @@ REQUIRED = "nu_"  # statistics √m max_i ‖Δ_i‖, one per block
 class MembershipVerdict:
     """``inside``, ``outside`` or ``inconclusive``, and why.
 
-    growth: the exponent of ‖Δ‖ along n at the largest width; last: the same over the last two
-    sizes; width: its exponent along m, over the last two widths, at the largest n. Each with its
-    interval over the seeds; None where it cannot be had. norm: ‖Δ‖ at the largest m and n, and
-    nu: its sup norm √m max_i ‖Δ_i‖ per block, each the largest of the seeds.
+    norm: ‖Δ‖ at the largest m and n, the smallest of the seeds: a lower bound of
+    |ν| = (Σ ν_b²)^{1/2}. nu: its sup norms √m max_i ‖Δ_i‖ per block, the largest of the seeds:
+    enough. growth: the exponent of ‖Δ‖ along n at the largest width; last: the same
+    over the last two sizes; proportional: along n with m in proportion to it. Each with its
+    interval over the seeds; None where it cannot be had.
     """
 
     verdict: str
@@ -36,95 +44,108 @@ class MembershipVerdict:
     nu: Mapping[str, float]
     growth: PowerLawFit | None
     last: PowerLawFit | None
-    width: PowerLawFit | None
+    proportional: PowerLawFit | None
 
     def as_json(self) -> dict[str, Any]:
-        fits = {"growth": self.growth, "last": self.last, "width": self.width}
         return {
             "verdict": self.verdict,
             "reason": self.reason,
             "norm": self.norm,
             "nu": dict(self.nu),
-            **{
-                name: fit and {"slope": fit.slope, "low": fit.low, "high": fit.high}
-                for name, fit in fits.items()
-            },
+            "growth": _as_json(self.growth),
+            "last": _as_json(self.last),
+            "proportional": _as_json(self.proportional),
         }
 
 
 def judge_membership(records: Iterable[Mapping[str, Any]]) -> MembershipVerdict:
-    """The verdict on rows in the shape of records: config (m, n, seed) and the norm ‖Δ‖.
+    """The verdict on rows in the shape of records: config (m, n, seed), norm ‖Δ‖ and residual.
 
-    outside: growth > 1/4 at `CHECK_LEVEL` (one-sided, seeds as sampling units); inside: the
-    intervals of the growth and of its last step lie below 1/4. Neither is said where there are too
-    few seeds or sizes, or where the norm still falls with m faster than m^{-1/4}: then m is not
-    much larger than n and what grows with n is the cost of a narrow width.
+    outside: ‖Δ‖ grows faster than n^{1/4} at the largest width, and also with m in proportion to
+    n, both one-sided at `CHECK_LEVEL` with seeds as sampling units. (At one width alone the cost
+    of too few heads grows with n as well; in proportion it does not.) inside: the intervals of the
+    growth and of its last step lie below 1/4, and the labels are fitted.
     """
     rows = list(records)
     widest = max(row["config"]["m"] for row in rows)
     most = max(row["config"]["n"] for row in rows)
-    growth = _fit([row for row in rows if row["config"]["m"] == widest], "n")
-    width = _fit([row for row in rows if row["config"]["n"] == most], "m", last=True)
+    wide = [row for row in rows if row["config"]["m"] == widest]
+    final = [row for row in wide if row["config"]["n"] == most]
+    growth = _fit(wide)
     last = growth and fit_power_laws([_last_two(growth.series)])[0]
-    largest = _largest(
-        row for row in rows if row["config"]["m"] == widest and row["config"]["n"] == most
+    # n/m within 5 %: sizes and widths are rounded to whole samples and pairs of heads.
+    proportional = _fit(
+        [r for r in rows if abs(r["config"]["n"] / r["config"]["m"] * widest / most - 1) < 0.05]
     )
-    norm = largest.pop(STATISTIC)
-    verdict, reason = _decide(growth, last, width)
+    norm = min(_over_seeds(final, STATISTIC))
+    nu = {
+        name.removeprefix(REQUIRED): max(_over_seeds(final, name))
+        for name in final[0]["terms"][TERM][PROBE]
+        if name.startswith(REQUIRED)
+    }
+    unfitted = max(_over_seeds(final, RESIDUAL))
+    verdict, reason = _decide(growth, last, proportional, unfitted)
     if verdict == "inside":
-        told = ", ".join(f"{block} {value:.3g}" for block, value in largest.items())
-        reason = f"inside F_ν for ν ≥ ({told}), and for none with |ν| < {norm:.3g}: {reason}"
-    return MembershipVerdict(verdict, reason, norm, largest, growth, last, width)
+        told = ", ".join(f"{block} {value:.3g}" for block, value in nu.items())
+        reason = f"inside F_ν for ν ≥ ({told}); every fit has |ν| ≥ {norm:.3g}; {reason}"
+    return MembershipVerdict(verdict, reason, norm, nu, growth, last, proportional)
 
 
 def _decide(
-    growth: PowerLawFit | None, last: PowerLawFit | None, width: PowerLawFit | None
+    growth: PowerLawFit | None,
+    last: PowerLawFit | None,
+    proportional: PowerLawFit | None,
+    unfitted: float,
 ) -> tuple[str, str]:
-    if growth is None or last is None:
-        return "inconclusive", "‖Δ‖ was measured at one n only"
+    if growth is None or last is None or proportional is None:
+        return "inconclusive", "‖Δ‖ was measured at one n or m only"
+    limit = f"n^{MEMBERSHIP_EXPONENT:g}"
     points, seeds = len(growth.series.points), len(growth.series.seeds)
     if points < MIN_POINTS or seeds < MIN_SEEDS:
         needs = f"needs at least {MIN_POINTS} sizes and {MIN_SEEDS} seeds"
         return "inconclusive", f"{points} sizes and {seeds} seed{'s' * (seeds != 1)}: {needs}"
-    if width is None:
-        return "inconclusive", "one width only: m ≫ n cannot be seen"
-    if not width.low > -MEMBERSHIP_EXPONENT:
-        slope = _interval(width)
-        return "inconclusive", f"‖Δ‖ still falls with m like m^{slope}: m is not ≫ n; raise --m"
     if growth.upper_tail(MEMBERSHIP_EXPONENT) <= CHECK_LEVEL:
-        slope = _interval(growth)
-        return "outside", f"‖Δ‖ grows like n^{slope} at m ≫ n: outside the class"
+        told = f"‖Δ‖ grows like n^{_interval(growth)} at the largest m"
+        joint = f"with m in proportion to n like n^{_interval(proportional)}"
+        if proportional.upper_tail(MEMBERSHIP_EXPONENT) <= CHECK_LEVEL:
+            return "outside", f"{told}, {joint}: outside the class"
+        return "inconclusive", f"{told}, but {joint}: m is too small for this n; raise --m"
     if growth.high >= MEMBERSHIP_EXPONENT:
-        place = _interval(growth)
-    elif last.high >= MEMBERSHIP_EXPONENT:
-        place = f"{_interval(last)} over the last two sizes"
-    else:
-        return "inside", f"‖Δ‖ saturates with n at m ≫ n, it grows like n^{_interval(growth)}"
-    return "inconclusive", (
-        f"‖Δ‖ grows like n^{place}, which does not settle whether by more or less than "
-        f"n^{MEMBERSHIP_EXPONENT}; more seeds, or larger n and m"
-    )
+        return "inconclusive", (
+            f"‖Δ‖ grows like n^{_interval(growth)}, not clearly more or less than {limit}; "
+            "more seeds, or larger n and m"
+        )
+    if last.high >= MEMBERSHIP_EXPONENT:
+        return "inconclusive", (
+            f"‖Δ‖ grows like n^{_interval(growth)} but like n^{_interval(last)} over the last two "
+            f"sizes, not clearly less than {limit}; raise --m, then --n"
+        )
+    if unfitted > MEMBERSHIP_RESIDUAL:
+        return "inconclusive", (
+            f"‖Δ‖ does not grow, but {unfitted:.1%} of the labels are left unfitted; "
+            "a smaller first ridge, or a larger m"
+        )
+    return "inside", f"‖Δ‖ saturates with n, it grows like n^{_interval(growth)}"
 
 
-def _largest(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """‖Δ‖ and the sup norms by block, each the largest of the rows."""
-    found: dict[str, float] = {}
-    for row in rows:
-        for name, value in row["terms"][TERM][PROBE].items():
-            if name == STATISTIC or name.startswith(REQUIRED):
-                block = name.removeprefix(REQUIRED)
-                found[block] = max(found.get(block, 0.0), value)
-    return found
+def _over_seeds(rows: Iterable[Mapping[str, Any]], statistic: str) -> list[float]:
+    return [row["terms"][TERM][PROBE][statistic] for row in rows]
 
 
-def _fit(rows: list[Mapping[str, Any]], axis: str, *, last: bool = False) -> PowerLawFit | None:
-    series = [
-        s for s in observe(rows, axes=(axis,)) if (s.term, s.probe, s.statistic) == (
-            TERM, PROBE, STATISTIC)
-    ]  # fmt: skip
-    if not series:
+def _fit(rows: list[Mapping[str, Any]]) -> PowerLawFit | None:
+    """‖Δ‖ along n, whatever m does; None with fewer than two sizes."""
+    named = [
+        series
+        for series in observe(rows, axes=("n",), ignore=("m",))
+        if (series.term, series.probe, series.statistic) == (TERM, PROBE, STATISTIC)
+    ]
+    return fit_power_laws(named)[0] if named else None
+
+
+def _as_json(fit: PowerLawFit | None) -> dict[str, float] | None:
+    if fit is None or not np.isfinite([fit.slope, fit.low, fit.high]).all():
         return None
-    return fit_power_laws([_last_two(series[0]) if last else series[0]])[0]
+    return {"slope": fit.slope, "low": fit.low, "high": fit.high}
 
 
 def _last_two(series: Series) -> Series:

@@ -47,15 +47,16 @@ def kernel_fits(kernel: Tensor, y: Tensor, ridges: Sequence[float]) -> list[Kern
     fits = []
     for ridge in ridges:
         shifted = values + ridge * float(values.clamp(min=0).mean())
-        alpha = torch.where(seen, parts / shifted.where(seen, torch.ones_like(shifted)), 0.0)
-        left = parts - values.where(seen, torch.zeros_like(values)) * alpha
+        part = torch.where(seen, parts / shifted.where(seen, torch.ones_like(shifted)), 0.0)
+        alpha = vectors @ part
+        left = y - kernel @ alpha  # of the kernel itself: rounding at a bad condition shows
         fits.append(
             KernelFit(
                 ridge=ridge,
-                alpha=vectors @ alpha,
+                alpha=alpha,
                 residual=float(left.norm()) / size if size else 0.0,
-                rkhs_norm=math.sqrt(float(parts @ alpha)),
-                displacement_norm=math.sqrt(float(values.clamp(min=0) @ alpha.square())),
+                rkhs_norm=math.sqrt(float(parts @ part)),
+                displacement_norm=math.sqrt(float(values.clamp(min=0) @ part.square())),
             )
         )
     return fits
