@@ -24,7 +24,8 @@ def plot_curve(path: Path, report: KernelReport) -> None:
         axis.axvline(
             report.parting_step, color="0.6", linewidth=0.8, label=f"differ by {report.tolerance:g}"
         )
-    axis.set_xscale("symlog", linthresh=1)
+    axis.set_xscale("symlog", linthresh=1)  # step 0 has a place
+    axis.set_xlim(left=0)
     axis.set(yscale="log", xlabel="step s", ylabel="R̂")
     axis.set_title(report.id, fontsize=7)
     axis.tick_params(labelsize=7)
