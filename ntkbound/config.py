@@ -92,8 +92,15 @@ class RunConfig(BaseModel):
         "last", description="q: last token, token mean, one unit vector, or a file's array q"
     )
     task: str = Field("teacher", description="teacher, digits, FILE.npz or FILE.csv")
-    transport: Literal["rank-one", "random-feature", "constant", "anchors"] | None = Field(
-        None, description="transport map of the teacher [rank-one]"
+    transport: Literal["rank-one", "random-feature", "constant", "anchors", "computed"] | None = (
+        Field(
+            None,
+            description="transport map of the teacher [rank-one]; for other data none, or computed "
+            "by kernel regression at φ_0",
+        )
+    )
+    ridge: NonNegative | None = Field(
+        None, description="ridge of a computed transport, relative to the mean eigenvalue [0.001]"
     )
     teacher_heads: Annotated[int, Field(ge=2)] | None = Field(
         None, description="fresh heads averaged into the labels [131072]"
@@ -164,7 +171,14 @@ class RunConfig(BaseModel):
         self._default("n", 512, teacher, or_null=True)
         self._default("T", 16, teacher, or_null=True)
         self._default("d", 8, teacher, or_null=True)
-        self._default("transport", "rank-one", teacher, only="task teacher")
+        computed = self.transport == "computed"
+        if computed and teacher:
+            raise ValueError(
+                "transport: 'computed' is for data whose map is unknown; the teacher has its own"
+            )
+        if not computed:
+            self._default("transport", "rank-one", teacher, only="task teacher")
+        self._default("ridge", 1e-3, computed, only="transport computed")
         self._default("teacher_heads", 131072, teacher, only="task teacher")
         self._default("teacher_seed", self.seed, teacher, only="task teacher")
         self._default("inputs", "shrunk", teacher, only="task teacher")
@@ -260,6 +274,8 @@ class RunConfig(BaseModel):
         implied by η and τ.
         """
         fields = self.model_dump(exclude={"eta_scale"})
+        if self.ridge is None:  # came later: records made without it keep their names
+            del fields["ridge"]
         if data_digest is not None:
             fields["task"] = f"sha256:{data_digest}{Path(self.task).suffix}"
         fields |= {"schema": SCHEMA, "numerics": NUMERICS}

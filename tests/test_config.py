@@ -90,6 +90,8 @@ DIFFERENT = [
     {"validation": 0.1}, {"dtype": "float64"}, {"bounds": False}, {"records": 5},
     {"search_samples": 3}, {"search_restarts": 3}, {"search_steps": 3}, {"task": "digits", "n": 5,
     "T": 8, "d": 8}, {"task": "digits", "n": 5, "T": 8, "d": 8, "target": "3"},
+    {"task": "digits", "transport": "computed"},
+    {"task": "digits", "transport": "computed", "ridge": 0.1},
 ]  # fmt: skip
 
 
@@ -112,6 +114,13 @@ def test_data_counts_by_content_not_by_path():
     assert a.identity("00ff") == b.identity("00ff") != a.identity("00fe")
     rescaled = build({**BASE, "task": "one.npz", "rescale": True})
     assert rescaled.identity("00ff") != a.identity("00ff")
+
+
+def test_a_field_added_later_leaves_earlier_names_alone():
+    """`ridge` came after the first records: where it is not used it is not hashed."""
+    fields = build(BASE).model_dump(exclude={"eta_scale", "ridge"})
+    versions = {"schema": configs.SCHEMA, "numerics": configs.NUMERICS}
+    assert build(BASE).identity() == configs.digest(fields | versions)
 
 
 def test_the_schema_and_numerics_versions_count(monkeypatch):
@@ -265,6 +274,8 @@ BAD = [
     ({"task": "digits", "target": "11"}, "--target: '11' is unknown; accepted: parity, 0 … 9"),
     ({"target": "3"}, "--target: only used by task digits; leave it out"),
     ({"task": "digits", "transport": "anchors"}, "--transport: only used by task teacher"),
+    ({"transport": "computed"}, "--transport: 'computed' is for data whose map is unknown"),
+    ({"task": "digits", "ridge": 0.1}, "--ridge: only used by transport computed"),
     ({"task": "a.npz", "teacher_heads": 8}, "--teacher-heads: only used by task teacher"),
     ({"task": "a.npz", "input_norm": 1}, "--input-norm: only used by task teacher"),
     ({"rescale": True}, "--rescale: only for a data file"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -22,14 +22,26 @@ PANELS = {
     ),
     "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
     "Measurement": (
-        *("bounds", "delta", "records", "search_samples", "search_restarts", "search_steps"),
+        *(
+            "bounds",
+            "delta",
+            "ridge",
+            "records",
+            "search_samples",
+            "search_restarts",
+            "search_steps",
+        ),
     ),
     "Seeds": ("seed", "data_seed", "teacher_seed", "init_seed"),
 }
 
 
-def config_options(command: Callable[..., None]) -> Callable[..., None]:
+def config_options(
+    command: Callable[..., None], panels: Collection[str] = tuple(PANELS)
+) -> Callable[..., None]:
     """Gives ``command(config, …)`` one option per field of RunConfig, and ``--config FILE``.
+
+    ``panels`` limits the options to those that a command uses; none is taken and then ignored.
 
     The command receives the resolved config: the file first, options over it.
     """
@@ -45,7 +57,7 @@ def config_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
         ],
     )
-    fields = [_option(name, panel) for panel, names in PANELS.items() for name in names]
+    fields = [_option(name, panel) for panel in panels for name in PANELS[panel]]
 
     @functools.wraps(command)
     def wrapped(config_file: Path | None = None, **options: Any) -> None:

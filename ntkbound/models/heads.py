@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ntkbound import streams
-from ntkbound.models.blocks import sum_heads
-from ntkbound.parallel import Workers
+from ntkbound.models.blocks import BLOCK_ELEMENTS, sum_heads
+from ntkbound.parallel import Workers, partition
 from ntkbound.ranks import ALONE, Ranks
 
 Derived = TypeVar("Derived")
@@ -58,6 +58,17 @@ class Inputs:
         return self.X.shape[-2]
 
 
+@dataclass(frozen=True)
+class GradientFactor:
+    """A part of the gradients of all heads: features (n, K), each times a vector of its sample.
+
+    It stands for the outer product F ⊗ Q, which is never formed; Q = None stands for the number 1.
+    """
+
+    features: Tensor  # F (n, K)
+    vectors: Tensor | None = None  # Q (n, r)
+
+
 class HeadModel(ABC):
     """One attention (or recurrent) head h(X; θ), with θ split into named blocks.
 
@@ -94,6 +105,29 @@ class HeadModel(ABC):
         per_sample = torch.func.vmap(per_head, in_dims=(None, 0, 0))
         grads: Params = per_sample(params, inputs.X, inputs.q)
         return grads
+
+    def gradient_factors(self, params: Params, inputs: Inputs) -> list[GradientFactor]:
+        """Factors whose products give Σ_i ⟨∇h(X; θ_i), ∇h(X'; θ_i)⟩ = Σ (F·F')(Q·Q')."""
+        grads = self.gradients(params, inputs)
+        return [GradientFactor(torch.cat([g.flatten(1) for g in grads.values()], dim=1))]
+
+    def weighted_gradient_sums(
+        self, params: Params, inputs: Inputs, weights: Tensor, workers: Workers
+    ) -> Params:
+        """Σ_j w_j ∂h(X_j; θ_i)/∂block over all samples, block → (m, *shape); ``weights`` (n,)."""
+        m = params[self.output_block].shape[0]
+        rows = partition(inputs.n, max(1, BLOCK_ELEMENTS // (inputs.T * m)))
+
+        def block(row: slice) -> tuple[Tensor, ...]:
+            leaves = {b: v.detach().requires_grad_() for b, v in params.items()}
+            weighted = (self.h(leaves, inputs.rows(row)).sum(-1) * weights[row]).sum()
+            return torch.autograd.grad(weighted, list(leaves.values()))
+
+        total = {b: torch.zeros_like(v) for b, v in params.items()}
+        for parts in workers.map(block, rows):
+            for value, part in zip(total.values(), parts, strict=True):
+                value += part
+        return total
 
     def squared_gradient_norms(self, params: Params, inputs: Inputs) -> Tensor:
         """‖∇h(X_j; θ_i)‖² over all blocks, (n, m)."""
@@ -173,10 +207,17 @@ def symmetric_init(
     return params
 
 
-def fresh_heads(model: HeadModel, seed: int, start: int, stop: int, dtype: torch.dtype) -> Params:
+def fresh_heads(
+    model: HeadModel,
+    seed: int,
+    start: int,
+    stop: int,
+    dtype: torch.dtype,
+    purpose: str = "teacher",
+) -> Params:
     """Heads ``start … stop − 1`` of an endless sequence of independent initial heads."""
     return {
-        block: torch.from_numpy(_draw(model, block, seed, "teacher", start, stop)).to(dtype)
+        block: torch.from_numpy(_draw(model, block, seed, purpose, start, stop)).to(dtype)
         for block in model.blocks
     }
 

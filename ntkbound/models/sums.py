@@ -64,3 +64,15 @@ def squared_feature_norms(
 ) -> Tensor:
     """‖∇f(X_j; φ)‖² = (1/m) Σ_i ‖∇h(X_j; θ_i)‖², float64 (n,)."""
     return tangent_and_norm(model, params, params, params, inputs, workers)[2]
+
+
+def adjoint(
+    model: HeadModel, at: Params, weights: Tensor, inputs: Inputs, workers: Workers
+) -> Params:
+    """Jᵀw = Σ_j w_j ∇f(X_j; φ) at φ = ``at``, float64, block → (m, *shape); ``weights`` (n,)."""
+    m = at[model.output_block].shape[0]
+    parts = [
+        model.weighted_gradient_sums(measured(at, heads, model), inputs, weights, workers)
+        for heads in partition(m, CHUNK_HEADS)
+    ]
+    return {b: torch.cat([part[b] for part in parts]) / math.sqrt(m) for b in at}

@@ -12,6 +12,7 @@ through k = W q, which is then trained instead (theory §1): block ``k`` replace
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from ntkbound.models import native
 from ntkbound.models.activations import Activation
-from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.models.heads import GradientFactor, HeadModel, Inputs, Params
 from ntkbound.parallel import Workers
 
 if TYPE_CHECKING:
@@ -67,17 +68,36 @@ class ShallowTransformer(HeadModel):
     ) -> Tensor:
         if not native.available():
             return super().tangent_sums(params, delta, inputs, workers)
+        kernel = self._shared_kernel(inputs, params["c"].shape[0], workers)
+        out = np.empty((4, inputs.n))
+        kernel.tangent_sums(self._one_run(params, inputs), self._one_run(delta, inputs), out)
+        return torch.from_numpy(out)
+
+    def weighted_gradient_sums(
+        self, params: Params, inputs: Inputs, weights: Tensor, workers: Workers
+    ) -> Params:
+        if not native.available():
+            return super().weighted_gradient_sums(params, inputs, weights, workers)
         m = params["c"].shape[0]
-        kernel = inputs.derived(
+        kernel = self._shared_kernel(inputs, m, workers)
+        sums = {b: torch.empty_like(v, dtype=inputs.X.dtype) for b, v in params.items()}
+        scaled = weights * (inputs.n * math.sqrt(m) / 2)  # the kernel's factor is 2/(n √m)
+        residual = scaled.to(inputs.X.dtype).numpy()[None]
+        kernel.backward(self._one_run(params, inputs), residual, self._one_run(sums, inputs))
+        return sums
+
+    def _shared_kernel(self, inputs: Inputs, m: int, workers: Workers) -> NativeKernel:
+        """One kernel per samples and number of heads: its layout of the samples is kept."""
+        return inputs.derived(
             ("tangents", self.key, self.activation.name, m),
             lambda: self.native_kernel(inputs, m, workers),
         )
-        out = np.empty((4, inputs.n))
-        dtype = inputs.X.dtype
-        c, u, w = (v.to(dtype).contiguous().numpy()[None] for v in params.values())
-        dc, du, dw = (v.to(dtype).contiguous().numpy()[None] for v in delta.values())
-        kernel.tangent_sums((c, u, w), (dc, du, dw), out)
-        return torch.from_numpy(out)
+
+    def _one_run(self, params: Params, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """c, U, W as the kernel wants them: its dtype, contiguous, with a leading axis of runs."""
+        blocks = (params[b].to(inputs.X.dtype).contiguous() for b in self.blocks)
+        c, u, w = (value.numpy()[None] for value in blocks)
+        return c, u, w
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         p, v = self._attention(params, inputs)
@@ -131,6 +151,16 @@ class ShallowTransformer(HeadModel):
         if self.key == "W":
             key = key.unsqueeze(-1) * inputs.q.unsqueeze(-2).unsqueeze(-2)
         return {"c": value, "U": slope.unsqueeze(-1) * a.mT, self.key: key}
+
+    def gradient_factors(self, params: Params, inputs: Inputs) -> list[GradientFactor]:
+        """σ(z), c σ'(z) a and c σ'(z) M U, the last with q: ∂h/∂W itself is never formed."""
+        value, slope, a, MU = self._per_sample(params, inputs)
+        slope = slope.unsqueeze(-2)
+        plain = [value, (slope * a).flatten(-2)]
+        key = (slope * MU).flatten(-2)
+        if self.key == "k":
+            return [GradientFactor(torch.cat([*plain, key], dim=-1))]
+        return [GradientFactor(torch.cat(plain, dim=-1)), GradientFactor(key, inputs.q)]
 
     def squared_gradient_norms(self, params: Params, inputs: Inputs) -> Tensor:
         value, slope, a, MU = self._per_sample(params, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,27 +22,43 @@ PANEL = (3.3, 2.7)  # inches
 
 def plot_rates(path: Path, fits: Sequence[Verdict], records: Sequence[Mapping[str, Any]]) -> None:
     """One panel per fit that has a slope. Raises InputError for another format or no matplotlib."""
-    if path.suffix not in (".pdf", ".svg", ".png"):
-        raise InputError(f"--plot {path}: unknown format; accepted: .pdf, .svg, .png")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("--plot: needs matplotlib; pip install 'ntkbound[plot]'") from None
+    check_figure("--plot", path)
     shown = [fit for fit in fits if fit.slope is not None and fit.fit is not None]
     if not shown:
         raise InputError("--plot: no fit has a slope, there is nothing to draw")
     rows = -(-len(shown) // COLUMNS)
     columns = min(COLUMNS, len(shown))
-    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    figure = new_figure("--plot", path, (PANEL[0] * columns, PANEL[1] * rows))
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axis, fit in zip(axes, shown, strict=False):
         _panel(axis, fit, records)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
+    save_figure("--plot", path, figure)
+
+
+def check_figure(option: str, path: Path) -> None:
+    """Raises InputError for a format that is not offered, or where matplotlib is not installed."""
+    if path.suffix not in (".pdf", ".svg", ".png"):
+        raise InputError(f"{option} {path}: unknown format; accepted: .pdf, .svg, .png")
+    if find_spec("matplotlib") is None:
+        raise InputError(f"{option}: needs matplotlib; pip install 'ntkbound[plot]'")
+
+
+def new_figure(option: str, path: Path, size: tuple[float, float]) -> Any:
+    """An empty matplotlib figure; raises InputError as ``check_figure`` does."""
+    check_figure(option, path)
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def save_figure(option: str, path: Path, figure: Any) -> None:
+    """Raises InputError if the file cannot be written."""
     try:
         figure.savefig(path)
     except OSError as error:
-        raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from None
+        raise InputError(f"{option} {path}: cannot be written ({error.strerror})") from None
 
 
 def _panel(axis: Any, fit: Verdict, records: Sequence[Mapping[str, Any]]) -> None:

@@ -90,6 +90,8 @@ def run_on_ranks(
     """
     check_device(execution.device)
     ranks.pairs(config.m)
+    if config.ridge is not None:
+        raise InputError("--transport: 'computed' needs all heads in one process, not torchrun")
     first = ranks.index == 0
     if first:
         check_writable(execution.out)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from ntkbound.config import SCHEMA, RunConfig
 from ntkbound.errors import InputError
 from ntkbound.npz import arrays_of
 from ntkbound.runs.files import write_text, write_whole
+
+Array = TypeVar("Array")  # NumPy's or torch's
 
 SEAL = ',\n "sha256": "'
 RUN, TRACE, PARAMS, FAILED = "run.json", "trace.npz", "params.safetensors", "failed.json"
@@ -111,6 +113,22 @@ def read(path: Path) -> Record:
     except (OSError, ValueError) as error:
         raise InputError(f"{folder / TRACE}: cannot be read ({error})") from None
     return Record(data, trace, _read_params(folder / PARAMS), folder)
+
+
+def require_saved(record: Record, *names: str) -> None:
+    """Raises InputError unless the record was saved with these arrays."""
+    missing = [name for name in names if name not in record.params]
+    if missing:
+        raise InputError(
+            f"{record.id}: saved without {', '.join(missing)}; "
+            "run it again with --save-params --save-inputs"
+        )
+
+
+def group(arrays: Mapping[str, Array], name: str) -> dict[str, Array]:
+    """Block → array of one group of saved parameters (``initial``, ``final``, …)."""
+    prefix = f"{name}."
+    return {key[len(prefix) :]: a for key, a in arrays.items() if key.startswith(prefix)}
 
 
 def sealed(data: Mapping[str, Any]) -> str:

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from ntkbound.config import RunConfig, build
-from ntkbound.errors import InputError
 from ntkbound.models.heads import AutogradView, Inputs, Params, symmetric_init
 from ntkbound.models.sums import squared_feature_norms
 from ntkbound.parallel import Workers
-from ntkbound.runs.record import Record
+from ntkbound.runs.record import Record, group, require_saved
 from ntkbound.tasks.task import Task
 from ntkbound.terms.approximation import approximation_errors
 from ntkbound.terms.change_of_feature import change_of_feature_errors
@@ -56,12 +55,7 @@ def verify(record: Record) -> list[Comparison]:
 
     Raises InputError if the parameters or inputs were not saved with it.
     """
-    missing = [name for name in ("X", "q", "y", "initial.c") if name not in record.params]
-    if missing:
-        raise InputError(
-            f"{record.id}: saved without {', '.join(missing)}; "
-            "run it again with --save-params --save-inputs"
-        )
+    require_saved(record, "X", "q", "y", "initial.c")
     return list(_compare(record, build(record.data["config"])))
 
 
@@ -71,9 +65,9 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     tensors = {name: torch.from_numpy(a.copy()) for name, a in record.params.items()}
     inputs = Inputs(tensors["X"], tensors["q"])
     task = Task(inputs, tensors["y"], token_norm=1.0, query_norm=1.0)
-    initial = _group(tensors, "initial")
-    final, best = _group(tensors, "final"), _group(tensors, "best")
-    transported = _group(tensors, "transported") or None
+    initial = group(tensors, "initial")
+    final, best = group(tensors, "final"), group(tensors, "best")
+    transported = group(tensors, "transported") or None
     radii = {b: r / math.sqrt(config.m) for b, r in config.rho.items()}
     seed, terms, trace = config.init_seed or 0, record.terms, record.trace
 
@@ -137,8 +131,3 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     yield Comparison(
         "final MSE", training["final_mse"], mean_square_error(model, final, task, workers)
     )
-
-
-def _group(tensors: dict[str, Tensor], name: str) -> Params:
-    prefix = f"{name}."
-    return {key[len(prefix) :]: v for key, v in tensors.items() if key.startswith(prefix)}

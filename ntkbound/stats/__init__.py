@@ -9,6 +9,7 @@ from ntkbound.stats.columns import arm_text, config_of
 from ntkbound.stats.companions import Companions, companions
 from ntkbound.stats.floor import FloorFit, fit_floors
 from ntkbound.stats.forms import compare_floor, compare_growth
+from ntkbound.stats.membership import MembershipVerdict, judge_membership
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import DEFAULT_AXES, Series, observe
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
@@ -21,6 +22,7 @@ __all__ = [
     "Companions",
     "Fit",
     "FloorFit",
+    "MembershipVerdict",
     "NoiseFloor",
     "PowerLawFit",
     "Series",
@@ -34,5 +36,6 @@ __all__ = [
     "fit_floors",
     "fit_power_laws",
     "judge_bounds",
+    "judge_membership",
     "observe",
 ]

@@ -57,3 +57,10 @@ FLOOR_EXPONENT_LIMIT = 4.0
 
 MAX_MORE_SEEDS = 50
 """Above this many missing seeds the advice is a wider range instead."""
+
+MEMBERSHIP_EXPONENT = 0.25
+"""Halfway between the growth with n of the norm that labels inside the class require (bounded,
+n^0) and the least that independent noise in labels forces (n^½, proved in docs/linearized.md)."""
+
+MEMBERSHIP_RESIDUAL = 0.01
+"""Labels count as fitted, so that they can be `inside`, when this share of their norm is left."""

@@ -42,7 +42,7 @@ def judge(
         u=u,
         sigma=constants,
         rho=theorem.Norms(*config.rho.values()),
-        nu=theorem.Norms(*(config.nu or {"c": 0.0, "U": 0.0, "W": 0.0}).values()),
+        nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
         eta=config.eta,
         tau=config.tau,
         delta=config.delta,
@@ -50,7 +50,9 @@ def judge(
         B_q=task.query_norm,
     )
     teacher_heads = None if task.transport is None else config.teacher_heads
-    found = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
+    found = theorem.bounds(
+        setting, teacher_heads, config.method == "projgd", computed=config.ridge is not None
+    )
     notes.extend(_assumptions(config, task, setting))
     null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():

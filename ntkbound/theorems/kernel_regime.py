@@ -21,6 +21,7 @@ from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.approximation import approximation_errors, transported_parameters
 from ntkbound.terms.linearization import linearization_errors
+from ntkbound.terms.membership import with_computed_transport
 from ntkbound.terms.probes import aligned_probe, random_probe
 from ntkbound.terms.summary import summarise
 from ntkbound.terms.trajectory import Trajectory, mean_square_error
@@ -80,6 +81,7 @@ class _Member:
     """One of the runs that train together, before its first step."""
 
     config: RunConfig
+    task: Task  # what it is trained on
     initial: Params
     transported: Params | None
     trajectory: Trajectory
@@ -96,35 +98,36 @@ def run(
 
     The configs share one descent (equal ``descent_key``); every number is that of a run alone.
     """
-    shared, ranks = configs[0], workers.ranks
-    model = build_model(shared)
-    train, held_out = task.rows(slice(0, shared.n_train)), None
-    if shared.n_train < len(task.y):
-        held_out = task.rows(slice(shared.n_train, None))
-    members = []
-    for config in configs:
-        seed, dtype = config.init_seed or 0, getattr(torch, config.dtype)
-        initial, moved = symmetric_init(model, config.m, seed, dtype, ranks), None
-        if task.transport is not None:
-            moved = transported_parameters(initial, task.transport, ranks)
-        trajectory = Trajectory(model, initial, moved, train, held_out, workers)
-        members.append(_Member(config, initial, moved, trajectory))
-    descent = _train(members, model, train, workers, progress, device)
+    model = build_model(configs[0])
+    members = [_prepare(config, model, task, workers) for config in configs]
+    descent = _train(members, model, workers, progress, device)
     return [
-        measure(member, model, train, descent.of(index), workers)
-        for index, member in enumerate(members)
+        measure(member, model, descent.of(index), workers) for index, member in enumerate(members)
     ]
+
+
+def _prepare(config: RunConfig, model: ShallowTransformer, task: Task, workers: Workers) -> _Member:
+    train, held_out = task.rows(slice(0, config.n_train)), None
+    if config.n_train < len(task.y):
+        held_out = task.rows(slice(config.n_train, None))
+    seed, dtype = config.init_seed or 0, getattr(torch, config.dtype)
+    initial, moved = symmetric_init(model, config.m, seed, dtype, workers.ranks), None
+    if config.ridge is not None:
+        train = with_computed_transport(model, initial, train, config.ridge, workers)
+    if train.transport is not None:
+        moved = transported_parameters(initial, train.transport, workers.ranks)
+    trajectory = Trajectory(model, initial, moved, train, held_out, workers)
+    return _Member(config, train, initial, moved, trajectory)
 
 
 def _train(
     members: Sequence[_Member],
     model: ShallowTransformer,
-    task: Task,
     workers: Workers,
     progress: Progress,
     device: str,
 ) -> Descent:
-    config, runs = members[0].config, len(members)
+    config, task, runs = members[0].config, members[0].task, len(members)
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
     initial = {b: torch.stack([o.initial[b] for o in members]).to(device) for b in model.blocks}
@@ -177,11 +180,10 @@ def _train(
     )
 
 
-def measure(
-    member: _Member, model: HeadModel, task: Task, descent: RunDescent, workers: Workers
-) -> Outcome:
+def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Workers) -> Outcome:
     """All terms, bounds and checks of one run after the descent."""
-    config, initial, transported = member.config, member.initial, member.transported
+    config, task = member.config, member.task
+    initial, transported = member.initial, member.transported
     trajectory, ranks = member.trajectory, workers.ranks
     radii, inputs = _scaled(config.rho, config.m), task.inputs
     seed, notes = config.init_seed or 0, list(task.notes)
@@ -204,11 +206,13 @@ def measure(
         "worst": summarise(worst),
     }
     terms: Terms = {"linearization": linearization}
-    if transported is not None and task.standard_error is not None:
+    if transported is not None:
         linearization["transported"] = lin(transported)
         app = approximation_errors(model, initial, transported, inputs, task.y, workers)
-        error = float(task.standard_error.max())
-        terms["approximation"] = {"transported": summarise(app) | {"standard_error": error}}
+        terms["approximation"] = {"transported": summarise(app)}
+        if task.standard_error is not None:
+            error = float(task.standard_error.max())
+            terms["approximation"]["transported"]["standard_error"] = error
         cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
         terms["change_of_feature"] = {
             "trajectory": trajectory.change_of_feature,

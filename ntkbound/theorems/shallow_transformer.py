@@ -237,16 +237,24 @@ class Bounds:
 LABEL_SHARE = 0.01  # of δ, spent on the labels' distance to f̃
 
 
-def bounds(setting: Setting, teacher_heads: int | None, covered: bool) -> Bounds:
+def bounds(
+    setting: Setting, teacher_heads: int | None, covered: bool, *, computed: bool = False
+) -> Bounds:
     """Every bound of §3 for one run.
 
     ``teacher_heads`` is None where the target's transport map is not known: then only the bounds
-    that do not involve φ̃ are defined. ``covered``: the run is full-batch projected descent. The
+    that do not involve φ̃ are defined; with a ``computed`` φ̃ also those that hold for every
+    φ̃ ∈ Ω_ν, whatever it depends on. ``covered``: the run is full-batch projected descent. The
     labels average finitely many heads, so the bound on what is measured, f_lin(φ̃) − y, adds their
     own distance to f̃, for which 1 % of δ is set aside.
     """
     lin = linearization(setting, setting.rho)
     feature_norm = Bound(math.sqrt(squared_feature_norm(setting)))
+    if computed:
+        dependent = Bound(None, "φ̃ was computed from φ_0: the bound needs a map independent of it")
+        inside = Bound(linearization(setting, setting.nu))
+        change = Bound(change_of_feature(setting))
+        return Bounds(Bound(lin), inside, dependent, change, feature_norm, dependent)
     if teacher_heads is None:
         unknown = Bound(None, "target class unknown: no transport map")
         return Bounds(Bound(lin), unknown, unknown, unknown, feature_norm, unknown)
