@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntkbound.models import native
 from ntkbound.models.activations import Activation
-from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.models.heads import Inputs, Params
+from ntkbound.models.native_model import NativeModel
 from ntkbound.parallel import Workers
 
 if TYPE_CHECKING:
     from ntkbound.models.native.kernel import NativeKernel
 
 
-class ShallowTransformer(HeadModel):
+class ShallowTransformer(NativeModel):
     """Heads θ = (c, U, W), or (c, U, k) for a fixed query."""
 
     def __init__(self, d: int, activation: Activation, *, fixed_query: bool = False) -> None:
@@ -36,10 +36,17 @@ class ShallowTransformer(HeadModel):
         self.key = "k" if fixed_query else "W"
         self.blocks = {"c": (), "U": (d,), self.key: (d,) if fixed_query else (d, d)}
 
+    def context_numbers(self, T: int, m: int) -> int:
+        """T·d: all tokens, since a new query weighs every one of them anew.
+
+        A fixed query weighs them once and for all: per head max_t s_t, Σ_t e^{s_t} and
+        Σ_t e^{s_t} X_t suffice, m (d + 2) numbers where that is fewer.
+        """
+        return min(T * self.d, m * (self.d + 2)) if self.key == "k" else T * self.d
+
     def native_kernel(
         self, inputs: Inputs, m: int, workers: Workers, *, y: Tensor | None = None, runs: int = 1
     ) -> NativeKernel:
-        """The native kernel for these samples and ``m`` heads, in the dtype of the samples."""
         from ntkbound.models.native.kernel import NativeKernel
 
         X, q = inputs.X.numpy(), inputs.q.numpy()
@@ -50,23 +57,6 @@ class ShallowTransformer(HeadModel):
             X, query, labels, heads=m, runs=runs, activation=name, dtype=X.dtype,
             threads=workers.threads,
         )  # fmt: skip
-
-    def tangent_sums(
-        self, params: Params, delta: Params, inputs: Inputs, workers: Workers
-    ) -> Tensor:
-        if not native.available():
-            return super().tangent_sums(params, delta, inputs, workers)
-        m = params["c"].shape[0]
-        kernel = inputs.derived(
-            ("tangents", self.key, self.activation.name, m),
-            lambda: self.native_kernel(inputs, m, workers),
-        )
-        out = np.empty((4, inputs.n))
-        dtype = inputs.X.dtype
-        c, u, w = (v.to(dtype).contiguous().numpy()[None] for v in params.values())
-        dc, du, dw = (v.to(dtype).contiguous().numpy()[None] for v in delta.values())
-        kernel.tangent_sums((c, u, w), (dc, du, dw), out)
-        return torch.from_numpy(out)
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         p, v = self._attention(params, inputs)

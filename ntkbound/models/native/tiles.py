@@ -69,7 +69,7 @@ class Sizes(NamedTuple):
 
 
 @njit(**KERNEL, inline="always")
-def _activate(kind: Any, z: Any) -> Any:
+def activate(kind: Any, z: Any) -> Any:
     if kind == 0:
         return act_tanh(z)
     if kind == 1:
@@ -150,7 +150,7 @@ def _outputs(size, c, work, at, features, f_at, h, h_at):
     """h = c act(z) and features = [act(z)][c act'(z) / S], from what `_softmax` left."""
     lanes = width(work)
     norm_at = at + 2 * size.tokens * lanes
-    value, slope = _activate(size.kind, load(work, norm_at + lanes))
+    value, slope = activate(size.kind, load(work, norm_at + lanes))
     store(h, h_at, c * value)
     store(features, f_at, value)
     store(features, f_at + lanes, c * slope / load(work, norm_at))

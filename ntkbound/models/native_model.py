@@ -1,0 +1,57 @@
+"""Head models that have a native kernel: what the kernel gives, and how measurement uses it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ntkbound.models import native
+from ntkbound.models.activations import Activation
+from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.parallel import Workers
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Arrays = tuple[Array, Array, Array]  # the three parameter blocks, in the model's order
+
+
+class Kernel(Protocol):
+    """Loss, gradient and tangents of R runs on shared samples, compiled for this machine."""
+
+    def load(self, x: Array, q: Array | None, y: Array) -> None: ...
+
+    def loss_and_gradient(self, params: Arrays, residual_out: Array, grads: Arrays) -> Array: ...
+
+    def tangent_sums(self, params: Arrays, direction: Arrays, out: Array) -> None: ...
+
+
+class NativeModel(HeadModel):
+    """A head model of three blocks whose sums over heads run in native code where numba is."""
+
+    activation: Activation
+
+    @abstractmethod
+    def native_kernel(
+        self, inputs: Inputs, m: int, workers: Workers, *, y: Tensor | None = None, runs: int = 1
+    ) -> Kernel:
+        """The native kernel for these samples and ``m`` heads, in the dtype of the samples."""
+
+    def tangent_sums(
+        self, params: Params, delta: Params, inputs: Inputs, workers: Workers
+    ) -> Tensor:
+        if not native.available():
+            return super().tangent_sums(params, delta, inputs, workers)
+        m = params[self.output_block].shape[0]
+        kernel = inputs.derived(
+            ("tangents", type(self), tuple(self.blocks), self.activation.name, m),
+            lambda: self.native_kernel(inputs, m, workers),
+        )
+        out = np.empty((4, inputs.n))
+        dtype = inputs.X.dtype
+        c, u, w = (v.to(dtype).contiguous().numpy()[None] for v in params.values())
+        dc, du, dw = (v.to(dtype).contiguous().numpy()[None] for v in delta.values())
+        kernel.tangent_sums((c, u, w), (dc, du, dw), out)
+        return torch.from_numpy(out)
