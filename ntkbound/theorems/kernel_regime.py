@@ -11,9 +11,9 @@ import torch
 
 from ntkbound import streams
 from ntkbound.config import RunConfig
-from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import HeadModel, Params, symmetric_init
+from ntkbound.models.indrnn import IndRNN
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
@@ -24,10 +24,9 @@ from ntkbound.terms.summary import summarise
 from ntkbound.terms.trajectory import Trajectory, detach_run, mean_square_error
 from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
-from ntkbound.theorems.judge import Terms, judge
-from ntkbound.training.blocked import BlockedObjective
+from ntkbound.theorems.judge import Terms, judge, no_transport
+from ntkbound.training.choose import objective_for
 from ntkbound.training.descent import Batches, Descent, Progress, descend, recorded_steps
-from ntkbound.training.fused import FusedObjective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
 from ntkbound.training.step import Rule
 
@@ -47,10 +46,12 @@ class Outcome:
     certificates: list[dict[str, Any]] = field(default_factory=list)
 
 
-def build_model(config: RunConfig) -> ShallowTransformer:
+def build_model(config: RunConfig) -> IndRNN | ShallowTransformer:
     """The architecture of a config whose sizes are known."""
     assert config.d is not None
     activation = ACTIVATIONS[config.activation]
+    if config.omega is not None:
+        return IndRNN(config.d, activation, config.omega)
     return ShallowTransformer(config.d, activation, fixed_query=config.query == "fixed")
 
 
@@ -74,7 +75,7 @@ def run(
 
 def _train(
     config: RunConfig,
-    model: ShallowTransformer,
+    model: HeadModel,
     initial: Params,
     task: Task,
     trajectory: Trajectory,
@@ -84,12 +85,11 @@ def _train(
 ) -> Descent:
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
-    make = FusedObjective if device == "cpu" and native.available() else BlockedObjective
-    objective = make(model, inputs, y, config.m, workers)
+    objective = objective_for(model, inputs, y, config.m, workers)
     batches = None
     if config.batch is not None:
         first = slice(0, config.batch)
-        small = make(model, inputs.rows(first), y[first], config.m, workers)
+        small = objective_for(model, inputs.rows(first), y[first], config.m, workers)
         seed, n, size = config.init_seed or 0, len(y), config.batch
 
         def draw(step: int) -> None:
@@ -162,7 +162,7 @@ def measure(
             "worst": summarise(cof),
         }
     else:
-        reason = f"no transport map is known for task {config.task}"
+        reason = no_transport(config)
         notes.append(f"approximation and change_of_feature are not defined: {reason}")
     min_mse = mean_square_error(model, best, task, workers)
     table = trajectory.table
@@ -175,6 +175,7 @@ def measure(
             "best_step": descent.best_step[0],
             "final_mse": mean_square_error(model, final, task, workers),
             **({} if validation is None else {"min_validation_mse": float(validation.min())}),
+            **({} if task.noise_floor is None else {"noise_floor": task.noise_floor}),
         }
     }
     boundary = boundary_fraction(displacement_norms(final, initial, lead=0), radii)

@@ -1,20 +1,15 @@
-"""Loss and gradient of the shallow Transformer by the native kernel: the default on a CPU."""
+"""Loss and gradient by a model's native kernel: the default on a CPU."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ntkbound.models.heads import Inputs, Params
-from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.models.native_model import Arrays, NativeModel
 from ntkbound.parallel import Workers
 from ntkbound.training.objective import Objective
-
-if TYPE_CHECKING:
-    from ntkbound.models.native.kernel import Params as NativeParams
 
 
 class FusedObjective(Objective):
@@ -22,7 +17,7 @@ class FusedObjective(Objective):
 
     def __init__(
         self,
-        model: ShallowTransformer,
+        model: NativeModel,
         inputs: Inputs,
         y: Tensor,
         m: int,
@@ -30,7 +25,7 @@ class FusedObjective(Objective):
         runs: int = 1,
     ) -> None:
         self._residual = np.empty((runs, len(y)), dtype=y.numpy().dtype)
-        self._views: dict[tuple[int, ...], NativeParams] = {}
+        self._views: dict[tuple[int, ...], Arrays] = {}
         self._kernel = model.native_kernel(inputs, m, workers, y=y, runs=runs)
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
@@ -40,7 +35,7 @@ class FusedObjective(Objective):
         mse = self._kernel.loss_and_gradient(self._view(params), self._residual, self._view(grads))
         return torch.from_numpy(mse.copy())
 
-    def _view(self, params: Params) -> NativeParams:
+    def _view(self, params: Params) -> Arrays:
         """NumPy views of the tensors, made once per set: a descent always passes the same."""
         key = tuple(value.data_ptr() for value in params.values())
         if key not in self._views:
