@@ -55,7 +55,7 @@ def autoregressive(lag: int, count: int, seed: int) -> Series:
 
     The first L values are drawn from the stationary distribution itself. (S1 starts elsewhere and
     drops 800 values, which are 800/L steps of every residue class mod L: at L = 96 such a start
-    from zero would still be at 83 % of the stationary variance.)
+    from zero would still be at about 82 % of the stationary variance.)
     """
     noise = streams.rows(seed, "ar/noise", 0, count, lambda rng, k: rng.standard_normal(k))
     rows = np.zeros(-(-count // lag) * lag)
