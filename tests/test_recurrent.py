@@ -303,3 +303,17 @@ def test_the_theorems_claims_are_not_about_recurrent_runs():
     assert verdicts == {"transformer": "violated", "indrnn": "not-defined"}
     alone = check(records("indrnn"), claims)
     assert "violated" not in {fit.verdict for fit in alone.fits}
+
+
+@pytest.mark.parametrize("wrong", [
+    lambda ratio, terms: recurrent_sum(ratio, terms - 1),
+    lambda ratio, terms: recurrent_sum(ratio, terms + 1),
+    lambda ratio, terms: ratio ** max(0, terms - 1),
+], ids=["a term short", "a term more", "the last term alone"])  # fmt: skip
+def test_a_wrong_bound_is_seen(monkeypatch, wrong):
+    monkeypatch.setattr(recurrent, "geometric", wrong)
+    with pytest.raises(AssertionError):
+        test_the_bound_on_the_input_weights_is_attained("tanh", 1.5)
+
+
+recurrent_sum = recurrent.geometric
