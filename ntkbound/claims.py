@@ -19,6 +19,9 @@ class Claim(BaseModel):
     floor
         The declared form: ``a·x^b + c`` with a constant c ≥ 0 instead of ``a·x^b``.
 
+    model
+        The claim is about runs of this model alone; None: about all.
+
     Raises pydantic.ValidationError when a judged power has no exponent, or a logarithm a
     non-positive one or a floor.
     """
@@ -33,6 +36,7 @@ class Claim(BaseModel):
     exponent: float | None = None
     floor: bool = False
     label: str | None = None
+    model: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

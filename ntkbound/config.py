@@ -34,6 +34,19 @@ NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 EVERY_BLOCK = "*"
 DATA_FILES = (".npz", ".csv")
+SERIES = "series:"  # --task series:FILE.csv
+TASKS = ("teacher", "digits", "ar")
+
+# Fields younger than the first records, with what those were run with. They count in a run's
+# identity only where they differ from it, so that a record keeps its id.
+LATER: dict[str, object] = {
+    "model": "transformer",
+    "omega": None,
+    "lag": None,
+    "positions": None,
+    "query_scale": None,
+    "ridge": None,
+}
 
 
 def _radii(value: object) -> object:
@@ -76,7 +89,13 @@ class RunConfig(BaseModel):
     theorem: Literal["shallow-transformer"] = Field(
         "shallow-transformer", description="the theorem under test"
     )
-    m: Count = Field(256, description="attention heads (even)")
+    model: Literal["transformer", "indrnn"] = Field(
+        "transformer", description="what is trained: the theorem's model or the recurrent baseline"
+    )
+    omega: Positive | None = Field(
+        None, description="initial size ω of the recurrent weights, indrnn only [1.5]"
+    )
+    m: Count = Field(256, description="attention (or recurrent) heads (even)")
     tau: Count = Field(4000, description="gradient steps τ")
     n: Count | None = Field(None, description="samples [512; a file's own number]")
     T: Count | None = Field(None, description="tokens per sample [16; a file's own number]")
@@ -88,10 +107,21 @@ class RunConfig(BaseModel):
     activation: Literal["tanh", "erf", "sigmoid", "bump", "relu"] = Field(
         "tanh", description="σ; relu only with --no-bounds"
     )
-    query: Literal["last", "mean", "fixed", "given"] = Field(
-        "last", description="q: last token, token mean, one unit vector, or a file's array q"
+    query: Literal["last", "mean", "fixed", "given"] | None = Field(
+        None, description="q: last token, token mean, one unit vector, or a file's array q [last]"
     )
-    task: str = Field("teacher", description="teacher, digits, FILE.npz or FILE.csv")
+    task: str = Field(
+        "teacher", description="teacher, digits, ar, FILE.npz, FILE.csv or series:FILE.csv"
+    )
+    lag: Count | None = Field(
+        None, description="lag L of ar and series: windows of T = L + 1 values [16]"
+    )
+    positions: Literal["sincos", "onehot", "none"] | None = Field(
+        None, description="position channels of ar and series [sincos]"
+    )
+    query_scale: Positive | None = Field(
+        None, description="factor on the query, and so on all scores, of ar and series [1]"
+    )
     transport: Literal["rank-one", "random-feature", "constant", "anchors", "computed"] | None = (
         Field(
             None,
@@ -114,7 +144,9 @@ class RunConfig(BaseModel):
     target: str | None = Field(
         None, description="digits: parity, or a digit against the rest [parity]"
     )
-    rescale: bool = Field(False, description="scale a file's tokens into the unit ball")
+    rescale: bool = Field(
+        False, description="scale the tokens of a file, ar or series into the unit ball"
+    )
     method: Literal["projgd", "projsgd", "gd", "decay"] = Field(
         "projgd", description="descent: projected, projected stochastic, plain, decay toward φ_0"
     )
@@ -127,8 +159,8 @@ class RunConfig(BaseModel):
     delta: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.05, description="failure probability δ of the approximation bound"
     )
-    validation: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="fraction of n held out of training"
+    validation: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="fraction of n held out of training [0; ar and series: the last 0.2]"
     )
     dtype: Literal["float32", "float64"] = Field(
         "float32", description="training precision (terms are always measured in float64)"
@@ -143,13 +175,32 @@ class RunConfig(BaseModel):
 
     @property
     def blocks(self) -> tuple[str, str, str]:
-        """Parameter blocks of one head; a fixed query reduces W to k = W q (theory §1)."""
+        """Parameter blocks of one head, to which the radii ρ belong."""
+        return ("c", "U", "w") if self.model == "indrnn" else self.teacher_blocks
+
+    @property
+    def teacher_blocks(self) -> tuple[str, str, str]:
+        """Blocks of the Transformer, to which ν belongs whatever model is trained.
+
+        A fixed query reduces W to k = W q (theory §1).
+        """
         return ("c", "U", "k" if self.query == "fixed" else "W")
+
+    @property
+    def is_series(self) -> bool:
+        """Whether the samples are windows of one long series, in time order."""
+        return self.task == "ar" or self.task.startswith(SERIES)
+
+    @property
+    def data_file(self) -> Path | None:
+        """The file the data come from; None for data made from seeds or by a package."""
+        return Path(self.task.removeprefix(SERIES)) if self.task.endswith(DATA_FILES) else None
 
     @property
     def n_train(self) -> int:
         """Samples that are trained on, and over which every term is measured."""
         assert self.n is not None
+        assert self.validation is not None
         return self.n - round(self.n * self.validation)
 
     @model_validator(mode="after")
@@ -161,14 +212,11 @@ class RunConfig(BaseModel):
                 "activation: relu has no bounded second derivative, so no bound holds; "
                 "add --no-bounds to measure without bounds"
             )
-        is_file = self.task.endswith(DATA_FILES)
-        if not is_file and self.task not in ("teacher", "digits"):
-            raise ValueError(
-                f"task: {self.task!r} is unknown; accepted: teacher, digits, FILE.npz, FILE.csv"
-                + nearest(self.task, ("teacher", "digits"))
-            )
-        teacher = self.task == "teacher"
-        self._default("n", 512, teacher, or_null=True)
+        self._check_task()
+        teacher, series = self.task == "teacher", self.is_series
+        recurrent = self.model == "indrnn"
+        self._default("omega", 1.5, recurrent, only="model indrnn")
+        self._default("n", 512, teacher or self.task == "ar", or_null=True)
         self._default("T", 16, teacher, or_null=True)
         self._default("d", 8, teacher, or_null=True)
         computed = self.transport == "computed"
@@ -187,10 +235,19 @@ class RunConfig(BaseModel):
         self._default("target", "parity", self.task == "digits", only="task digits")
         if self.target is not None and self.target not in ("parity", *map(str, range(10))):
             raise ValueError(f"target: {self.target!r} is unknown; accepted: parity, 0 … 9")
-        if self.rescale and not is_file:
-            raise ValueError("rescale: only for a data file; other tasks are inside the ball")
+        self._default("lag", 16, series, only="tasks ar and series")
+        self._default("positions", "sincos", series, only="tasks ar and series")
+        self._default("validation", 0.2 if series else 0.0, True)
+        if self.rescale and self.data_file is None and not series:
+            raise ValueError("rescale: only for a data file, ar and series; others are in the ball")
+        # A recurrence has no query; only the Transformer behind the teacher's labels has one then.
+        self._default("query", "last", teacher or not recurrent, only="model transformer")
         if self.query == "given" and not self.task.endswith(".npz"):
             raise ValueError("query: 'given' reads the array q of an .npz task")
+        scaled = series and not recurrent and self.query != "fixed"
+        self._default(
+            "query_scale", 1.0, scaled, only="a transformer on ar or series, query last or mean"
+        )
         self._default("data_seed", self.seed, True)
         self._default("init_seed", self.seed, True)
         self._default("batch", 64, self.method == "projsgd", only="method projsgd")
@@ -199,7 +256,8 @@ class RunConfig(BaseModel):
         for name in ("rho", "nu"):
             given = getattr(self, name)
             if given is not None:
-                object.__setattr__(self, name, self._per_block(name, given))
+                blocks = self.blocks if name == "rho" else self.teacher_blocks
+                object.__setattr__(self, name, _per_block(name, given, blocks))
         if self.transport == "rank-one" and self.activation == "bump":
             raise ValueError(
                 "transport: rank-one represents the zero function for the even activation bump; "
@@ -232,20 +290,15 @@ class RunConfig(BaseModel):
         object.__setattr__(self, "eta_scale", scale)
         object.__setattr__(self, "eta", derived)
 
-    def _per_block(self, name: str, given: Mapping[str, float]) -> dict[str, float]:
-        if set(given) == {EVERY_BLOCK}:
-            return dict.fromkeys(self.blocks, given[EVERY_BLOCK])
-        if set(given) == {"0", "1", "2"}:
-            return dict(zip(self.blocks, given.values(), strict=True))
-        # Under a fixed query the ball of W is the ball of k = W q, so either name is understood.
-        named = {("k" if b == "W" and "k" in self.blocks else b): r for b, r in given.items()}
-        for block in named:
-            if block not in self.blocks:
-                raise ValueError(
-                    f"{name}: block {block!r} is unknown; accepted: one number, three numbers, "
-                    f"or pairs for {', '.join(self.blocks)}"
-                )
-        return {block: named.get(block, 1.0) for block in self.blocks}
+    def _check_task(self) -> None:
+        series = self.task.removeprefix(SERIES)
+        if series != self.task and not series.endswith(".csv"):
+            raise ValueError(f"task: {self.task!r} is no series; accepted: series:FILE.csv")
+        if self.data_file is None and self.task not in TASKS:
+            raise ValueError(
+                f"task: {self.task!r} is unknown; accepted: teacher, digits, ar, FILE.npz, "
+                "FILE.csv, series:FILE.csv" + nearest(self.task, TASKS)
+            )
 
     def _check_counts(self) -> None:
         if self.n_train < 1:
@@ -274,12 +327,31 @@ class RunConfig(BaseModel):
         implied by η and τ.
         """
         fields = self.model_dump(exclude={"eta_scale"})
-        if self.ridge is None:  # came later: records made without it keep their names
-            del fields["ridge"]
+        fields = {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
         if data_digest is not None:
-            fields["task"] = f"sha256:{data_digest}{Path(self.task).suffix}"
+            kind = SERIES if self.is_series else ""
+            fields["task"] = f"{kind}sha256:{data_digest}{Path(self.task).suffix}"
         fields |= {"schema": SCHEMA, "numerics": NUMERICS}
         return digest(fields)
+
+
+def _per_block(
+    name: str, given: Mapping[str, float], blocks: tuple[str, str, str]
+) -> dict[str, float]:
+    """Radii in every spelling, as block → number in the order of the blocks."""
+    if set(given) == {EVERY_BLOCK}:
+        return dict.fromkeys(blocks, given[EVERY_BLOCK])
+    if set(given) == {"0", "1", "2"}:
+        return dict(zip(blocks, given.values(), strict=True))
+    # W names the third block of any model: under a fixed query its ball is that of k = W q.
+    named = {(blocks[2] if b == "W" else b): r for b, r in given.items()}
+    for block in named:
+        if block not in blocks:
+            raise ValueError(
+                f"{name}: block {block!r} is unknown; accepted: one number, three numbers, "
+                f"or pairs for {', '.join(blocks)}"
+            )
+    return {block: named.get(block, 1.0) for block in blocks}
 
 
 def digest(value: object) -> str:
@@ -344,8 +416,8 @@ def _without_derived(fields: dict[str, Any]) -> dict[str, Any]:
     if kept.get("eta_scale") is not None:
         kept.pop("eta", None)
     for name in ("rho", "nu"):
-        if isinstance(kept.get(name), dict):  # W under every query, whatever the recorded one was
-            kept[name] = {("W" if b == "k" else b): radius for b, radius in kept[name].items()}
+        if isinstance(kept.get(name), dict):  # W under every query and model, whatever was recorded
+            kept[name] = {("W" if b in "kw" else b): radius for b, radius in kept[name].items()}
     return kept
 
 

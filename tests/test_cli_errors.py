@@ -25,7 +25,7 @@ BAD_OPTIONS = [
     (["--device=cuda:0"], "--device: 'cuda:0' is unknown; accepted: cpu, cuda"),
     (["--rho=x"], "--rho: expected a number, c,U,W or block=number pairs"),
     (["--threads=0"], "Invalid value for '--threads'"),
-    (["--task=tetcher"], "--task: 'tetcher' is unknown; accepted: teacher, digits, FILE.npz, "),
+    (["--task=tetcher"], "--task: 'tetcher' is unknown; accepted: teacher, digits, ar, FILE"),
     (["--task=absent.npz"], "--task absent.npz: cannot be read (No such file or directory)"),
     (["--config=absent.toml"], "--config absent.toml: cannot be read (No such file"),
     (["--delta=0"], "--delta: input should be greater than 0"),

@@ -92,6 +92,9 @@ DIFFERENT = [
     "T": 8, "d": 8}, {"task": "digits", "n": 5, "T": 8, "d": 8, "target": "3"},
     {"task": "digits", "transport": "computed"},
     {"task": "digits", "transport": "computed", "ridge": 0.1},
+    {"model": "indrnn"}, {"model": "indrnn", "omega": 1.1}, {"task": "ar", "d": 17},
+    {"task": "ar", "lag": 2}, {"task": "ar", "positions": "none"}, {"task": "series:a.csv"},
+    {"task": "ar", "query_scale": 3}, {"task": "ar", "positions": "onehot"},
 ]  # fmt: skip
 
 
@@ -116,11 +119,12 @@ def test_data_counts_by_content_not_by_path():
     assert rescaled.identity("00ff") != a.identity("00ff")
 
 
-def test_a_field_added_later_leaves_earlier_names_alone():
-    """`ridge` came after the first records: where it is not used it is not hashed."""
-    fields = build(BASE).model_dump(exclude={"eta_scale", "ridge"})
+def test_fields_added_later_leave_earlier_names_alone():
+    """What came after the first records is not hashed where it is not used."""
+    fields = build(BASE).model_dump(exclude={"eta_scale", *configs.LATER})
     versions = {"schema": configs.SCHEMA, "numerics": configs.NUMERICS}
     assert build(BASE).identity() == configs.digest(fields | versions)
+    assert build({**BASE, "model": "indrnn"}).identity() != build(BASE).identity()
 
 
 def test_the_schema_and_numerics_versions_count(monkeypatch):
@@ -268,8 +272,8 @@ BAD = [
     ({"query": "given"}, "--query: 'given' reads the array q of an .npz task"),
     ({"query": "first"}, "--query: input should be 'last', 'mean', 'fixed' or 'given'"),
     ({"task": "digits", "nu": 2}, "--nu: only used by task teacher; leave it out"),
-    ({"task": "teecher"}, "--task: 'teecher' is unknown; accepted: teacher, digits, FILE.npz, "
-     "FILE.csv; did you mean 'teacher'?"),
+    ({"task": "teecher"}, "--task: 'teecher' is unknown; accepted: teacher, digits, ar, "
+     "FILE.npz, FILE.csv, series:FILE.csv; did you mean 'teacher'?"),
     ({"task": "data.parquet"}, "--task: 'data.parquet' is unknown; accepted: teacher, digits"),
     ({"task": "digits", "target": "11"}, "--target: '11' is unknown; accepted: parity, 0 … 9"),
     ({"target": "3"}, "--target: only used by task digits; leave it out"),
@@ -289,6 +293,23 @@ BAD = [
     ({"search_samples": 0}, "--search-samples: input should be greater than or equal to 1"),
     ({"search_restarts": 0}, "--search-restarts: input should be greater than or equal to 1"),
     ({"input_norm": 0}, "--input-norm: input should be greater than 0"),
+    ({"task": "series:a.npz"}, "--task: 'series:a.npz' is no series; accepted: series:FILE.csv"),
+    ({"lag": 4}, "--lag: only used by tasks ar and series; leave it out"),
+    ({"task": "ar", "lag": 0}, "--lag: input should be greater than or equal to 1, not 0"),
+    ({"positions": "onehot"}, "--positions: only used by tasks ar and series"),
+    ({"task": "ar", "positions": "sine"}, "--positions: input should be 'sincos', 'onehot' or"),
+    ({"task": "ar", "nu": 1}, "--nu: only used by task teacher; leave it out"),
+    ({"query_scale": 3}, "--query-scale: only used by a transformer on ar or series, query last"),
+    ({"task": "ar", "query": "fixed", "query_scale": 3}, "--query-scale: only used by a"),
+    ({"task": "ar", "model": "indrnn", "query_scale": 3}, "--query-scale: only used by a"),
+    ({"task": "ar", "model": "indrnn", "query": "last"}, "--query: only used by model transformer"),
+    ({"omega": 1}, "--omega: only used by model indrnn; leave it out"),
+    ({"model": "indrnn", "omega": 0}, "--omega: input should be greater than 0, not 0"),
+    ({"model": "lstm"}, "--model: input should be 'transformer' or 'indrnn', not 'lstm'"),
+    ({"model": "indrnn", "rho": "k=1"}, "--rho: block 'k' is unknown; accepted: one number, three "
+     "numbers, or pairs for c, U, w"),
+    ({"model": "indrnn", "nu": "w=1"}, "--nu: block 'w' is unknown; accepted: one number, three "
+     "numbers, or pairs for c, U, W"),
     ({"thau": 3}, "config: unknown field 'thau'; did you mean 'tau'?"),
 ]  # fmt: skip
 

@@ -15,9 +15,10 @@ from ntkbound import config as configs
 from ntkbound.config import RunConfig
 
 PANELS = {
-    "Model": ("theorem", "m", "activation", "query"),
+    "Model": ("theorem", "model", "omega", "m", "activation", "query"),
     "Data": (
         *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
+        *("lag", "positions", "query_scale"),
         *("transport", "nu", "teacher_heads"),
     ),
     "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),

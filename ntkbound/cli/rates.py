@@ -19,6 +19,7 @@ from ntkbound.cli.common import (
     stdout,
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Scheduler, run_missing
+from ntkbound.config import LATER
 from ntkbound.errors import InputError
 from ntkbound.preset import load_preset
 
@@ -215,7 +216,8 @@ def _builtin(records: Records) -> list[Claim]:
         for name in {key for record in records for key in record["config"]}
         if len({str(record["config"].get(name)) for record in records}) > 1
     }
-    return [claim for claim in CLAIMS if claim.axis in varying]
+    models = {record["config"].get("model", LATER["model"]) for record in records}
+    return [claim for claim in CLAIMS if claim.axis in varying and claim.model in (None, *models)]
 
 
 def _judge(

@@ -83,6 +83,11 @@ class HeadModel(ABC):
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         """h(X_j; θ_i), shape (..., n, m)."""
 
+    @abstractmethod
+    def context_numbers(self, T: int, m: int) -> int:
+        """Context memory: numbers to be kept, beside the parameters, to emit the output after T
+        tokens of a sequence that arrives token by token."""
+
     def draw(self, block: str, rng: np.random.Generator, heads: int) -> np.ndarray:
         """``heads`` independent initial values of one block: a fair sign for c, else N(0, 1)."""
         if block == self.output_block:
@@ -180,6 +185,9 @@ class AutogradView(HeadModel):
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         return self.model.h(params, inputs)
+
+    def context_numbers(self, T: int, m: int) -> int:
+        return self.model.context_numbers(T, m)
 
     def draw(self, block: str, rng: np.random.Generator, heads: int) -> np.ndarray:
         return self.model.draw(block, rng, heads)

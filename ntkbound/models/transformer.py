@@ -13,7 +13,7 @@ through k = W q, which is then trained instead (theory §1): block ``k`` replace
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -22,13 +22,14 @@ from torch import Tensor
 from ntkbound.models import native
 from ntkbound.models.activations import Activation
 from ntkbound.models.heads import GradientFactor, HeadModel, Inputs, Params
+from ntkbound.models.native_model import NativeModel
 from ntkbound.parallel import Workers
 
 if TYPE_CHECKING:
     from ntkbound.models.native.kernel import NativeKernel
 
 
-class ShallowTransformer(HeadModel):
+class ShallowTransformer(NativeModel):
     """Heads θ = (c, U, W), or (c, U, k) for a fixed query."""
 
     def __init__(self, d: int, activation: Activation, *, fixed_query: bool = False) -> None:
@@ -37,10 +38,17 @@ class ShallowTransformer(HeadModel):
         self.key = "k" if fixed_query else "W"
         self.blocks = {"c": (), "U": (d,), self.key: (d,) if fixed_query else (d, d)}
 
+    def context_numbers(self, T: int, m: int) -> int:
+        """T·d: all tokens, since a new query weighs every one of them anew.
+
+        A fixed query weighs them once and for all: per head max_t s_t, Σ_t e^{s_t} and
+        Σ_t e^{s_t} X_t suffice, m (d + 2) numbers where that is fewer.
+        """
+        return min(T * self.d, m * (self.d + 2)) if self.key == "k" else T * self.d
+
     def native_kernel(
         self, inputs: Inputs, m: int, workers: Workers, *, y: Tensor | None = None, runs: int = 1
     ) -> NativeKernel:
-        """The native kernel for these samples and ``m`` heads, in the dtype of the samples."""
         from ntkbound.models.native.kernel import NativeKernel
 
         X, q = inputs.X.numpy(), inputs.q.numpy()
@@ -63,41 +71,18 @@ class ShallowTransformer(HeadModel):
         stretch["k"] = inputs.q.norm(dim=-1) * stretch.pop("W")
         return ShallowTransformer(self.d, self.activation, fixed_query=True), seen, stretch
 
-    def tangent_sums(
-        self, params: Params, delta: Params, inputs: Inputs, workers: Workers
-    ) -> Tensor:
-        if not native.available():
-            return super().tangent_sums(params, delta, inputs, workers)
-        kernel = self._shared_kernel(inputs, params["c"].shape[0], workers)
-        out = np.empty((4, inputs.n))
-        kernel.tangent_sums(self._one_run(params, inputs), self._one_run(delta, inputs), out)
-        return torch.from_numpy(out)
-
     def weighted_gradient_sums(
         self, params: Params, inputs: Inputs, weights: Tensor, workers: Workers
     ) -> Params:
         if not native.available():
             return super().weighted_gradient_sums(params, inputs, weights, workers)
         m = params["c"].shape[0]
-        kernel = self._shared_kernel(inputs, m, workers)
+        kernel = cast("NativeKernel", self._shared_kernel(inputs, m, workers))
         sums = {b: torch.empty_like(v, dtype=inputs.X.dtype) for b, v in params.items()}
         scaled = weights * (inputs.n * math.sqrt(m) / 2)  # the kernel's factor is 2/(n √m)
         residual = scaled.to(inputs.X.dtype).numpy()[None]
         kernel.backward(self._one_run(params, inputs), residual, self._one_run(sums, inputs))
         return sums
-
-    def _shared_kernel(self, inputs: Inputs, m: int, workers: Workers) -> NativeKernel:
-        """One kernel per samples and number of heads: its layout of the samples is kept."""
-        return inputs.derived(
-            ("tangents", self.key, self.activation.name, m),
-            lambda: self.native_kernel(inputs, m, workers),
-        )
-
-    def _one_run(self, params: Params, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """c, U, W as the kernel wants them: its dtype, contiguous, with a leading axis of runs."""
-        blocks = (params[b].to(inputs.X.dtype).contiguous() for b in self.blocks)
-        c, u, w = (value.numpy()[None] for value in blocks)
-        return c, u, w
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
         p, v = self._attention(params, inputs)

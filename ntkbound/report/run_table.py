@@ -74,7 +74,11 @@ def headline(config: Mapping[str, Any]) -> str:
     """One line naming the run."""
     names = ("m", "tau", "n", "T", "d")
     sizes = "  ".join(f"{'τ' if name == 'tau' else name} = {config[name]}" for name in names)
-    parts = [config["task"], config["transport"], config["activation"], f"query {config['query']}"]
+    query = "" if config["query"] is None else f"query {config['query']}"
+    lag = f"lag {config['lag']}, positions {config['positions']}" if config.get("lag") else ""
+    parts = [config["task"], lag, config["transport"], config["activation"], query]
+    if config.get("omega") is not None:
+        parts.insert(0, f"{config['model']} ω = {config['omega']:g}")
     radii = " ".join(f"ρ_{b} = {r:g}" for b, r in config["rho"].items())
     what = ", ".join(part for part in parts if part)
     how = f"{config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"

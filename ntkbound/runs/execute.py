@@ -90,6 +90,10 @@ def run_on_ranks(
     """
     check_device(execution.device)
     ranks.pairs(config.m)
+    if config.model != "transformer":
+        raise InputError(
+            f"--model: only the transformer is divided over ranks, not {config.model!r}"
+        )
     if config.ridge is not None:
         raise InputError("--transport: 'computed' needs all heads in one process, not torchrun")
     first = ranks.index == 0

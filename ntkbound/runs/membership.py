@@ -11,8 +11,7 @@ import torch
 from ntkbound import streams
 from ntkbound.config import RunConfig, build
 from ntkbound.errors import InputError
-from ntkbound.models.heads import symmetric_init
-from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.models.heads import HeadModel, symmetric_init
 from ntkbound.parallel import Workers
 from ntkbound.tasks import prepare
 from ntkbound.tasks.task import Task
@@ -110,7 +109,7 @@ def _check(config: RunConfig, labels: str, seeds: int, ridges: Sequence[float]) 
 
 
 def _measure(
-    model: ShallowTransformer,
+    model: HeadModel,
     m: int,
     seed: int,
     task: Task,

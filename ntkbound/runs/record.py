@@ -54,7 +54,11 @@ class Record:
 
 def run_id(config: RunConfig, data_digest: str | None) -> str:
     """A readable prefix and the first 12 hex digits of the config's identity."""
-    prefix = "st" if config.task == "teacher" else Path(config.task).stem[:16]
+    prefix = "st" if config.task == "teacher" else (config.data_file or Path(config.task)).stem[:16]
+    if config.model != "transformer":
+        prefix = f"{config.model}-{prefix}"
+    if config.lag is not None:
+        prefix = f"{prefix}-L{config.lag}"
     safe = "".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in prefix)
     name = f"{safe}-m{config.m}-tau{config.tau}-n{config.n}-s{config.seed}"
     return f"{name}-{config.identity(data_digest)[:12]}"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ntkbound.config import DATA_FILES, RunConfig
+from ntkbound.config import SERIES, RunConfig
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
 from ntkbound.runs.record import clear_failure, run_id, write_failure
@@ -178,8 +178,8 @@ def sweep(
 def _portable(config: RunConfig) -> dict[str, Any]:
     """The config for a worker in another folder: a data file by its absolute path."""
     fields = config.model_dump()
-    if config.task.endswith(DATA_FILES):
-        fields["task"] = str(Path(config.task).absolute())
+    if config.data_file is not None:
+        fields["task"] = (SERIES if config.is_series else "") + str(config.data_file.absolute())
     return fields
 
 

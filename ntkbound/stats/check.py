@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ntkbound.claims import Claim
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
-from ntkbound.stats.columns import arm_text, config_of, read_table
+from ntkbound.stats.columns import Table, arm_text, config_of, read_table
 from ntkbound.stats.inference import holm
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import DEFAULT_AXES, observe
@@ -64,10 +64,11 @@ def check(
         s = fit.series
         by_name[s.axis, s.term, s.probe, s.statistic].append(fit)
     outside = _outside(rows)
-    fits = [_conditions(fit, outside) for fit in _judge_claims(claims, by_name)]
-    for name, group in by_name.items():
-        if name not in wanted:
-            fits += [describe(fit) for fit in group]
+    concerned = _concerned(claims, by_name, table)
+    fits = [_conditions(fit, outside) for fit in _judge_claims(claims, concerned)]
+    claimed = {id(fit) for group in concerned for fit in group}
+    for group in by_name.values():
+        fits += [describe(fit) for fit in group if id(fit) not in claimed]
     bounds = judge_bounds(rows, table=table)
     counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
     verdict = whole(counts)
@@ -99,13 +100,27 @@ def _conditions(fit: Verdict, outside: Outside) -> Verdict:
     return fit
 
 
-def _judge_claims(
-    claims: Sequence[Claim], by_name: Mapping[tuple[str, str, str, str], list[PowerLawFit]]
-) -> list[Verdict]:
+def _concerned(
+    claims: Sequence[Claim],
+    by_name: Mapping[tuple[str, str, str, str], list[PowerLawFit]],
+    table: Table,
+) -> list[list[PowerLawFit]]:
+    """Per claim the fits of its statistic in arms of the model that it is about."""
+    shared = table.fields["model"].values[0] if "model" in table.fields else None  # if none varies
+    return [
+        [
+            fit
+            for fit in by_name.get((claim.axis, claim.term, claim.probe, claim.statistic), [])
+            if claim.model in (None, dict(fit.series.arm).get("model", shared))
+        ]
+        for claim in claims
+    ]
+
+
+def _judge_claims(claims: Sequence[Claim], concerned: Sequence[list[PowerLawFit]]) -> list[Verdict]:
     verdicts: list[Verdict] = []
     pairs: list[tuple[Claim, PowerLawFit]] = []
-    for claim in claims:
-        group = by_name.get((claim.axis, claim.term, claim.probe, claim.statistic), [])
+    for claim, group in zip(claims, concerned, strict=True):
         if not group:
             verdicts.append(unmeasured(claim))
         elif claim.kind == "none":

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ntkbound.config import LATER
+
 SEED_FIELDS = ("seed", "data_seed", "teacher_seed", "init_seed")
 # Not part of what is run (and not hashed): they never separate arms.
 UNHASHED_FIELDS = frozenset({"out", "device", "threads", "quiet", "verbose", "verbosity", "save"})
@@ -90,8 +92,11 @@ def arm_text(value: object) -> str:
 
 
 def config_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with equal blocks as one number and a derived step size named as such."""
-    config = dict(record.get("config") or {})
+    """The config with equal blocks as one number and derived fields named as such.
+
+    Fields that older records lack have the values those were run with.
+    """
+    config = {**LATER, **(record.get("config") or {})}
     for name, value in config.items():
         if type(value) not in _SCALARS and isinstance(value, Mapping):
             config[name] = _one_number(value)
@@ -101,6 +106,10 @@ def config_of(record: Mapping[str, Any]) -> dict[str, Any]:
         given = config.get("eta")
         if given is None or math.isclose(eta, scale / math.sqrt(tau), rel_tol=1e-6):
             config["eta"] = "eta_scale/sqrt(tau)"
+    if config["lag"] is not None:  # T and d of windows follow their lag
+        config["T"] = "lag + 1"
+        if config["positions"] == "onehot":
+            config["d"] = "lag + 2"
     return config
 
 

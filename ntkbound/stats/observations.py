@@ -12,7 +12,7 @@ from ntkbound.errors import InputError
 from ntkbound.stats.columns import RATIO, SEED_FIELDS, UNHASHED_FIELDS, Table, arm_text, read_table
 from ntkbound.stats.noise import NoiseFloor
 
-DEFAULT_AXES = ("m", "tau", "n", "T", "d", "rho", "nu")
+DEFAULT_AXES = ("m", "tau", "n", "T", "d", "lag", "omega", "rho", "nu")
 
 Rows = NDArray[np.intp]
 

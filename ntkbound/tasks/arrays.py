@@ -76,7 +76,7 @@ def array_task(config: RunConfig, raw: RawData) -> Task:
     n = config.n
     assert n is not None
     chosen = np.arange(len(raw.y))
-    if n < len(raw.y) or config.validation > 0:
+    if n < len(raw.y) or config.validation:
         chosen = streams.generator(config.data_seed or 0, "subsample").permutation(len(raw.y))[:n]
     X, notes = raw.X[chosen], []
     with np.errstate(over="ignore"):  # a norm beyond float64 is infinite, and refused below
@@ -118,7 +118,11 @@ def _queries(
                 f"--task {raw.source}: query norms reach {largest:.6g}; they must not exceed 1"
             )
         return torch.from_numpy(np.array(q))
-    if raw.q is not None and not (config.query == "fixed" and raw.q.ndim == 1):
+    if (
+        config.query is not None
+        and raw.q is not None
+        and not (config.query == "fixed" and raw.q.ndim == 1)
+    ):
         notes.append(f"array q of {raw.source} is not used: query is {config.query!r}, not 'given'")
     if config.query == "fixed" and raw.q is not None and raw.q.ndim == 1:
         if not np.linalg.norm(raw.q) > 0:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import NamedTuple
 
 from ntkbound.config import RunConfig
+from ntkbound.models.activations import ACTIVATIONS
+from ntkbound.models.heads import HeadModel
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.arrays import array_task, read_digits, read_file
+from ntkbound.tasks.series import load_series, series_task, sizes
 from ntkbound.tasks.task import Task
 from ntkbound.tasks.teacher import Cache, teacher_task
 
-MakeTask = Callable[[ShallowTransformer, Workers, Cache], Task]
+MakeTask = Callable[[HeadModel, Workers, Cache], Task]
 
 
 class Prepared(NamedTuple):
@@ -32,15 +35,27 @@ def prepare(config: RunConfig) -> Prepared:
     """
     if config.task == "teacher":
         return Prepared(
-            config,
-            None,
-            lambda model, workers, cache: teacher_task(config, model, workers, cache),
+            config, None, lambda model, workers, cache: _taught(config, model, workers, cache)
         )
-    raw = (
-        read_digits(config.target or "parity")
-        if config.task == "digits"
-        else read_file(Path(config.task))
-    )
-    sized = config.with_data(*raw.X.shape)
-    task = array_task(sized, raw)
-    return Prepared(sized, raw.digest, lambda model, workers, cache: task)
+    if config.is_series:
+        series = load_series(config)
+        sized = config.with_data(*sizes(config, series))
+        task, digest = series_task(sized, series), series.digest
+    else:
+        file = config.data_file
+        raw = read_digits(config.target or "parity") if file is None else read_file(file)
+        sized = config.with_data(*raw.X.shape)
+        task, digest = array_task(sized, raw), raw.digest
+    return Prepared(sized, digest, lambda model, workers, cache: task)
+
+
+def _taught(config: RunConfig, model: HeadModel, workers: Workers, cache: Cache) -> Task:
+    """The teacher task; any other model than its own learns the labels of the same Transformer."""
+    if isinstance(model, ShallowTransformer):
+        return teacher_task(config, model, workers, cache)
+    assert config.d is not None
+    fixed = config.query == "fixed"
+    teacher = ShallowTransformer(config.d, ACTIVATIONS[config.activation], fixed_query=fixed)
+    task = teacher_task(config, teacher, workers, cache)
+    note = "labels are the Transformer teacher's; its transport map moves heads of another kind"
+    return replace(task, transport=None, standard_error=None, notes=(*task.notes, note))

@@ -21,6 +21,7 @@ class Task:
     query_norm: float  # B_q
     transport: TransportMap | None = None
     standard_error: Tensor | None = None  # (n,) of the labels around the infinite-width f̃
+    noise_floor: float | None = None  # least expected squared error of any prediction of y
     notes: tuple[str, ...] = ()
 
     def rows(self, rows: slice) -> Task:
@@ -33,9 +34,12 @@ class Task:
         )
 
 
-def query(kind: str, X: Tensor, fixed: Tensor) -> Tensor:
-    """q (n, d) of every sample: its last token, its token mean, or the shared ``fixed`` (d,)."""
-    if kind == "last":
+def query(kind: str | None, X: Tensor, fixed: Tensor) -> Tensor:
+    """q (n, d) of every sample: its last token, its token mean, or the shared ``fixed`` (d,).
+
+    None, for a model that asks nothing, is the last token.
+    """
+    if kind in ("last", None):
         return X[:, -1]
     if kind == "mean":
         return X.mean(1)

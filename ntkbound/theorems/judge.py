@@ -11,6 +11,7 @@ from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.tasks.task import Task
 from ntkbound.terms.trajectory import Trajectory
+from ntkbound.theorems import recurrent
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.bound import Bound, Check, Verdict, check
 
@@ -33,6 +34,12 @@ def judge(
     if constants is None or not config.bounds:
         absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
         return _bound_values(absent), _checks(config, terms, absent, trajectory, "not-defined")
+    if config.omega is not None:
+        found = recurrent.bounds(_recurrent_setting(config, task, constants, config.omega))
+        if found.feature_norm.value is None:
+            notes.append(f"no bound on the feature norm: {found.feature_norm.reason}")
+        notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
+        return _bound_values(found), _checks(config, terms, found, trajectory, "not-defined")
     assert config.eta is not None
     assert config.d is not None
     setting = theorem.Setting(
@@ -62,6 +69,20 @@ def judge(
         notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
     return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
+
+
+def _recurrent_setting(
+    config: RunConfig, task: Task, constants: tuple[float, float, float], omega: float
+) -> recurrent.Setting:
+    rho = theorem.Norms(*config.rho.values())
+    return recurrent.Setting(config.m, task.inputs.T, omega, constants, rho, task.token_norm)
+
+
+def no_transport(config: RunConfig) -> str:
+    """Why a run without transport map has none."""
+    if config.task == "teacher":
+        return f"the teacher's transport map moves Transformer heads, not those of {config.model}"
+    return f"no transport map is known for task {config.task}"
 
 
 def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:
@@ -128,14 +149,16 @@ def _checks(
                       absent="condition-not-met" if trajectory_probe and left else absent)
             )  # fmt: skip
     else:
-        reason = f"no transport map is known for task {config.task}"
+        reason = no_transport(config)
         rows += [
             Check(term, probe, "max", None, None, None, "not-defined", reason)
             for term, probe in (("approximation", "transported"), ("change_of_feature", "worst"))
         ]
     training = terms["optimization"]["training"]
     met: Verdict = absent
-    if config.method != "projgd" or "needs ν ≤ ρ" in found.training_rmse.reason:
+    if config.model == "indrnn":
+        met = "not-defined"
+    elif config.method != "projgd" or "needs ν ≤ ρ" in found.training_rmse.reason:
         met = "condition-not-met"
     trivial = ""
     initial_loss = float(trajectory.table["mse"][0]) if len(trajectory.table["mse"]) else math.inf

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ntkbound import streams
 from ntkbound.config import RunConfig, digest
-from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import HeadModel, Inputs, Params, symmetric_init
+from ntkbound.models.heads import HeadModel, Params, symmetric_init
+from ntkbound.models.indrnn import IndRNN
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
@@ -27,8 +26,8 @@ from ntkbound.terms.summary import summarise
 from ntkbound.terms.trajectory import Trajectory, mean_square_error
 from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
-from ntkbound.theorems.judge import Terms, judge
-from ntkbound.training.blocked import BlockedObjective
+from ntkbound.theorems.judge import Terms, judge, no_transport
+from ntkbound.training.choose import objective_for
 from ntkbound.training.descent import (
     Batches,
     Descent,
@@ -38,8 +37,6 @@ from ntkbound.training.descent import (
     detach_run,
     recorded_steps,
 )
-from ntkbound.training.fused import FusedObjective
-from ntkbound.training.objective import Objective
 from ntkbound.training.projection import boundary_fraction, displacement_norms
 from ntkbound.training.step import Rule
 
@@ -59,10 +56,12 @@ class Outcome:
     certificates: list[dict[str, Any]] = field(default_factory=list)
 
 
-def build_model(config: RunConfig) -> ShallowTransformer:
+def build_model(config: RunConfig) -> IndRNN | ShallowTransformer:
     """The architecture of a config whose sizes are known."""
     assert config.d is not None
     activation = ACTIVATIONS[config.activation]
+    if config.omega is not None:
+        return IndRNN(config.d, activation, config.omega)
     return ShallowTransformer(config.d, activation, fixed_query=config.query == "fixed")
 
 
@@ -106,7 +105,7 @@ def run(
     ]
 
 
-def _prepare(config: RunConfig, model: ShallowTransformer, task: Task, workers: Workers) -> _Member:
+def _prepare(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> _Member:
     train, held_out = task.rows(slice(0, config.n_train)), None
     if config.n_train < len(task.y):
         held_out = task.rows(slice(config.n_train, None))
@@ -122,7 +121,7 @@ def _prepare(config: RunConfig, model: ShallowTransformer, task: Task, workers: 
 
 def _train(
     members: Sequence[_Member],
-    model: ShallowTransformer,
+    model: HeadModel,
     workers: Workers,
     progress: Progress,
     device: str,
@@ -132,16 +131,11 @@ def _train(
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
     initial = {b: torch.stack([o.initial[b] for o in members]).to(device) for b in model.blocks}
     heads = initial[model.output_block].shape[1]
-
-    def objective_on(inputs: Inputs, y: Tensor) -> Objective:
-        if device == "cpu" and native.available():
-            return FusedObjective(model, inputs, y, heads, workers, runs)
-        return BlockedObjective(model, inputs, y, heads, workers)
-
+    objective = objective_for(model, inputs, y, heads, workers, runs)
     batches = None
     if config.batch is not None:
         first = slice(0, config.batch)
-        small = objective_on(inputs.rows(first), y[first])
+        small = objective_for(model, inputs.rows(first), y[first], heads, workers)
         seed, n, size = config.init_seed or 0, len(y), config.batch
 
         def draw(step: int) -> None:
@@ -168,7 +162,7 @@ def _train(
             member.trajectory.observe(step, detach_run(params, index), float(norms[index]))
 
     return descend(
-        objective_on(inputs, y),
+        objective,
         initial,
         rule,
         config.tau,
@@ -219,7 +213,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
             "worst": summarise(cof),
         }
     else:
-        reason = f"no transport map is known for task {config.task}"
+        reason = no_transport(config)
         notes.append(f"approximation and change_of_feature are not defined: {reason}")
     min_mse = mean_square_error(model, best, task, workers)
     table = trajectory.table
@@ -232,6 +226,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
             "best_step": descent.best_step,
             "final_mse": mean_square_error(model, final, task, workers),
             **({} if validation is None else {"min_validation_mse": float(validation.min())}),
+            **({} if task.noise_floor is None else {"noise_floor": task.noise_floor}),
         }
     }
     boundary = boundary_fraction(displacement_norms(final, initial, lead=0), radii, ranks)

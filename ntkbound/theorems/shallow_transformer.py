@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -31,30 +32,32 @@ from scipy.optimize import minimize_scalar
 from ntkbound.claims import Claim
 from ntkbound.theorems.bound import Bound
 
+_claim = partial(Claim, model="transformer")
+
 CLAIMS = (
-    Claim(term="approximation", probe="transported", statistic="max", axis="m",
-          kind="upper", exponent=-0.5),
-    Claim(term="linearization", probe="worst", statistic="max", axis="m",
-          kind="tight", exponent=-0.5),
-    Claim(term="linearization", probe="aligned", statistic="mean", axis="m",
-          kind="tight", exponent=-0.5),
+    _claim(term="approximation", probe="transported", statistic="max", axis="m",
+           kind="upper", exponent=-0.5),
+    _claim(term="linearization", probe="worst", statistic="max", axis="m",
+           kind="tight", exponent=-0.5),
+    _claim(term="linearization", probe="aligned", statistic="mean", axis="m",
+           kind="tight", exponent=-0.5),
     *(
-        Claim(term="linearization", probe=probe, statistic="max", axis="m",
-              kind="upper", exponent=-0.5)
+        _claim(term="linearization", probe=probe, statistic="max", axis="m",
+               kind="upper", exponent=-0.5)
         for probe in ("trajectory", "random", "transported")
     ),
     *(
-        Claim(term="change_of_feature", probe=probe, statistic="max", axis="m",
-              kind="upper", exponent=-0.5)
+        _claim(term="change_of_feature", probe=probe, statistic="max", axis="m",
+               kind="upper", exponent=-0.5)
         for probe in ("trajectory", "worst")
     ),
-    Claim(term="optimization", probe="training", statistic="min_mse", axis="tau",
-          kind="upper", exponent=-0.5, floor=True),
-    Claim(term="gradient", probe="training", statistic="feature_norm_max", axis="T",
-          kind="upper", exponent=0.0),
-    Claim(term="approximation", probe="transported", statistic="max", axis="n",
-          kind="log", exponent=0.5),
-    Claim(term="optimization", probe="training", statistic="min_mse", axis="m", kind="none"),
+    _claim(term="optimization", probe="training", statistic="min_mse", axis="tau",
+           kind="upper", exponent=-0.5, floor=True),
+    _claim(term="gradient", probe="training", statistic="feature_norm_max", axis="T",
+           kind="upper", exponent=0.0),
+    _claim(term="approximation", probe="transported", statistic="max", axis="n",
+           kind="log", exponent=0.5),
+    _claim(term="optimization", probe="training", statistic="min_mse", axis="m", kind="none"),
 )  # fmt: skip
 
 

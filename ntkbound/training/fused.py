@@ -1,20 +1,20 @@
-"""Loss and gradient of the shallow Transformer by the native kernel: the default on a CPU."""
+"""Loss and gradient by a model's native kernel: the default on a CPU."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ntkbound.models.heads import Inputs, Params
-from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.models.native_model import Arrays, NativeModel
 from ntkbound.parallel import Workers
 from ntkbound.training.objective import Objective
 
 if TYPE_CHECKING:
-    from ntkbound.models.native.kernel import Params as NativeParams
+    from ntkbound.models.native.kernel import NativeKernel
 
 
 class FusedObjective(Objective):
@@ -22,7 +22,7 @@ class FusedObjective(Objective):
 
     def __init__(
         self,
-        model: ShallowTransformer,
+        model: NativeModel,
         inputs: Inputs,
         y: Tensor,
         m: int,  # heads held here
@@ -30,7 +30,7 @@ class FusedObjective(Objective):
         runs: int = 1,
     ) -> None:
         self._residual = np.empty((runs, len(y)), dtype=y.numpy().dtype)
-        self._views: dict[tuple[int, ...], NativeParams] = {}
+        self._views: dict[tuple[int, ...], Arrays] = {}
         self._kernel = model.native_kernel(inputs, m, workers, y=y, runs=runs)
         self._y, self._ranks = y, workers.ranks
 
@@ -44,12 +44,13 @@ class FusedObjective(Objective):
             mse = self._kernel.loss_and_gradient(theta, self._residual, gradient)
             return torch.from_numpy(mse.copy())
         # The outputs of all heads are needed before any gradient: two passes, n numbers exchanged.
-        self._kernel.forward(theta, self._residual)
+        kernel = cast("NativeKernel", self._kernel)  # no other model is divided over ranks
+        kernel.forward(theta, self._residual)
         residual = self._ranks.sum_(torch.from_numpy(self._residual)).sub_(self._y)
-        self._kernel.backward(theta, self._residual, gradient)
+        kernel.backward(theta, self._residual, gradient)
         return residual.double().square().mean(1)
 
-    def _view(self, params: Params) -> NativeParams:
+    def _view(self, params: Params) -> Arrays:
         """NumPy views of the tensors, made once per set: a descent always passes the same."""
         key = tuple(value.data_ptr() for value in params.values())
         if key not in self._views:

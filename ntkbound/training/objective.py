@@ -47,7 +47,7 @@ class AutogradObjective(Objective):
         for rows in partition(n, max(1, AUTOGRAD_ELEMENTS // (m * self.inputs.T))):
             f = self.model.h(leaves, self.inputs.rows(rows)).sum(-1) / m**0.5
             residual = (f - self.y[rows]).detach()
-            loss += residual.double().square().sum(-1)
+            loss += residual.double().square().sum(-1).cpu()
             partial = torch.autograd.grad(f, list(leaves.values()), residual * (2 / n))
             for g, more in zip(grads.values(), partial, strict=True):
                 g += more

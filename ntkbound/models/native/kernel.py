@@ -54,7 +54,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Params = tuple[Array, Array, Array]
 
 
-def _aligned(count: int, dtype: np.dtype[Any]) -> Array:
+def aligned(count: int, dtype: np.dtype[Any]) -> Array:
     """A flat zeroed array that starts on a cache line, so that no vector straddles two."""
     raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
@@ -161,7 +161,7 @@ class NativeKernel:
 
     def _padded(self, values: Array, factor: float = 1.0) -> Array:
         """Flat copy with the last axis filled up with zeros to `rows`."""
-        out = _aligned(values[..., 0].size * self._size.rows, self.dtype)
+        out = aligned(values[..., 0].size * self._size.rows, self.dtype)
         out.reshape(*values.shape[:-1], -1)[..., : self._size.dim] = np.asarray(
             values, self.dtype
         ) * np.float64(factor)
@@ -177,11 +177,11 @@ class NativeKernel:
             self._cache[key] = [
                 _Buffers(
                     tuple(
-                        _aligned(n, self.dtype)
+                        aligned(n, self.dtype)
                         for n in (work, features, *[tiles * BLOCK * lanes] * 2)
                     ),  # type: ignore[arg-type]
-                    _aligned(tiles * size.tile, self.dtype),
-                    _aligned(partials * max(1, kept) * size.tile, self.dtype).reshape(partials, -1),
+                    aligned(tiles * size.tile, self.dtype),
+                    aligned(partials * max(1, kept) * size.tile, self.dtype).reshape(partials, -1),
                 )
                 for _ in range(self._workers)
             ]
@@ -190,7 +190,7 @@ class NativeKernel:
     def _shared_partials(self, tiles: int) -> Array:
         if self._group_partials is None:
             count = self._size.groups * tiles * self._size.tile
-            self._group_partials = _aligned(count, self.dtype).reshape(self._size.groups, -1)
+            self._group_partials = aligned(count, self.dtype).reshape(self._size.groups, -1)
         return self._group_partials
 
     def _tiles(self, heads: int) -> int:

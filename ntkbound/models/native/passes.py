@@ -16,7 +16,7 @@ from ntkbound.models.native.vectors import width
 
 
 @njit(**KERNEL)
-def _residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
+def residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
     """residual = f - y of a block; rho = dloss/df m^{-1/2}, repeated for every head of the run."""
     factor = 2.0 * size.scale / size.samples
     for j in range(begin, end):
@@ -59,7 +59,7 @@ def _fused_group(dims, size, group, data, packed, run0, runs, scratch, residual,
                 h_step,
                 True,
             )
-        _residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho)
+        residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho)
         for i in range(tiles):
             accumulate(
                 dims,
