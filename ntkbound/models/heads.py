@@ -152,10 +152,15 @@ def symmetric_init(model: HeadModel, m: int, seed: int, dtype: torch.dtype) -> P
     return params
 
 
-def fresh_heads(model: HeadModel, seed: int, start: int, stop: int, dtype: torch.dtype) -> Params:
-    """Heads ``start … stop − 1`` of an endless sequence of independent initial heads."""
+def fresh_heads(
+    model: HeadModel, seed: int, start: int, stop: int, dtype: torch.dtype, purpose: str = "teacher"
+) -> Params:
+    """Heads ``start … stop − 1`` of an endless sequence of independent initial heads.
+
+    Sequences of different ``purpose`` are independent of each other.
+    """
     return {
-        block: torch.from_numpy(_draw(model, block, seed, "teacher", start, stop)).to(dtype)
+        block: torch.from_numpy(_draw(model, block, seed, purpose, start, stop)).to(dtype)
         for block in model.blocks
     }
 

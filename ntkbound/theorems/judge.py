@@ -7,28 +7,36 @@ from typing import Any
 
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import Params
+from ntkbound.models.heads import HeadModel, Params
+from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.trajectory import Trajectory
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.bound import Bound, Check, Verdict, check
+from ntkbound.theorems.certificates import Certificate, certify, sharpened
 
 Terms = dict[str, Any]  # term → probe → statistic → number
 
 
 def judge(
     config: RunConfig,
+    model: HeadModel,
     task: Task,
     initial: Params,
+    transported: Params | None,
     terms: Terms,
     trajectory: Trajectory,
     notes: list[str],
-) -> tuple[dict[str, float | None], list[Check]]:
-    """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``."""
+    workers: Workers,
+) -> tuple[dict[str, float | None], list[Certificate], list[Check]]:
+    """``bounds``, ``certificates`` and ``checks`` of a record.
+
+    A bound is the tightest proved certificate; assumptions that fail are added to ``notes``.
+    """
     constants = ACTIVATIONS[config.activation].constants
     if constants is None or not config.bounds:
         absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
-        return _bound_values(absent), _checks(config, terms, absent, trajectory, "not-defined")
+        return _bound_values(absent), [], _checks(config, terms, absent, trajectory, "not-defined")
     assert config.eta is not None
     assert config.d is not None
     setting = theorem.Setting(
@@ -46,7 +54,13 @@ def judge(
         B_q=task.query_norm,
     )
     teacher_heads = None if task.transport is None else config.teacher_heads
-    found = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
+    closed = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
+    certificates, missing = certify(
+        config, model, task, initial, transported, setting, closed, workers
+    )
+    found = sharpened(closed, certificates, setting)
+    if missing:
+        notes.append(missing)
     notes.extend(_assumptions(config, task, setting))
     null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():
@@ -55,7 +69,8 @@ def judge(
     for reason, names in null.items():
         notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
-    return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
+    checks = _checks(config, terms, found, trajectory, absent_verdict)
+    return _bound_values(found), certificates, checks
 
 
 def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:

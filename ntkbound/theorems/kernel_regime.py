@@ -192,12 +192,15 @@ def measure(
         )
     if config.method == "projsgd":
         notes.append("minimum and best are over the recorded steps, where R̂ was evaluated in full")
-    bounds, checks = judge(config, task, initial, terms, trajectory, notes)
+    bounds, certificates, checks = judge(
+        config, model, task, initial, transported, terms, trajectory, notes, workers
+    )
     params = {"initial": initial, "final": final, "best": best}
     if transported is not None:
         params["transported"] = transported
     status = "diverged" if descent.diverged[0] else "complete"
-    return Outcome(status, terms, bounds, checks, notes, table, params, task)
+    kept = [certificate.as_dict() for certificate in certificates]
+    return Outcome(status, terms, bounds, checks, notes, table, params, task, kept)
 
 
 def _scaled(radii: dict[str, float], m: int) -> dict[str, float]:

@@ -136,9 +136,7 @@ class Reach:
         along = torch.minimum(tilt * g.variance, (g.u_norm * B) ** 2)  # Var(U·X_t)
         K4 = torch.minimum((along * variance).sqrt() * shape, g.u_norm * FOURTH_CUMULANT * B**4)
         moved = g.u_norm + radii.u
-        K3 = torch.minimum(
-            g.K_norm + radii.k * K4 + radii.u * k3, moved * THIRD_CUMULANT * B**3
-        )
+        K3 = torch.minimum(g.K_norm + radii.k * K4 + radii.u * k3, moved * THIRD_CUMULANT * B**3)
         return cls(g, radii, tilt, variance, k3, k4, K3, K4)
 
     def first(self, u: Tensor | float, k: Tensor) -> Tensor:

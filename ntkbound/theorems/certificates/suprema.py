@@ -121,7 +121,7 @@ class _Pair:
         Z, r = self.Z, self.radii
         tops = [torch.zeros(2, *Z.shape, dtype=Z.dtype) for _ in range(3)]
         sign = torch.tensor([1.0, -1.0], dtype=Z.dtype).reshape(2, 1, 1)
-        for share in torch.linspace(-1, 1, GRID, dtype=Z.dtype):
+        for share in torch.linspace(-1, 1, GRID, dtype=Z.dtype).tolist():
             step = share * Z
             value = self.activation.value(self.geometry.z + step)
             slope = self.activation.slope(self.geometry.z + step, value)
@@ -168,9 +168,7 @@ class _Pair:
         D2, D2v, D3v = reach.second(r.u, r.k), reach.second(v_u, v_k), reach.third(v_u, v_k)
         s1, s2, s3 = self.steep, self.curved, self.s3
         third = v_c * (s2 * D**2 + s1 * D2) + 2 * r.c * (s2 * D * Dv + s1 * D2v)
-        third = third + self.size * (
-            s3 * D**2 * Dv + s2 * (2 * D * D2v + Dv * D2) + s1 * D3v
-        )
+        third = third + self.size * (s3 * D**2 * Dv + s2 * (2 * D * D2v + Dv * D2) + s1 * D3v)
         second = v_c * s1 * D + r.c * s1 * Dv + self.size * (s2 * D * Dv + s1 * D2v)
         return torch.minimum(linear + third / 2, second)
 
