@@ -102,8 +102,9 @@ def _square(upper: Tensor, d: int) -> Tensor:
 
 def _schatten(M: Tensor) -> Tensor:
     """(tr M⁴)^{1/4}, between ‖M‖ and d^{1/4}‖M‖, of M (rows, pairs, d, d)."""
-    scale = torch.diagonal(M, dim1=-2, dim2=-1).sum(-1)  # tr M: keeps the powers in range
-    small = M / scale.clamp(min=torch.finfo(M.dtype).tiny)[..., None, None]
+    # tr M keeps the powers in range; it rounds to zero where the softmax sits on one token.
+    scale = torch.diagonal(M, dim1=-2, dim2=-1).sum(-1).clamp(min=1e-30)
+    small = M / scale[..., None, None]
     return scale * (small @ small).square().sum((-2, -1)) ** 0.25
 
 

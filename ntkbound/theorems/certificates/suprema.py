@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -121,8 +122,8 @@ class _Pair:
         Z, r = self.Z, self.radii
         tops = [torch.zeros(2, *Z.shape, dtype=Z.dtype) for _ in range(3)]
         sign = torch.tensor([1.0, -1.0], dtype=Z.dtype).reshape(2, 1, 1)
-        for share in torch.linspace(-1, 1, GRID, dtype=Z.dtype).tolist():
-            step = share * Z
+        for share in np.linspace(-1, 1, GRID):
+            step = float(share) * Z
             value = self.activation.value(self.geometry.z + step)
             slope = self.activation.slope(self.geometry.z + step, value)
             rise, run = value - self.value, slope * step
@@ -134,7 +135,7 @@ class _Pair:
         gap = (Z / (GRID - 1)) ** 2 / 2
         early_bend = (1 + r.c) * self.s2
         late_bend = (1 + r.c) * (self.s2 + Z * self.s3) + r.c * self.s2
-        bends = (early_bend, late_bend, early_bend + late_bend)
+        bends: tuple[Tensor | float, ...] = (early_bend, late_bend, early_bend + late_bend)
         lin, combined, change = (
             top.sum(0) + 2 * gap * bend for top, bend in zip(tops, bends, strict=True)
         )
