@@ -61,7 +61,7 @@ def judge(
     found = sharpened(closed, certificates, setting)
     if missing:
         notes.append(missing)
-    notes.extend(_assumptions(config, task, setting))
+    notes.extend(_assumptions(config, task, setting, found.training_rmse))
     null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():
         if bound.value is None:
@@ -73,7 +73,9 @@ def judge(
     return _bound_values(found), certificates, checks
 
 
-def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:
+def _assumptions(
+    config: RunConfig, task: Task, setting: theorem.Setting, training: Bound
+) -> list[str]:
     """The assumptions of the theorem that this run does not satisfy, one line each."""
     missing = []
     if task.token_norm > 1:
@@ -83,7 +85,7 @@ def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> lis
     elif not setting.nu.inside(setting.rho):
         missing.append("ν > ρ in some block: the target is not inside the projection ball")
     L2 = theorem.squared_feature_norm(setting)
-    if setting.eta * L2 >= 1:
+    if training.value is None and setting.eta * L2 >= 1:
         missing.append(f"ηL² = {setting.eta * L2:.3g} ≥ 1")
     if config.method != "projgd":
         missing.append(f"method {config.method} is not full-batch projected descent")
