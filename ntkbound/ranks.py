@@ -38,6 +38,10 @@ class Ranks:
         """(heads held here, …) of every rank as one process would hold them, (m, …)."""
         return values
 
+    def join(self, values: Tensor) -> Tensor:
+        """The last axis of every rank's values (same shape on all) side by side."""
+        return values
+
     def total(self, held: int) -> int:
         """m, of which ``held`` heads are held here."""
         return held * self.count
@@ -99,10 +103,17 @@ class ProcessGroup(Ranks):
         return values
 
     def gather(self, values: Tensor) -> Tensor:
-        parts = [torch.empty_like(values) for _ in range(self.count)]
-        self._collective(lambda: self._group.all_gather(parts, values.contiguous()))
-        halves = [part.chunk(2) for part in parts]
+        halves = [part.chunk(2) for part in self._all(values)]
         return torch.cat([half[side] for side in (0, 1) for half in halves])
+
+    def join(self, values: Tensor) -> Tensor:
+        return torch.cat(self._all(values), dim=-1)
+
+    def _all(self, values: Tensor) -> list[Tensor]:
+        own = values.contiguous()
+        parts = [torch.empty_like(own) for _ in range(self.count)]
+        self._collective(lambda: self._group.all_gather(parts, own))
+        return parts
 
     def close(self) -> None:
         self._group.destroy_process_group()

@@ -13,7 +13,9 @@ from ntkbound.cli import main
 from ntkbound.runs.execute import Execution
 from tests.problems import SMALL_RUN
 
-pytest.register_assert_rewrite("tests.checks", "tests.bound_checks", "tests.tolerances")
+pytest.register_assert_rewrite(
+    "tests.checks", "tests.bound_checks", "tests.certificate_checks", "tests.tolerances"
+)
 
 # Deterministic: the same examples on every machine, and no wall clock in any verdict.
 settings.register_profile(

@@ -256,7 +256,7 @@ def test_verdicts_of_a_check():
     assert verdict(1.0, Bound(2.0)) == "holds"
     assert verdict(1.0, Bound(1.0)) == "holds"
     assert verdict(1.1, Bound(1.0)) == "bound-violated"
-    assert verdict(1.1, Bound(1.0), probability=0.05) == "inconclusive"
+    assert verdict(1.1, Bound(1.0, delta=0.05)) == "inconclusive"
     assert verdict(1.0, Bound(None, "why")) == "vacuous"
     assert verdict(1.0, Bound(None, "why"), absent="not-defined") == "not-defined"
     assert check("t", "p", "max", 0.5, Bound(2.0)).slack == 4

@@ -6,12 +6,14 @@ Most cases run in process, where a launch costs nothing; ``test_cli_process`` ru
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ntkbound import RunConfig, read
 from ntkbound.runs.execute import Execution, run
+from ntkbound.theorems.bound import Bound
 from tests.problems import SMALL_RUN, TRAIN, small_arrays, tamper
 
 
@@ -158,10 +160,14 @@ def test_divergence_is_said_and_strict_makes_it_inconclusive(command):
 
 
 def test_strict_judges_by_the_verdicts(command, monkeypatch):
-    from ntkbound.theorems import shallow_transformer
+    from ntkbound.theorems import judge
 
     assert command(*TRAIN, "--strict", "--out=a")[0] == 0
-    monkeypatch.setattr(shallow_transformer, "linearization", lambda setting, radii: 1e-9)
+
+    def too_small(*arguments, true=judge.sharpened):
+        return replace(true(*arguments), linearization=Bound(1e-9))
+
+    monkeypatch.setattr(judge, "sharpened", too_small)
     code, out, _ = command(*TRAIN, "--out=b")
     assert code == 0, "train reports; only --strict judges"
     assert "bound-violated" in out

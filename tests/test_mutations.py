@@ -214,11 +214,11 @@ MUTATIONS: dict[str, tuple[Any, Any]] = {
     "bump' with the wrong sign": (
         lambda p: slope(p, "bump", lambda d, z, s: -d), lambda: gradients("bump")),
     "only the diagonal of W": (
-        lambda p: p.setattr(ShallowTransformer, "_scores", diagonal_scores), outputs),
+        lambda p: p.setattr(ShallowTransformer, "scores", diagonal_scores), outputs),
     "only the diagonal of W, against the trained gradient": (
-        lambda p: p.setattr(ShallowTransformer, "_scores", diagonal_scores), gradients),
+        lambda p: p.setattr(ShallowTransformer, "scores", diagonal_scores), gradients),
     "W transposed": (
-        lambda p: p.setattr(ShallowTransformer, "_scores", transposed_scores), outputs),
+        lambda p: p.setattr(ShallowTransformer, "scores", transposed_scores), outputs),
     "queries shuffled in training": (
         lambda p: p.setattr(blocked.BlockedObjective, "load", load_shuffled), gradients),
     "queries shuffled when sliced": (

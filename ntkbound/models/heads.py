@@ -223,7 +223,10 @@ def fresh_heads(
     dtype: torch.dtype,
     purpose: str = "teacher",
 ) -> Params:
-    """Heads ``start … stop − 1`` of an endless sequence of independent initial heads."""
+    """Heads ``start … stop − 1`` of an endless sequence of independent initial heads.
+
+    Sequences of different ``purpose`` are independent of each other.
+    """
     return {
         block: torch.from_numpy(_draw(model, block, seed, purpose, start, stop)).to(dtype)
         for block in model.blocks

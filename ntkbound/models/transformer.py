@@ -85,7 +85,7 @@ class ShallowTransformer(NativeModel):
         return sums
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:
-        p, v = self._attention(params, inputs)
+        p, v = self.attention(params, inputs)
         z = (p * v).sum(-2)
         return params["c"].unsqueeze(-2) * self.activation.value(z)
 
@@ -98,24 +98,24 @@ class ShallowTransformer(NativeModel):
             vectors = vectors.unsqueeze(-3)
         return torch.matmul(inputs.X, vectors.mT)
 
-    def _scores(self, key: Tensor, inputs: Inputs) -> Tensor:
+    def scores(self, key: Tensor, inputs: Inputs) -> Tensor:
         """X W q, or X k, (..., n, T, m); linear in the key block."""
         if self.key == "k":
             return self._token_products(key, inputs)
         Wq = torch.matmul(inputs.q, key.flatten(-3, -2).mT)  # (..., n, m·d)
         return torch.matmul(inputs.X, Wq.reshape(*Wq.shape[:-1], -1, self.d).mT)
 
-    def _attention(self, params: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
+    def attention(self, params: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """p and v, each (..., n, T, m)."""
-        p = torch.softmax(self._scores(params[self.key], inputs), dim=-2)
+        p = torch.softmax(self.scores(params[self.key], inputs), dim=-2)
         return p, self._token_products(params["U"], inputs)
 
     def jvp(self, params: Params, delta: Params, inputs: Inputs) -> tuple[Tensor, Tensor]:
-        p, v = self._attention(params, inputs)
+        p, v = self.attention(params, inputs)
         z = (p * v).sum(-2)
         # δz = Σ_t p_t δU·X_t + Σ_t p_t (v_t − z) X_t·δW q
         moved = self._token_products(delta["U"], inputs)
-        moved = moved + (v - z.unsqueeze(-2)) * self._scores(delta[self.key], inputs)
+        moved = moved + (v - z.unsqueeze(-2)) * self.scores(delta[self.key], inputs)
         value = self.activation.value(z)
         slope = self.activation.slope(z, value)
         c, dc = params["c"].unsqueeze(-2), delta["c"].unsqueeze(-2)
@@ -123,7 +123,7 @@ class ShallowTransformer(NativeModel):
 
     def _per_sample(self, params: Params, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """σ(z), c σ'(z) (n, m) and a, M U (n, d, m)."""
-        p, v = self._attention(params, inputs)
+        p, v = self.attention(params, inputs)
         z = (p * v).sum(-2)
         value = self.activation.value(z)
         a = torch.matmul(inputs.X.mT, p)

@@ -18,6 +18,7 @@ class Bound:
 
     value: float | None
     reason: str = ""
+    delta: float = 0.0  # probability with which it may fail
 
 
 @dataclass(frozen=True)
@@ -45,22 +46,21 @@ def check(
     bound: Bound,
     *,
     absent: Verdict = "vacuous",
-    probability: float = 0.0,
     remark: str = "",
 ) -> Check:
     """Judges one measured number against one bound.
 
-    ``absent`` is the verdict of a bound that does not exist. A bound that may fail with
-    ``probability`` δ is not refuted by a single run above it: that is inconclusive.
+    ``absent`` is the verdict of a bound that does not exist. A bound that may fail is not refuted
+    by a single run above it: that is inconclusive.
     """
     if bound.value is None:
         return Check(term, probe, statistic, measured, None, None, absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
     if not exceeds(measured, bound.value):
         return Check(term, probe, statistic, measured, bound.value, slack, "holds", remark)
-    if probability > 0:
+    if bound.delta > 0:
         reason = (
-            f"above the bound, which may fail in {probability:g} of runs; more seeds are needed"
+            f"above the bound, which may fail in {bound.delta:g} of runs; more seeds are needed"
         )
         return Check(term, probe, statistic, measured, bound.value, slack, "inconclusive", reason)
     return Check(

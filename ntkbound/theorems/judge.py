@@ -5,48 +5,52 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
+from ntkbound.models.heads import HeadModel, Params
+from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.trajectory import Trajectory
 from ntkbound.theorems import recurrent
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.bound import Bound, Check, Verdict, check
+from ntkbound.theorems.certificates import Certificate, certify, sharpened
 
 Terms = dict[str, Any]  # term → probe → statistic → number
 
 
 def judge(
     config: RunConfig,
+    model: HeadModel,
     task: Task,
-    u: np.ndarray,
+    initial: Params,
+    transported: Params | None,
     terms: Terms,
     trajectory: Trajectory,
     notes: list[str],
-) -> tuple[dict[str, float | None], list[Check]]:
-    """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``.
+    workers: Workers,
+) -> tuple[dict[str, float | None], list[Certificate], list[Check]]:
+    """``bounds``, ``certificates`` and ``checks`` of a record.
 
-    ``u`` (m,) are the initial ‖U_i(0)‖ of all heads.
+    A bound is the tightest proved certificate; assumptions that fail are added to ``notes``.
     """
     constants = ACTIVATIONS[config.activation].constants
     if constants is None or not config.bounds:
         absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
-        return _bound_values(absent), _checks(config, terms, absent, trajectory, "not-defined")
+        return _bound_values(absent), [], _checks(config, terms, absent, trajectory, "not-defined")
     if config.omega is not None:
         found = recurrent.bounds(_recurrent_setting(config, task, constants, config.omega))
         if found.feature_norm.value is None:
             notes.append(f"no bound on the feature norm: {found.feature_norm.reason}")
         notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
-        return _bound_values(found), _checks(config, terms, found, trajectory, "not-defined")
+        return _bound_values(found), [], _checks(config, terms, found, trajectory, "not-defined")
     assert config.eta is not None
     assert config.d is not None
     setting = theorem.Setting(
         n=len(task.y),
         m=config.m,
         d=config.d,
-        u=u,
+        u=workers.ranks.gather(initial["U"].double().norm(dim=1)).numpy(),
         sigma=constants,
         rho=theorem.Norms(*config.rho.values()),
         nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
@@ -57,10 +61,16 @@ def judge(
         B_q=task.query_norm,
     )
     teacher_heads = None if task.transport is None else config.teacher_heads
-    found = theorem.bounds(
+    closed = theorem.bounds(
         setting, teacher_heads, config.method == "projgd", computed=config.ridge is not None
     )
-    notes.extend(_assumptions(config, task, setting))
+    certificates, missing = certify(
+        config, model, task, initial, transported, setting, closed, workers
+    )
+    found = sharpened(closed, certificates, setting)
+    if missing:
+        notes.append(missing)
+    notes.extend(_assumptions(config, task, setting, found.training_rmse))
     null: dict[str, list[str]] = {}
     for name, bound in vars(found).items():
         if bound.value is None:
@@ -68,7 +78,8 @@ def judge(
     for reason, names in null.items():
         notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
-    return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
+    checks = _checks(config, terms, found, trajectory, absent_verdict)
+    return _bound_values(found), certificates, checks
 
 
 def _recurrent_setting(
@@ -85,7 +96,9 @@ def no_transport(config: RunConfig) -> str:
     return f"no transport map is known for task {config.task}"
 
 
-def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:
+def _assumptions(
+    config: RunConfig, task: Task, setting: theorem.Setting, training: Bound
+) -> list[str]:
     """The assumptions of the theorem that this run does not satisfy, one line each."""
     missing = []
     if task.token_norm > 1:
@@ -95,7 +108,7 @@ def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> lis
     elif not setting.nu.inside(setting.rho):
         missing.append("ν > ρ in some block: the target is not inside the projection ball")
     L2 = theorem.squared_feature_norm(setting)
-    if setting.eta * L2 >= 1:
+    if training.value is None and setting.eta * L2 >= 1:
         missing.append(f"ηL² = {setting.eta * L2:.3g} ≥ 1")
     if config.method != "projgd":
         missing.append(f"method {config.method} is not full-batch projected descent")
@@ -138,7 +151,7 @@ def _checks(
         measured = terms["approximation"]["transported"]["max"]
         rows.append(
             check("approximation", "transported", "max", measured, found.approximation,
-                  absent=absent, probability=config.delta)
+                  absent=absent)
         )  # fmt: skip
         for probe, statistics in terms["change_of_feature"].items():
             trajectory_probe = probe == "trajectory"
@@ -166,11 +179,11 @@ def _checks(
         trivial = f"says less than R̂(φ_0) = {initial_loss:.3g}"
     rows.append(
         check("optimization", "training", "min_mse", training["min_mse"], found.optimization_mse,
-              absent=met, probability=config.delta, remark=trivial)
+              absent=met, remark=trivial)
     )  # fmt: skip
     rows.append(
         check("optimization", "training", "min_rmse", training["min_rmse"], found.training_rmse,
-              absent=met, probability=config.delta, remark=trivial)
+              absent=met, remark=trivial)
     )  # fmt: skip
     rows.append(
         check("gradient", "training", "feature_norm_max",

@@ -244,13 +244,15 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
         )
     if config.method == "projsgd":
         notes.append("minimum and best are over the recorded steps, where R̂ was evaluated in full")
-    u = ranks.gather(initial["U"].double().norm(dim=1))
-    bounds, checks = judge(config, task, u.numpy(), terms, trajectory, notes)
+    bounds, certificates, checks = judge(
+        config, model, task, initial, transported, terms, trajectory, notes, workers
+    )
     params = {"initial": initial, "final": final, "best": best}
     if transported is not None:
         params["transported"] = transported
     status = "diverged" if descent.diverged else "complete"
-    return Outcome(status, terms, bounds, checks, notes, table, params, task)
+    kept = [certificate.as_dict() for certificate in certificates]
+    return Outcome(status, terms, bounds, checks, notes, table, params, task, kept)
 
 
 def _scaled(radii: dict[str, float], m: int) -> dict[str, float]:

@@ -234,7 +234,7 @@ class Bounds:
     @property
     def optimization_mse(self) -> Bound:
         rmse = self.training_rmse
-        return Bound(None if rmse.value is None else rmse.value**2, rmse.reason)
+        return replace(rmse, value=None if rmse.value is None else rmse.value**2)
 
 
 LABEL_SHARE = 0.01  # of δ, spent on the labels' distance to f̃
@@ -265,14 +265,14 @@ def bounds(
     app += label_error(setting, teacher_heads, LABEL_SHARE * setting.delta)
     cof = change_of_feature(setting)
     training = (
-        training_rmse(setting, lin + app + cof)
+        replace(training_rmse(setting, lin + app + cof), delta=setting.delta)
         if covered
         else Bound(None, "not covered: the theorem is about full-batch projected descent")
     )
     return Bounds(
         linearization=Bound(lin),
         linearization_transported=Bound(linearization(setting, setting.nu)),
-        approximation=Bound(app),
+        approximation=Bound(app, delta=setting.delta),
         change_of_feature=Bound(cof),
         feature_norm=feature_norm,
         training_rmse=training,
