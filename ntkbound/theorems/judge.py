@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import Params
@@ -25,26 +27,10 @@ def judge(
     notes: list[str],
 ) -> tuple[dict[str, float | None], list[Check]]:
     """``bounds`` and ``checks`` of a record; assumptions that fail are added to ``notes``."""
-    constants = ACTIVATIONS[config.activation].constants
-    if constants is None or not config.bounds:
+    if ACTIVATIONS[config.activation].constants is None or not config.bounds:
         absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
         return _bound_values(absent), _checks(config, terms, absent, trajectory, "not-defined")
-    assert config.eta is not None
-    assert config.d is not None
-    setting = theorem.Setting(
-        n=len(task.y),
-        m=config.m,
-        d=config.d,
-        u=initial["U"].double().norm(dim=1).numpy(),
-        sigma=constants,
-        rho=theorem.Norms(*config.rho.values()),
-        nu=theorem.Norms(*(config.nu or {"c": 0.0, "U": 0.0, "W": 0.0}).values()),
-        eta=config.eta,
-        tau=config.tau,
-        delta=config.delta,
-        B_x=task.token_norm,
-        B_q=task.query_norm,
-    )
+    setting = setting_of(config, task, initial["U"].double().norm(dim=1).numpy())
     teacher_heads = None if task.transport is None else config.teacher_heads
     found = theorem.bounds(setting, teacher_heads, covered=config.method == "projgd")
     notes.extend(_assumptions(config, task, setting))
@@ -56,6 +42,32 @@ def judge(
         notes.append(f"no bound on {', '.join(names)}: {reason}")
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
     return _bound_values(found), _checks(config, terms, found, trajectory, absent_verdict)
+
+
+def setting_of(config: RunConfig, task: Task, u: np.ndarray) -> theorem.Setting:
+    """What the bounds of this run depend on; ``u`` (m,) are the initial ‖U_i(0)‖.
+
+    Raises ValueError for an activation without constants.
+    """
+    constants = ACTIVATIONS[config.activation].constants
+    if constants is None:
+        raise ValueError(f"{config.activation} has no constants")
+    assert config.eta is not None
+    assert config.d is not None
+    return theorem.Setting(
+        n=len(task.y),
+        m=config.m,
+        d=config.d,
+        u=u,
+        sigma=constants,
+        rho=theorem.Norms(*config.rho.values()),
+        nu=theorem.Norms(*(config.nu or {"c": 0.0, "U": 0.0, "W": 0.0}).values()),
+        eta=config.eta,
+        tau=config.tau,
+        delta=config.delta,
+        B_x=task.token_norm,
+        B_q=task.query_norm,
+    )
 
 
 def _assumptions(config: RunConfig, task: Task, setting: theorem.Setting) -> list[str]:
