@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import bench, rates, runs, sweeps
+from ntkbound.cli import audit, bench, plan, rates, runs, sweeps
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INTERRUPTED, fail
 from ntkbound.errors import InputError, nearest
 
@@ -38,6 +38,8 @@ runs.register(app)
 sweeps.register(app)
 rates.register(app)
 bench.register(app)
+audit.register(app)
+plan.register(app)
 
 
 def _version(wanted: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +15,96 @@ from ntkbound.stats import arm_text, config_of
 
 if TYPE_CHECKING:
     from ntkbound.stats import Verdict
+    from ntkbound.theorems.audit import Share
 
 COLUMNS = 3
 PANEL = (3.3, 2.7)  # inches
+LARGE_SHARE = 0.1  # of the slack: drawn in the second colour
 
 
 def plot_rates(path: Path, fits: Sequence[Verdict], records: Sequence[Mapping[str, Any]]) -> None:
     """One panel per fit that has a slope. Raises InputError for another format or no matplotlib."""
-    if path.suffix not in (".pdf", ".svg", ".png"):
-        raise InputError(f"--plot {path}: unknown format; accepted: .pdf, .svg, .png")
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise InputError("--plot: needs matplotlib; pip install 'ntkbound[plot]'") from None
+    check_format("--plot", path)
     shown = [fit for fit in fits if fit.slope is not None and fit.fit is not None]
     if not shown:
         raise InputError("--plot: no fit has a slope, there is nothing to draw")
     rows = -(-len(shown) // COLUMNS)
     columns = min(COLUMNS, len(shown))
-    figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+    figure = new_figure(PANEL[0] * columns, PANEL[1] * rows)
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for axis, fit in zip(axes, shown, strict=False):
         _panel(axis, fit, records)
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
+    save(figure, "--plot", path)
+
+
+def plot_shares(path: Path, shares: Sequence[Share]) -> None:
+    """Where bound/measured goes: one bar per link from the value before it to the value after.
+
+    Raises InputError as ``plot_rates`` does, and where there is no slack to show.
+    """
+    check_format("--figure", path)
+    if not shares:
+        raise InputError("--figure: the bound is vacuous or not defined, there is nothing to draw")
+    figure = new_figure(6.6, 0.8 + 0.24 * len(shares))
+    axis = figure.subplots()
+    start = shares[0].reached / shares[0].factor
+    reached = start
+    for row, share in enumerate(shares):
+        color = "C3" if share.share is not None and share.share >= LARGE_SHARE else "C0"
+        axis.plot([reached, share.reached], [row, row], color=color, linewidth=6, alpha=0.8)
+        axis.annotate(
+            f"{share.factor:.3g}×", (max(reached, share.reached), row), fontsize=7,
+            xytext=(6, 0), textcoords="offset points", va="center",
+        )  # fmt: skip
+        reached = share.reached
+    for value, text in ((start, "measured"), (reached, "bound")):
+        axis.axvline(value, color="0.5", linewidth=0.8, linestyle=":")
+        axis.annotate(
+            f"{text} {value:.3g}", (value, -0.9), fontsize=7, ha="center", annotation_clip=False
+        )
+    axis.set(xscale="log", xlabel="RMSE", ylim=(len(shares) - 0.4, -1.4))
+    axis.set_xlim(start / 1.6, reached * 2.5)
+    axis.set_yticks(range(len(shares)), labels=[f"{s.step} {s.name}" for s in shares])
+    axis.tick_params(labelsize=7)
+    save(figure, "--figure", path)
+
+
+def plot_widths(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[int | None]]]) -> None:
+    """Smallest m against n, one line per level: level → (n, m), null where there is none."""
+    check_format("--curve", path)
+    figure = new_figure(*PANEL)
+    axis = figure.subplots()
+    for level, (n, m) in curves.items():
+        known = [(a, b) for a, b in zip(n, m, strict=True) if b is not None]
+        axis.plot([a for a, _ in known], [b for _, b in known], "o-", markersize=3, label=level)
+    axis.set(xscale="log", xlabel="n", ylabel="m", ylim=(0, None))
+    axis.set_title("smallest m with any τ; a straight line is growth like log n", fontsize=7)
+    axis.tick_params(labelsize=7)
+    axis.legend(fontsize=6)
+    save(figure, "--curve", path)
+
+
+def check_format(option: str, path: Path) -> None:
+    """Raises InputError for a format that is not drawn or a machine without matplotlib."""
+    if path.suffix not in (".pdf", ".svg", ".png"):
+        raise InputError(f"{option} {path}: unknown format; accepted: .pdf, .svg, .png")
+    if find_spec("matplotlib") is None:
+        raise InputError(f"{option}: needs matplotlib; pip install 'ntkbound[plot]'")
+
+
+def new_figure(width: float, height: float) -> Any:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Any, option: str, path: Path) -> None:
     try:
         figure.savefig(path)
     except OSError as error:
-        raise InputError(f"--plot {path}: cannot be written ({error.strerror})") from None
+        raise InputError(f"{option} {path}: cannot be written ({error.strerror})") from None
 
 
 def _panel(axis: Any, fit: Verdict, records: Sequence[Mapping[str, Any]]) -> None:
