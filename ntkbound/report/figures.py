@@ -71,7 +71,9 @@ def plot_shares(path: Path, shares: Sequence[Share]) -> None:
     save(figure, "--figure", path)
 
 
-def plot_widths(path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[int | None]]]) -> None:
+def plot_widths(
+    path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[int | None]]]
+) -> None:
     """Smallest m against n, one line per level: level → (n, m), null where there is none."""
     check_format("--curve", path)
     figure = new_figure(*PANEL)

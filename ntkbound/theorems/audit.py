@@ -276,9 +276,7 @@ def _qualified(link: Link, run: Run, known: Constants, inside: bool, held: list[
     return link
 
 
-def _inequality(
-    name: str, step: str, statement: str, left: Array, right: Array, at: Array
-) -> Link:
+def _inequality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left ≤ right at every audited step, beyond rounding."""
     broken = np.array([exceeds(a, b) for a, b in zip(left, right, strict=True)])
     return _link(name, step, statement, left, right, at, broken, "above")
@@ -286,9 +284,7 @@ def _inequality(
 
 def _equality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left = right at every audited step, to rounding."""
-    broken = np.array(
-        [exceeds(a, b) or exceeds(b, a) for a, b in zip(left, right, strict=True)]
-    )
+    broken = np.array([exceeds(a, b) or exceeds(b, a) for a, b in zip(left, right, strict=True)])
     return _link(name, step, statement, left, right, at, broken, "not equal to")
 
 

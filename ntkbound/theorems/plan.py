@@ -83,8 +83,8 @@ def closed_form(problem: Problem, m: int) -> Ingredients:
     """ε_lin + ε_app + ε_cof and L² of docs/theory.md §4, with probability ≥ 1 − δ over φ_0."""
     p = problem
     setting = Setting(
-        n=p.n, m=m, d=p.d, sigma=p.sigma, rho=p.rho, nu=p.nu, delta=p.delta, B_x=p.B_x, B_q=p.B_q,
-        u=np.array([math.sqrt(mean_square_norm(p.d, m, NORM_SHARE * p.delta))]),
+        n=p.n, m=m, d=p.d, sigma=p.sigma, rho=p.rho, nu=p.nu, delta=p.delta, B_x=p.B_x,
+        B_q=p.B_q, u=np.array([math.sqrt(mean_square_norm(p.d, m, NORM_SHARE * p.delta))]),
         eta=p.eta_scale, tau=1,
     )  # fmt: skip
     labels = 0.0 if p.teacher_heads is None else LABEL_SHARE
@@ -121,15 +121,11 @@ def plan(
     def suits(heads: int, steps: int) -> bool:
         return guaranteed_rmse(problem, level, heads, steps) <= target
 
-    def fewest(steps: int | None) -> int | None:
-        half = _smallest(
-            lambda h: level(problem, 2 * h).epsilon < target
-            if steps is None
-            else suits(2 * h, steps)
-        )
+    def fewest(steps: int) -> int | None:
+        half = _smallest(lambda h: suits(2 * h, steps))
         return None if half is None else 2 * half
 
-    heads = fewest(None)
+    heads = fewest_heads(problem, target, name)
     if heads is None:
         limit = level(problem, 2 * LARGEST).epsilon
         reason = f"no finite m and τ: ε stays above {limit:.3g} however large m is"
@@ -196,10 +192,10 @@ def _smallest(holds: Callable[[int], bool]) -> int | None:
 
 def width_curve(problem: Problem, target: float, name: str, samples: list[int]) -> list[int | None]:
     """The fewest heads that suit some τ, at every n of ``samples``: growth like log n."""
-    return [plan_heads(replace(problem, n=n), target, name) for n in samples]
+    return [fewest_heads(replace(problem, n=n), target, name) for n in samples]
 
 
-def plan_heads(problem: Problem, target: float, name: str) -> int | None:
+def fewest_heads(problem: Problem, target: float, name: str) -> int | None:
     """The smallest even m with ε(m) < target; None where there is none."""
     half = _smallest(lambda h: LEVELS[name](problem, 2 * h).epsilon < target)
     return None if half is None else 2 * half
