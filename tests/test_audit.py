@@ -13,8 +13,8 @@ import torch
 from ntkbound.config import build
 from ntkbound.parallel import Workers
 from ntkbound.tasks import prepare
-from ntkbound.terms import change_of_feature, linearization
 from ntkbound.terms import audit as measuring
+from ntkbound.terms import change_of_feature, linearization
 from ntkbound.theorems import audit, kernel_regime
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.replay import replay

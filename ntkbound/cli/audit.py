@@ -9,7 +9,7 @@ import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
 from ntkbound.cli.options import config_options
-from ntkbound.config import RunConfig
+from ntkbound.config import RunConfig, build
 from ntkbound.errors import InputError
 
 
@@ -50,7 +50,7 @@ def audit(
     if record is None:
         check_writable(out)
         found = audit_run(config, steps, out / "cache" / "labels", threads)
-    elif config == RunConfig():
+    elif config == build({}):
         found = audit_record(read(record), steps, threads)
     else:
         raise InputError(

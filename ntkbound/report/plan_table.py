@@ -38,9 +38,7 @@ def print_plan(
             if found.reason:
                 notes.append(f"measured along {_name(series)}: {found.reason}")
         if any(found.extrapolated for _, found in crossings):
-            notes.append(
-                "extrapolated: the power law may end in a floor outside the measured range"
-            )
+            notes.append("extrapolated: outside the measured range there may be a floor")
     for line in notes:
         console.print(Text("  · " + line), highlight=False)
 

@@ -95,8 +95,9 @@ def _reproduction(record: Record, found: Audit) -> Link:
     same = not exceeds(found.min_mse, recorded) and not exceeds(recorded, found.min_mse)
     agrees = same and found.best_step == step
     reason = "" if agrees else f"best step {found.best_step}, recorded {step}"
+    ratio = found.min_mse / recorded if recorded else None
     return Link(
         "record", "(0)", "min R̂ of the record = min R̂ trained again", recorded, found.min_mse,
-        found.min_mse / recorded if recorded else None,
+        factor=ratio, factor_low=ratio, factor_high=ratio,
         verdict="holds" if agrees else "violated", reason=reason,
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """Where does a fitted power law cross a target? Inverse regression with seeds as sampling units.
 
-Every seed has its own line log y = a_r + b_r log x. Its height at ℓ = log x is one number per seed,
-so "the mean line is at the target at ℓ" is put to Student's t test over seeds; the ℓ that it does not
-reject are the interval (Fieller). It is the set where
+Every seed has its own line log y = a_r + b_r log x. Its height at ℓ = log x is one number per
+seed, so "the mean line is at the target at ℓ" is put to Student's t test over seeds; the ℓ that it
+does not reject are the interval (Fieller). It is the set where
 
     (ā + b̄ℓ − log target)² ≤ t² (S_aa + 2 S_ab ℓ + S_bb ℓ²)/R,
 

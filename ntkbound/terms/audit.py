@@ -1,13 +1,13 @@
 """Both sides of every step of the proof, measured in float64 along a projected descent.
 
-At an audited step s let y = φ_s − η∇R̂(φ_s) and p = Π(y) be the exact (float64) step from the iterate
-φ_s. The next iterate φ_{s+1} was rounded to the training precision, so with V = ‖· − φ̃‖²
+At an audited step s let y = φ_s − η∇R̂(φ_s) and p = Π(y) be the exact (float64) step from the
+iterate φ_s. The next iterate φ_{s+1} was rounded to the training precision, so with V = ‖· − φ̃‖²
 
     V_s − V_{s+1} = [V_s − ‖y − φ̃‖²] + [‖y − φ̃‖² − ‖p − φ̃‖²] + [‖p − φ̃‖² − V_{s+1}],
 
 a descent, a projection and a rounding part. Every part is summed as (a − b)·(a + b − 2φ̃), so that
 nothing is lost when two distances nearly agree. ∇R̂ comes from autograd through ``h`` and the error
-terms from their own definitions: a fault in a closed form, a step or a term shows as a disagreement.
+terms from their own definitions: a fault in a closed form, a step or a term shows.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class ProofObserver:
     """Collects the columns of one run; call ``observe`` at every audited step and at the next one.
 
     Columns always present: ``step``, ``mse`` R̂, ``squared_gradient`` ‖∇R̂‖², ``squared_feature``
-    max_j ‖∇f(X_j)‖², ``linearization_rms|max|heads``, ``step_error`` ‖φ_{s+1} − p‖ and what rounding
-    allows it to be. With φ̃ also: ``descent``, ``projection`` and ``rounding`` (above), ``inner``
+    max_j ‖∇f(X_j)‖², ``linearization_rms|max|heads``, ``step_error`` ‖φ_{s+1} − p‖ and
+    ``step_allowed``, what rounding allows it to be. With φ̃ also: ``descent``, ``projection`` and ``rounding`` (above), ``inner``
     ⟨∇R̂, φ_s − φ̃⟩, ``identity`` (2/n) Σ r_j(r_j + e_j), ``correlation`` −(1/n) Σ r_j e_j,
     ``error_rms`` ‖e‖_rms and ``change_of_feature_rms|max|heads``. ``heads`` is the triangle
     inequality across heads, max_j m^{-1/2} Σ_i |error of head i|.
@@ -54,7 +54,7 @@ class ProofObserver:
     ) -> None:
         self.model, self.task, self.workers = model, task, workers
         self.initial, self.transported = initial, transported
-        self.eta, self.workers = eta, workers
+        self.eta = eta
         self.radii = {b: torch.tensor([r], dtype=torch.float64) for b, r in radii.items()}
         self.centre = {b: v.double().unsqueeze(0) for b, v in initial.items()}
         self.objective = AutogradObjective(model, task.inputs, task.y)
@@ -101,7 +101,7 @@ class ProofObserver:
             self._add("descent", self._nearer(at, moved))
             self._add("projection", self._nearer(moved, landed))
         eps = max(torch.finfo(v.dtype).eps for v in params.values())
-        # Each number of φ is rounded a few times, by eps/2 of its size; half the digits of ∇R̂ count.
+        # Each number of φ is rounded a few times, by eps/2 of its size; of ∇R̂ half the digits count.
         allowed = 2 * eps * math.sqrt(_dot(at, at)) + math.sqrt(eps * squared) * self.eta
         self._expected = landed, allowed
 

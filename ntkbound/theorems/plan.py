@@ -10,9 +10,9 @@ P(χ²_D ≥ D + 2√(Dt) + 2t) ≤ e^{−t} (Laurent, Massart, 2000, Lemma 1), 
 **Splitting δ.** 1 % for these norms, 1 % for the labels where they average finitely many heads, the
 rest for ε_app.
 
-**Inversion.** With η = eta_scale/√τ the bound decreases in m (through ε and L²) and in τ (k grows, the
-right side of kx² − εx = V_0/(4ητ) shrinks), and tends to ε as τ → ∞: so bisection finds the smallest
-m that some τ suits (ε(m) < target), and the smallest τ for an m or m for a τ.
+**Inversion.** With η = eta_scale/√τ the bound decreases in m (through ε and L²) and in τ (k grows,
+the right side of kx² − εx = V_0/(4ητ) shrinks), and tends to ε as τ → ∞: so bisection finds the
+smallest m that some τ suits (ε(m) < target), and the smallest τ for an m or m for a τ.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Plan:
 
 
 def mean_square_norm(d: int, m: int, delta: float) -> float:
-    """u*²: with probability ≥ 1 − δ the mean of ‖U_i(0)‖² over m symmetric heads is at most this."""
+    """u*²: with probability ≥ 1 − δ the mean of ‖U_i(0)‖² over m symmetric heads is below it."""
     t = math.log(1 / delta)
     return d + 2 * math.sqrt(2 * d * t / m) + 4 * t / m
 
@@ -111,7 +111,7 @@ def plan(
 ) -> Plan:
     """Smallest τ for a given m, smallest m for a given τ, or the pair with the least m·τ.
 
-    In every case bound(m, τ) ≤ target < bound(m, τ − 1) or bound(m − 2, τ), as far as they were free.
+    What was free is minimal: bound(m, τ) ≤ target < bound(m − 2, τ), bound(m, τ − 1).
     """
     level = LEVELS[name]
     if not problem.nu.inside(problem.rho):
