@@ -136,7 +136,11 @@ def shrink(patch, name, factor):
 
 
 MUTATIONS = {
-    "expansive projection": (expansive, {"projection", "step"}, {}),
+    "expansive projection": (
+        expansive,
+        {"projection", "step"},
+        {"eta": 2.0, "rho": 0.5, "nu": 0.5, "bounds": False},
+    ),
     "wrong gradient scale": (double_gradient, {"identity", "step"}, {}),
     "wrong step": (double_step, {"step"}, {}),
     "e without lin": (drop_linearization, {"identity"}, {"tau": 40}),

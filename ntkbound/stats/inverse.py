@@ -62,5 +62,5 @@ def crossing(series: Series, target: float) -> Crossing:
     rest = (a * a - q * spread[0, 0]) / square
     half = math.sqrt(max(0.0, middle**2 - rest))
     low, high = (float(x.mean()) - middle + sign * half for sign in (-1, 1))
-    ends = (math.exp(e) if abs(e) < LARGEST_EXPONENT else None for e in (low, high))
-    return Crossing(value, *ends, extrapolated, seeds, points)
+    start, end = (math.exp(e) if abs(e) < LARGEST_EXPONENT else None for e in (low, high))
+    return Crossing(value, start, end, extrapolated, seeds, points)

@@ -36,7 +36,8 @@ class ProofObserver:
 
     Columns always present: ``step``, ``mse`` R̂, ``squared_gradient`` ‖∇R̂‖², ``squared_feature``
     max_j ‖∇f(X_j)‖², ``linearization_rms|max|heads``, ``step_error`` ‖φ_{s+1} − p‖ and
-    ``step_allowed``, what rounding allows it to be. With φ̃ also: ``descent``, ``projection`` and ``rounding`` (above), ``inner``
+    ``step_allowed``, what rounding allows it to be. With φ̃ also: ``descent``,
+    ``projection`` and ``rounding`` (above), ``inner``
     ⟨∇R̂, φ_s − φ̃⟩, ``identity`` (2/n) Σ r_j(r_j + e_j), ``correlation`` −(1/n) Σ r_j e_j,
     ``error_rms`` ‖e‖_rms and ``change_of_feature_rms|max|heads``. ``heads`` is the triangle
     inequality across heads, max_j m^{-1/2} Σ_i |error of head i|.
@@ -101,7 +102,7 @@ class ProofObserver:
             self._add("descent", self._nearer(at, moved))
             self._add("projection", self._nearer(moved, landed))
         eps = max(torch.finfo(v.dtype).eps for v in params.values())
-        # Each number of φ is rounded a few times, by eps/2 of its size; of ∇R̂ half the digits count.
+        # Each number of φ is rounded a few times by eps/2 of its size; of ∇R̂ half the digits count.
         allowed = 2 * eps * math.sqrt(_dot(at, at)) + math.sqrt(eps * squared) * self.eta
         self._expected = landed, allowed
 

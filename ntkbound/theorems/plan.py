@@ -17,6 +17,7 @@ smallest m that some τ suits (ε(m) < target), and the smallest τ for an m or 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -118,8 +119,8 @@ def plan(
         reason = "needs ν ≤ ρ: the target must lie inside the projection ball"
         return Plan(name, None, None, None, None, f"no finite m and τ: {reason}")
 
-    def suits(heads: int, steps: int) -> bool:
-        return guaranteed_rmse(problem, level, heads, steps) <= target
+    def suits(width: int, time: int) -> bool:
+        return guaranteed_rmse(problem, level, width, time) <= target
 
     def fewest(steps: int) -> int | None:
         half = _smallest(lambda h: suits(2 * h, steps))
@@ -139,7 +140,7 @@ def plan(
         told = "is vacuous" if math.isinf(value) else f"is {value:.4g}"
         return Plan(name, None, None, heads, None, f"at m = {m}, τ = {tau} the bound {told}")
     if m is not None:
-        steps = _smallest(lambda t: suits(m, t)) if m >= heads else None
+        steps = _smallest(functools.partial(suits, m)) if m >= heads else None
         if steps is None:
             reason = f"no finite τ at m = {m}: ε = {level(problem, m).epsilon:.4g} is too large"
             return Plan(name, None, None, heads, None, reason)
