@@ -60,10 +60,10 @@ def test_bounds_fall_with_heads_and_steps(name, m, tau, factor):
 @pytest.mark.parametrize("d", [1, 8, 100])
 @pytest.mark.parametrize("m", [2, 16, 1000])
 def test_mean_square_norm_covers_the_quantile(m, d):
-    """Against the exact law of m/2 independent pairs, and not twice as large."""
+    """Against the exact law of m/2 independent pairs, and at most 6 times."""
     for delta in (0.3, 0.05, 1e-4):
         exact = chi2.isf(delta, m / 2 * d) / (m / 2)
-        assert exact <= planner.mean_square_norm(d, m, delta) <= 2.2 * exact
+        assert exact <= planner.mean_square_norm(d, m, delta) <= 6 * exact
 
 
 def test_it_bounds_what_a_run_will_be_told():
@@ -109,7 +109,7 @@ def test_the_crossing_of_an_exact_law():
     points = [16, 32, 64]
     y = [[3 * x**-0.5 for x in points]] * 3
     found = crossing(series(y, points), 0.5)
-    assert found.value == found.low == found.high == pytest.approx(36)
+    assert [found.value, found.low, found.high] == pytest.approx([36] * 3)
     assert not found.extrapolated
     assert crossing(series(y, points), 0.1).extrapolated
     assert crossing(series([[1, 1, 1]] * 3, points), 0.1).value is None

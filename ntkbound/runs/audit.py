@@ -79,6 +79,8 @@ def _audit(
     threads: int | None,
     progress: Progress,
 ) -> Audited:
+    if config.method != "projgd":
+        raise InputError(f"--method: {config.method!r} cannot be audited; accepted: projgd")
     sized, digest, make_task = prepare(config)
     if record is not None and record.data.get("data_sha256") != digest:
         raise InputError(f"{config.task}: not the data that {record.id} was made from")

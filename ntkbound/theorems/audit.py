@@ -114,9 +114,9 @@ def constants(bounds: Bounds | None, distance: float, run: Run) -> Constants:
         c = run.columns
         names = ("linearization", "approximation", "change_of_feature", "squared_feature_norm")
         return Constants(
-            linearization=float(c["linearization_max"].max()),
+            linearization=float(c["linearization_heads"].max()),
             approximation=run.app_max,
-            change_of_feature=float(c["change_of_feature_max"].max()),
+            change_of_feature=float(c["change_of_feature_heads"].max()),
             squared_feature_norm=float(c["squared_feature"].max()),
             distance=distance,
             measured=frozenset(names),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 
 from ntkbound.config import RunConfig
-from ntkbound.errors import InputError
 from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import Params, symmetric_init
@@ -53,12 +52,7 @@ def replay(
     workers: Workers,
     progress: Progress,
 ) -> Audit:
-    """Trains the resolved ``config`` again and audits ``count`` of its steps.
-
-    Raises InputError for a method other than projgd: the proof is about no other.
-    """
-    if config.method != "projgd":
-        raise InputError(f"--method: {config.method!r} cannot be audited; accepted: projgd")
+    """Trains the resolved projgd ``config`` again and audits ``count`` of its steps."""
     assert config.eta is not None
     task = task.rows(slice(0, config.n_train))
     dtype = getattr(torch, config.dtype)
