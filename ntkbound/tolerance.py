@@ -9,4 +9,4 @@ ABSOLUTE_ROUNDING = 1e-12  # a measured error is a float64 difference of numbers
 
 def exceeds(measured: float, bound: float) -> bool:
     """measured > bound, beyond rounding."""
-    return measured > bound * (1 + ROUNDING) + ABSOLUTE_ROUNDING
+    return measured > bound + ROUNDING * abs(bound) + ABSOLUTE_ROUNDING

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import bench, linearized, rates, runs, sweeps
+from ntkbound.cli import audit, bench, linearized, plan, rates, runs, sweeps
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
 from ntkbound.errors import InputError, RankLostError, nearest
 
@@ -39,6 +39,8 @@ sweeps.register(app)
 rates.register(app)
 linearized.register(app)
 bench.register(app)
+audit.register(app)
+plan.register(app)
 
 
 def _version(wanted: bool) -> None:

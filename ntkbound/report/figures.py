@@ -15,9 +15,11 @@ from ntkbound.stats import arm_text, config_of
 
 if TYPE_CHECKING:
     from ntkbound.stats import Verdict
+    from ntkbound.theorems.audit import Share
 
 COLUMNS = 3
 PANEL = (3.3, 2.7)  # inches
+LARGE_SHARE = 0.1  # of the slack: drawn in the second colour
 
 
 def plot_rates(path: Path, fits: Sequence[Verdict], records: Sequence[Mapping[str, Any]]) -> None:
@@ -35,6 +37,53 @@ def plot_rates(path: Path, fits: Sequence[Verdict], records: Sequence[Mapping[st
     for axis in axes[len(shown) :]:
         axis.set_visible(False)
     save_figure("--plot", path, figure)
+
+
+def plot_shares(path: Path, shares: Sequence[Share]) -> None:
+    """Where bound/measured goes: one bar per link from the value before it to the value after.
+
+    Raises InputError as ``plot_rates`` does, and where there is no slack to show.
+    """
+    if not shares:
+        raise InputError("--figure: the bound is vacuous or not defined, there is nothing to draw")
+    figure = new_figure("--figure", path, (6.6, 0.8 + 0.24 * len(shares)))
+    axis = figure.subplots()
+    start = shares[0].reached / shares[0].factor
+    reached = start
+    for row, share in enumerate(shares):
+        color = "C3" if share.share is not None and share.share >= LARGE_SHARE else "C0"
+        axis.plot([reached, share.reached], [row, row], color=color, linewidth=6, alpha=0.8)
+        axis.annotate(
+            f"{share.factor:.3g}×", (max(reached, share.reached), row), fontsize=7,
+            xytext=(6, 0), textcoords="offset points", va="center",
+        )  # fmt: skip
+        reached = share.reached
+    for value, text in ((start, "measured"), (reached, "bound")):
+        axis.axvline(value, color="0.5", linewidth=0.8, linestyle=":")
+        axis.annotate(
+            f"{text} {value:.3g}", (value, -0.9), fontsize=7, ha="center", annotation_clip=False
+        )
+    axis.set(xscale="log", xlabel="RMSE", ylim=(len(shares) - 0.4, -1.4))
+    axis.set_xlim(start / 1.6, reached * 2.5)
+    axis.set_yticks(range(len(shares)), labels=[f"{s.step} {s.name}" for s in shares])
+    axis.tick_params(labelsize=7)
+    save_figure("--figure", path, figure)
+
+
+def plot_widths(
+    path: Path, curves: Mapping[str, tuple[Sequence[int], Sequence[int | None]]]
+) -> None:
+    """Smallest m against n, one line per level: level → (n, m), null where there is none."""
+    figure = new_figure("--curve", path, PANEL)
+    axis = figure.subplots()
+    for level, (n, m) in curves.items():
+        known = [(a, b) for a, b in zip(n, m, strict=True) if b is not None]
+        axis.plot([a for a, _ in known], [b for _, b in known], "o-", markersize=3, label=level)
+    axis.set(xscale="log", xlabel="n", ylabel="m", ylim=(0, None))
+    axis.set_title("smallest m with any τ; a straight line is growth like log n", fontsize=7)
+    axis.tick_params(labelsize=7)
+    axis.legend(fontsize=6)
+    save_figure("--curve", path, figure)
 
 
 def check_figure(option: str, path: Path) -> None:

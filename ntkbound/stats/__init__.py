@@ -9,6 +9,7 @@ from ntkbound.stats.columns import arm_text, config_of
 from ntkbound.stats.companions import Companions, companions
 from ntkbound.stats.floor import FloorFit, fit_floors
 from ntkbound.stats.forms import compare_floor, compare_growth
+from ntkbound.stats.inverse import Crossing, crossing
 from ntkbound.stats.membership import MembershipVerdict, judge_membership
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import DEFAULT_AXES, Series, observe
@@ -20,6 +21,7 @@ __all__ = [
     "BoundVerdict",
     "CheckResult",
     "Companions",
+    "Crossing",
     "Fit",
     "FloorFit",
     "MembershipVerdict",
@@ -33,6 +35,7 @@ __all__ = [
     "compare_floor",
     "compare_growth",
     "config_of",
+    "crossing",
     "fit_floors",
     "fit_power_laws",
     "judge_bounds",

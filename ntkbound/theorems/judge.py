@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import HeadModel, Params
@@ -44,22 +46,8 @@ def judge(
             notes.append(f"no bound on the feature norm: {found.feature_norm.reason}")
         notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
         return _bound_values(found), [], _checks(config, terms, found, trajectory, "not-defined")
-    assert config.eta is not None
-    assert config.d is not None
-    setting = theorem.Setting(
-        n=len(task.y),
-        m=config.m,
-        d=config.d,
-        u=workers.ranks.gather(initial["U"].double().norm(dim=1)).numpy(),
-        sigma=constants,
-        rho=theorem.Norms(*config.rho.values()),
-        nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
-        eta=config.eta,
-        tau=config.tau,
-        delta=config.delta,
-        B_x=task.token_norm,
-        B_q=task.query_norm,
-    )
+    u = workers.ranks.gather(initial["U"].double().norm(dim=1))
+    setting = setting_of(config, task, u.numpy())
     teacher_heads = None if task.transport is None else config.teacher_heads
     closed = theorem.bounds(
         setting, teacher_heads, config.method == "projgd", computed=config.ridge is not None
@@ -80,6 +68,32 @@ def judge(
     absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
     checks = _checks(config, terms, found, trajectory, absent_verdict)
     return _bound_values(found), certificates, checks
+
+
+def setting_of(config: RunConfig, task: Task, u: np.ndarray) -> theorem.Setting:
+    """What the bounds of this run depend on; ``u`` (m,) are the initial ‖U_i(0)‖.
+
+    Raises ValueError for an activation without constants.
+    """
+    constants = ACTIVATIONS[config.activation].constants
+    if constants is None:
+        raise ValueError(f"{config.activation} has no constants")
+    assert config.eta is not None
+    assert config.d is not None
+    return theorem.Setting(
+        n=len(task.y),
+        m=config.m,
+        d=config.d,
+        u=u,
+        sigma=constants,
+        rho=theorem.Norms(*config.rho.values()),
+        nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
+        eta=config.eta,
+        tau=config.tau,
+        delta=config.delta,
+        B_x=task.token_norm,
+        B_q=task.query_norm,
+    )
 
 
 def _recurrent_setting(

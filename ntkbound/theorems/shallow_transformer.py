@@ -216,8 +216,19 @@ def training_rmse(setting: Setting, epsilon: float) -> Bound:
     if k <= 0:
         scale = setting.eta * math.sqrt(setting.tau)
         return Bound(None, f"needs ηL² < 1: τ > {math.ceil((scale * L2) ** 2)}")
-    drift = k * setting.nu.squared / (setting.eta * setting.tau)
-    return Bound((epsilon + math.sqrt(epsilon**2 + drift)) / (2 * k))
+    return Bound(rmse_root(epsilon, L2, setting.nu.squared, setting.eta, setting.tau))
+
+
+def rmse_root(epsilon: float, L2: float, distance: float, eta: float, tau: int) -> float:
+    """Largest x with kx² − εx ≤ V/(4ητ), k = 1 − ηL²: the last step of the proof.
+
+    [ ε + √( ε² + kV/(ητ) ) ] / (2k) for V = ``distance``; infinite where k ≤ 0. It grows with ε,
+    L² and V. A V below the vertex of the parabola (no solution) counts as the vertex.
+    """
+    k = 1 - eta * L2
+    if k <= 0:
+        return math.inf
+    return (epsilon + math.sqrt(max(0.0, epsilon**2 + k * distance / (eta * tau)))) / (2 * k)
 
 
 @dataclass(frozen=True)

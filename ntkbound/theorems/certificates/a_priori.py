@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from scipy.stats import chi2
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.theorems.bound import Bound
 from ntkbound.theorems.certificates.geometry import THIRD_CUMULANT
-from ntkbound.theorems.shallow_transformer import Norms
+from ntkbound.theorems.shallow_transformer import Norms, rmse_root
 
 CELLS = 1000  # of the radial sum
 BEYOND = 9.0  # the sum ends at √d + this; what lies further is added in closed form
@@ -183,11 +184,15 @@ def training_rmse(
     """Bound on √min_{s<τ} R̂(φ_s): 90 % of δ for approximation, 5 % each for the other two."""
     if not problem.nu.inside(problem.rho):
         return Bound(None, "needs ν ≤ ρ: the target must lie inside the projection ball")
-    small = replace(problem, delta=problem.delta / 20)
-    L2 = squared_feature_norm(small)
-    epsilon = combined(small)
-    epsilon += approximation(replace(problem, delta=0.9 * problem.delta), teacher_heads)
+    epsilon, L2 = ingredients(problem, teacher_heads)
     return descent_bound(epsilon, L2, problem.nu.squared, eta, tau)
+
+
+def ingredients(problem: Problem, teacher_heads: int | None = None) -> tuple[float, float]:
+    """ε and L² of the training bound, both at once with probability ≥ 1 − δ."""
+    small = replace(problem, delta=problem.delta / 20)
+    app = approximation(replace(problem, delta=0.9 * problem.delta), teacher_heads)
+    return combined(small) + app, squared_feature_norm(small)
 
 
 def descent_bound(epsilon: float, L2: float, V0: float, eta: float, tau: int) -> Bound:
@@ -195,7 +200,7 @@ def descent_bound(epsilon: float, L2: float, V0: float, eta: float, tau: int) ->
     k = 1 - eta * L2
     if k <= 0:
         return Bound(None, f"needs ηL² < 1, and ηL² = {eta * L2:.3g}")
-    return Bound((epsilon + math.sqrt(epsilon**2 + k * V0 / (eta * tau))) / (2 * k))
+    return Bound(rmse_root(epsilon, L2, V0, eta, tau))
 
 
 def _constants(problem: Problem) -> tuple[float, float, float]:
@@ -204,6 +209,7 @@ def _constants(problem: Problem) -> tuple[float, float, float]:
     return constants
 
 
+@cache
 def _table(activation: str) -> Array:
     """Largest |σ|, |σ'|, |σ''| on every cell of |z|, and beyond the last one, (3, cells)."""
     sigma = ACTIVATIONS[activation]
@@ -225,11 +231,27 @@ def _table(activation: str) -> Array:
 
 def _envelope(problem: Problem, steep: Array, curved: Array) -> Array:
     """sup over z of steep·|σ'| + curved·|σ''|."""
-    table = _table(problem.activation)[1:]
     best = np.zeros_like(steep)
-    for slope, curvature in table.T:
+    for slope, curvature in _corners(problem.activation):
         np.maximum(best, steep * slope + curved * curvature, out=best)
     return best
+
+
+@cache
+def _corners(activation: str) -> list[tuple[float, float]]:
+    """The cells of |σ'|, |σ''| that can be the largest for some non-negative weights: the upper
+    right convex hull, by one pass from the largest |σ'| down."""
+    hull: list[tuple[float, float]] = []
+    for x, y in sorted(map(tuple, _table(activation)[1:].T.tolist()), reverse=True):
+        if hull and y <= hull[-1][1]:
+            continue
+        while len(hull) > 1:
+            (x0, y0), (x1, y1) = hull[-2:]
+            if (x0 - x1) * (y - y1) < (y1 - y0) * (x1 - x):
+                break
+            hull.pop()
+        hull.append((x, y))
+    return hull
 
 
 def _cells(d: int) -> tuple[Array, Array, float]:

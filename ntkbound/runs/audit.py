@@ -1,0 +1,111 @@
+"""A run or a record audited: trained again, link by link, beside what the record says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ntkbound.config import RunConfig, build
+from ntkbound.errors import InputError
+from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.parallel import Workers
+from ntkbound.runs.labels import LabelCache
+from ntkbound.runs.record import Record
+from ntkbound.tasks import prepare
+from ntkbound.theorems import kernel_regime
+from ntkbound.theorems.audit import Link
+from ntkbound.theorems.replay import Audit, replay
+from ntkbound.tolerance import exceeds
+from ntkbound.training.descent import Progress
+
+
+@dataclass(frozen=True)
+class Audited:
+    """The audit of one resolved config."""
+
+    config: RunConfig
+    audit: Audit
+
+    def as_json(self) -> dict[str, Any]:
+        found = self.audit
+        return {
+            "config": self.config.model_dump(),
+            "audited_steps": found.steps,
+            "min_mse": found.min_mse,
+            "best_step": found.best_step,
+            "bound": found.bound,
+            "links": [link.as_dict() for link in found.links],
+            "shares": [share.as_dict() for share in found.shares],
+            "notes": found.notes,
+        }
+
+
+def audit(
+    config: RunConfig,
+    steps: int,
+    cache: Path,
+    threads: int | None = None,
+    progress: Progress = lambda step, loss: None,
+) -> Audited:
+    """Audits ``steps`` steps of a run; ``cache`` is the folder of the teacher's labels."""
+    return _audit(config, None, steps, cache, threads, progress)
+
+
+def audit_record(
+    record: Record,
+    steps: int,
+    threads: int | None = None,
+    progress: Progress = lambda step, loss: None,
+) -> Audited:
+    """Audits the run of a record; a first link says whether training it again gives its numbers.
+
+    Raises InputError where the data it was made from have changed.
+    """
+    assert record.path is not None
+    if record.data["status"] != "complete":
+        raise InputError(f"{record.id}: {record.data['status']}; only a complete run has a proof")
+    cache = record.path.parent / "cache" / "labels"
+    config = build(record.data["config"])
+    found = _audit(config, record, steps, cache, threads, progress)
+    again = _reproduction(record, found.audit)
+    return replace(found, audit=replace(found.audit, links=[again, *found.audit.links]))
+
+
+def _audit(
+    config: RunConfig,
+    record: Record | None,
+    steps: int,
+    cache: Path,
+    threads: int | None,
+    progress: Progress,
+) -> Audited:
+    if config.model != "transformer":
+        raise InputError(f"--model: {config.model!r} cannot be audited; accepted: transformer")
+    if config.ridge is not None:
+        raise InputError("--transport: the proof needs a map that is independent of φ_0")
+    if config.method != "projgd":
+        raise InputError(f"--method: {config.method!r} cannot be audited; accepted: projgd")
+    sized, digest, make_task = prepare(config)
+    if record is not None and record.data.get("data_sha256") != digest:
+        raise InputError(f"{config.task}: not the data that {record.id} was made from")
+    workers = Workers(threads)
+    model = kernel_regime.build_model(sized)
+    assert isinstance(model, ShallowTransformer)
+    task = make_task(model, workers, LabelCache(cache))
+    return Audited(sized, replay(sized, model, task, steps, workers, progress))
+
+
+def _reproduction(record: Record, found: Audit) -> Link:
+    """min R̂ and its step again: equal to the bit on the same machine and versions."""
+    training = record.terms["optimization"]["training"]
+    recorded, step = training["min_mse"], training["best_step"]
+    same = not exceeds(found.min_mse, recorded) and not exceeds(recorded, found.min_mse)
+    agrees = same and found.best_step == step
+    reason = "" if agrees else f"best step {found.best_step}, recorded {step}"
+    ratio = found.min_mse / recorded if recorded else None
+    return Link(
+        "record", "(0)", "min R̂ of the record = min R̂ trained again", recorded, found.min_mse,
+        factor=ratio, factor_low=ratio, factor_high=ratio,
+        verdict="holds" if agrees else "violated", reason=reason,
+    )  # fmt: skip

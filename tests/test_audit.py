@@ -1,0 +1,219 @@
+"""The proof audit: the chain holds, adds up, and a wrong step is named."""
+
+from __future__ import annotations
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from ntkbound.config import build
+from ntkbound.parallel import Workers
+from ntkbound.tasks import prepare
+from ntkbound.terms import audit as measuring
+from ntkbound.terms import change_of_feature, linearization
+from ntkbound.theorems import audit, kernel_regime
+from ntkbound.theorems import shallow_transformer as theorem
+from ntkbound.theorems.replay import replay
+from ntkbound.training import projection, step
+from tests.problems import SMALL_RUN, TRAIN, tamper
+
+FIELDS = {"m": 8, "tau": 400, "n": 6, "T": 3, "d": 2, "teacher_heads": 512, "eta": 0.05}
+
+
+def audited(count=1000, **changed):
+    config, _, make = prepare(build({**FIELDS, **changed}))
+    model, workers = kernel_regime.build_model(config), Workers(1)
+    cache = SimpleNamespace(fetch=lambda key, compute: compute())
+    task = make(model, workers, cache)
+    return replay(config, model, task, count, workers, lambda step, loss: None)
+
+
+def verdicts(found):
+    return {link.name: link.verdict for link in found.links}
+
+
+def violated(found):
+    return {link.name for link in found.links if link.verdict == "violated"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rho", [1.0, 1.5])
+def test_the_chain_holds_and_adds_up(dtype, rho):
+    found = audited(dtype=dtype, tau=60, rho=rho)
+    assert set(verdicts(found).values()) == {"holds"}
+    assert found.bound is not None
+    product = math.prod(share.factor for share in found.shares)
+    assert product == pytest.approx(found.bound / math.sqrt(found.min_mse), rel=1e-12)
+    assert sum(share.share for share in found.shares) == pytest.approx(1, rel=1e-12)
+    assert found.shares[-1].reached == pytest.approx(found.bound, rel=1e-12)
+    factors = {share.name: share.factor for share in found.shares}
+    signed = {"rounding", "quadrature"}
+    assert all(f >= 1 - 1e-9 for name, f in factors.items() if name not in signed)
+    assert factors["quadrature"] == pytest.approx(1, rel=1e-9), "every step is audited"
+    assert factors["root"] == pytest.approx(1, rel=1e-7), "the identity behind the chain"
+    if dtype == "float64":
+        assert factors["rounding"] == pytest.approx(1, rel=1e-9)
+
+
+def test_fewer_steps_tell_what_they_miss():
+    found = audited(count=30, tau=200)
+    assert found.steps < 40
+    factors = {share.name: share.factor for share in found.shares}
+    assert factors["quadrature"] == pytest.approx(1, abs=0.02)
+    assert factors["quadrature"] != 1
+
+
+def test_weights_integrate_straight_lines():
+    steps = np.array([0, 1, 5, 9])
+    found = audit.weights(steps, 10)
+    assert found.sum() == pytest.approx(10)
+    assert found @ (3 + 2 * steps) == pytest.approx(sum(3 + 2 * s for s in range(10)))
+    assert np.array_equal(audit.weights(np.arange(4), 4), np.ones(4))
+
+
+def expansive(patch):
+    true = projection.project_
+
+    def outwards(params, centre, radii):
+        before = {b: v.clone() for b, v in params.items()}
+        true(params, centre, radii)
+        for block, value in params.items():
+            value += 2 * (before[block] - value)
+
+    patch.setattr(projection, "project_", outwards)
+
+
+def double_gradient(patch):
+    true = measuring.AutogradObjective.evaluate
+
+    def evaluate(self, params, grads):
+        loss = true(self, params, grads)
+        for value in grads.values():
+            value *= 2
+        return loss
+
+    patch.setattr(measuring.AutogradObjective, "evaluate", evaluate)
+
+
+def double_step(patch):
+    true = step.NativeStep.take
+
+    def take(self):
+        for gradient in self._gradients:
+            gradient *= 2
+        true(self)
+
+    patch.setattr(step.NativeStep, "take", take)
+
+
+def drop_linearization(patch):
+    patch.setattr(linearization, "linearization_errors", lambda model, a, b, inputs, w:
+                  torch.zeros(inputs.n, dtype=torch.float64))  # fmt: skip
+
+
+def drop_change(patch):
+    patch.setattr(change_of_feature, "change_of_feature_errors", lambda model, a, b, c, inputs, w:
+                  torch.zeros(inputs.n, dtype=torch.float64))  # fmt: skip
+
+
+def halve_features(patch):
+    true = measuring.tangent_and_norm
+
+    def tangent_and_norm(*arguments):
+        f, derivative, squared = true(*arguments)
+        return f, derivative, squared / 2
+
+    patch.setattr(measuring, "tangent_and_norm", tangent_and_norm)
+
+
+def shrink(patch, name, factor):
+    true = getattr(theorem, name)
+    patch.setattr(theorem, name, lambda *given: true(*given) * factor)
+
+
+MUTATIONS = {
+    "expansive projection": (
+        expansive,
+        {"projection", "step"},
+        {"eta": 2.0, "rho": 0.5, "nu": 0.5, "bounds": False},
+    ),
+    "wrong gradient scale": (double_gradient, {"identity", "step"}, {}),
+    "wrong step": (double_step, {"step"}, {}),
+    "e without lin": (drop_linearization, {"identity"}, {"tau": 40}),
+    "e without cof": (drop_change, {"identity"}, {"tau": 40}),
+    "L² halved": (halve_features, {"gradient"}, {"n": 1, "tau": 20}),
+    "L² too small": (lambda p: shrink(p, "squared_feature_norm", 0.01), {"feature-norm"}, {}),
+    "ε_lin too small": (lambda p: shrink(p, "linearization", 1e-4), {"linearization"}, {}),
+    "ε_cof too small": (lambda p: shrink(p, "change_of_feature", 1e-4), {"change-of-feature"}, {}),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_wrong_step_is_named(name, monkeypatch):
+    mutate, expected, changed = MUTATIONS[name]
+    settings = {"tau": 60, "dtype": "float64", "rho": 0.5, "nu": 0.5} | changed
+    assert not violated(audited(**settings))
+    mutate(monkeypatch)
+    assert expected <= violated(audited(**settings))
+
+
+def test_an_exceeded_approximation_bound_is_inconclusive(monkeypatch):
+    shrink(monkeypatch, "approximation", 1e-4)
+    found = verdicts(audited(tau=60))
+    assert found["approximation"] == "inconclusive"
+    assert "violated" not in found.values()
+
+
+def test_measured_constants_stand_in_and_say_so():
+    found = audited(activation="relu", bounds=False, tau=30)
+    rows = {link.name: link for link in found.links}
+    assert "stands in" in rows["linearization"].reason
+    assert "stands in" in rows["feature-norm"].reason
+    assert not violated(found)
+    assert any("nothing is proved" in note for note in found.notes)
+
+
+def test_a_target_outside_the_ball_is_not_judged():
+    found = audited(nu=1.0, rho=0.5, tau=30)
+    assert verdicts(found)["projection"] == "condition-not-met"
+    assert found.shares == () and found.bound is None
+
+
+def test_the_command(command, folder):
+    assert command(*TRAIN, "--quiet", "--eta=0.02")[0] == 0
+    (path,) = (folder / "results").glob("*/run.json")
+    code, out, err = command("audit", path.parent, "--figure", "slack.svg", "--steps=50")
+    assert (code, err) == (0, "")
+    for word in ("record", "cauchy-schwarz", "where bound/measured goes", "100.0%", "20 of 20"):
+        assert word in out, word
+    assert (folder / "slack.svg").stat().st_size > 1000
+    code, out, _ = command("audit", path.parent, "--json")
+    told = json.loads(out)
+    assert told["links"][0]["name"] == "record" and told["links"][0]["verdict"] == "holds"
+    terms = json.loads(path.read_text())["terms"]
+    terms["optimization"]["training"]["min_mse"] *= 2
+    tamper(path.parent, terms=terms)
+    code, _, err = command("audit", path.parent, "--quiet")
+    assert code == 1
+    assert err.startswith("violated: (0) record: ")
+
+
+def test_without_a_transport_map_the_rest_is_not_defined(command, folder):
+    code, out, _ = command("audit", "--task=digits", "--n=20", "--m=4", "--tau=5", "--json")
+    found = {link["name"]: link["verdict"] for link in json.loads(out)["links"]}
+    assert code == 0
+    assert found["gradient"] == found["linearization"] == found["step"] == "holds"
+    assert found["projection"] == found["bound"] == "not-defined"
+
+
+def test_bad_input(refused, copied):
+    options = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL_RUN.items()]
+    assert "cannot be audited; accepted: projgd" in refused("audit", *options, "--method=gd")
+    assert "a record fixes the run" in refused("audit", copied, "--m=16")
+    assert refused("audit", "nowhere").startswith("nowhere/run.json: no such record")
+    assert "unknown format" in refused("audit", copied, "--figure=x.gif")
+    assert "--steps" in refused("audit", copied, "--steps=1")
