@@ -51,14 +51,10 @@ def test_closed_forms_equal_torch_func(activation, query):
     for i, part in enumerate(("h", "⟨∇h, Δ⟩")):
         pair = (model.jvp(params, delta, inputs)[i], generic.jvp(params, delta, inputs)[i])
         assert_close(*pair, ROUNDING[torch.float64], f"jvp {part}")
-    for name in ("gradients", "unsigned_gradient_sums"):
-        closed, derived = (
-            getattr(model, name)(params, inputs),
-            getattr(generic, name)(params, inputs),
-        )
-        assert closed.keys() == derived.keys() == params.keys()
-        for block in params:
-            assert_close(closed[block], derived[block], ROUNDING[torch.float64], f"{name} {block}")
+    closed, derived = model.gradients(params, inputs), generic.gradients(params, inputs)
+    assert closed.keys() == derived.keys() == params.keys()
+    for block in params:
+        assert_close(closed[block], derived[block], ROUNDING[torch.float64], f"∂h/∂{block}")
     norms = [m.squared_gradient_norms(params, inputs) for m in (model, generic)]
     assert_close(*norms, ROUNDING[torch.float64], "‖∇h‖²")
 

@@ -166,14 +166,6 @@ class HeadModel(ABC):
         m = params[self.output_block].shape[0]
         return sum_heads(block, inputs.n, m, inputs.T, workers).double()
 
-    def unsigned_gradient_sums(self, params: Params, inputs: Inputs) -> Params:
-        """Σ_j ∂h(X_j; θ_i)/∂block at c_i = 1, block → (m, *shape): the aligned direction of S1."""
-        one = dict(params)
-        one[self.output_block] = torch.ones_like(params[self.output_block])
-        leaves = {b: v.detach().requires_grad_() for b, v in one.items()}
-        total = self.h(leaves, inputs).sum()
-        return dict(zip(leaves, torch.autograd.grad(total, list(leaves.values())), strict=True))
-
 
 class AutogradView(HeadModel):
     """The same model with every closed form hidden: only ``h`` and its initialisation remain."""

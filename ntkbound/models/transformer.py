@@ -79,7 +79,8 @@ class ShallowTransformer(NativeModel):
         m = params["c"].shape[0]
         kernel = cast("NativeKernel", self._shared_kernel(inputs, m, workers))
         sums = {b: torch.empty_like(v, dtype=inputs.X.dtype) for b, v in params.items()}
-        scaled = weights * (inputs.n * math.sqrt(m) / 2)  # the kernel's factor is 2/(n √m)
+        # The kernel's factor is 2/(n √m), m being all heads.
+        scaled = weights * (inputs.n * math.sqrt(workers.ranks.total(m)) / 2)
         residual = scaled.to(inputs.X.dtype).numpy()[None]
         kernel.backward(self._one_run(params, inputs), residual, self._one_run(sums, inputs))
         return sums

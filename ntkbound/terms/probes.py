@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from ntkbound import streams
-from ntkbound.models.blocks import BLOCK_ELEMENTS, BLOCK_HEADS
 from ntkbound.models.heads import HeadModel, Inputs, Params
-from ntkbound.models.sums import measured
+from ntkbound.models.sums import CHUNK_HEADS, measured
 from ntkbound.parallel import Workers, partition
 from ntkbound.ranks import ALONE, Ranks
 
@@ -47,18 +46,17 @@ def aligned_probe(
     model: HeadModel, initial: Params, radii: dict[str, float], inputs: Inputs, workers: Workers
 ) -> Params:
     """φ_0 + Δ with Δ on the boundary along the unsigned gradient sums."""
-    m = initial[model.output_block].shape[0]
-    rows = partition(inputs.n, max(1, BLOCK_ELEMENTS // (inputs.T * min(m, BLOCK_HEADS))))
+    everywhere = torch.ones(inputs.n, dtype=torch.float64)
 
     def block(heads: slice) -> Params:
         base = measured(initial, heads, model)
-        parts = [model.unsigned_gradient_sums(base, inputs.rows(row)) for row in rows]
-        total = {b: torch.stack([part[b] for part in parts]).sum(0) for b in base}
+        unsigned = base | {model.output_block: torch.ones_like(base[model.output_block])}
+        total = model.weighted_gradient_sums(unsigned, inputs, everywhere, workers)
         moved = {b: base[b] + radii[b] * unit(total[b]) for b in base}
         moved[model.output_block] = base[model.output_block] + radii[model.output_block]
         return moved
 
-    parts = list(workers.map(block, partition(m, BLOCK_HEADS)))
+    parts = [block(h) for h in partition(initial[model.output_block].shape[0], CHUNK_HEADS)]
     return {b: torch.cat([part[b] for part in parts]) for b in initial}
 
 

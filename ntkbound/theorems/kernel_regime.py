@@ -186,16 +186,14 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     notes.append(f"worst: suprema searched at {few.n} of {inputs.n} samples")
 
     final, best = descent.final, descent.best
-    random = random_probe(model, initial, radii, seed, ranks)
-    aligned = aligned_probe(model, initial, radii, inputs, workers)
 
     def lin(params: Params) -> dict[str, float]:
         return summarise(linearization_errors(model, initial, params, inputs, workers))
 
     worst = worst_linearization(model, initial, radii, few, search, workers)
     linearization = {
-        "random": lin(random),
-        "aligned": lin(aligned),
+        "random": lin(random_probe(model, initial, radii, seed, ranks)),
+        "aligned": lin(aligned_probe(model, initial, radii, inputs, workers)),
         "trajectory": trajectory.linearization,
         "worst": summarise(worst),
     }

@@ -101,7 +101,7 @@ def descend(
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate, and its ‖∇R̂‖ is NaN from then on; the loop ends when every run is.
     """
-    params, best, previous = ({b: v.clone() for b, v in initial.items()} for _ in range(3))
+    params, best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
     grads = {b: torch.empty_like(v) for b, v in initial.items()}
     rule = replace(rule, eta=rule.eta.clone())
     update = make_step(params, grads, initial, rule, ranks)
@@ -111,6 +111,7 @@ def descend(
     total, steepest, norms = np.zeros(runs), np.zeros(runs), np.zeros(runs)
     evaluated, steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
     may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
+    previous = {b: v.clone() for b, v in initial.items()} if may_diverge else initial
     at_step, step = set(record), 0
 
     def losses() -> np.ndarray:

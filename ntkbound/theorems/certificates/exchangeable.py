@@ -29,7 +29,7 @@ from ntkbound.tasks.transport import TransportMap
 
 FRESH = 2048  # K; their values are evaluated in float32, as the labels are
 CHUNK = 256
-ELEMENTS = 1 << 21  # sample × head values held at once
+ELEMENTS = 1 << 16  # sample × head values of a block: a few arrays fit in L2
 STEPS = 12  # λ = 1/8, …, 12/8 of its Gaussian optimum √(2L/N)/sd
 
 
