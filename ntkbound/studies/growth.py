@@ -1,0 +1,46 @@
+"""Does something grow, and how: exponentially, like a power, like a logarithm, not at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ntkbound.stats import Series, compare_growth, fit_power_laws, observe
+from ntkbound.stats.margins import AICC_MARGIN
+from ntkbound.studies.study import Quantity, Row
+
+Word = Literal["exponential", "power", "log", "none", "undecided"]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the fits say: the form, and the slope and AICc differences in words."""
+
+    word: Word
+    reason: str
+
+
+def growth(series: Series) -> Growth:
+    """The form of growth, by the slope's interval first and AICc's preference then.
+
+    ``none``: the 95 % interval of the log-log slope lies below or around 0. A form counts as
+    decided when AICc prefers it to both others by more than `AICC_MARGIN`.
+    """
+    (fit,) = fit_power_laws([series])
+    slope = f"log-log slope {fit.slope:.2f} [{fit.low:.2f}, {fit.high:.2f}]".replace("-0.00", "0.00")
+    slope = slope.replace("log-log", "log–log").replace("-", "−")
+    if not fit.low > 0:
+        return Growth("none" if fit.low <= 0 else "undecided", slope)
+    scores = compare_growth(series)
+    told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "
+    told += f"power {scores.power:.1f}, logarithm {scores.log:.1f}"
+    others = sorted((scores.power, scores.log, scores.exponential))
+    return Growth(scores.best if others[1] > AICC_MARGIN else "undecided", told)
+
+
+def series_of(rows: Sequence[Row], axis: str, quantity: Quantity) -> list[Series]:
+    """Series of one quantity along an axis, one per arm."""
+    key = (quantity.term, quantity.probe, quantity.statistic)
+    found = observe(rows, axes=(axis,))
+    return [s for s in found if (s.term, s.probe, s.statistic) == key]
