@@ -78,7 +78,9 @@ def parse_preset(data: Mapping[str, Any], where: str, title: str) -> Preset:
     given = data.get("sweep", {})
     sweeps = given if isinstance(given, list) else [given]
     grid = tuple(point for table in sweeps for point in _grid(where, _table(where, "sweep", table)))
-    claims = tuple(_claim(where, table) for table in _tables(where, "[claim]", data.get("claim", [])))
+    claims = tuple(
+        _claim(where, table) for table in _tables(where, "[claim]", data.get("claim", []))
+    )
     preset = Preset(where, str(data.get("title", title)), dict(fixed), grid, claims)
     preset.configs()  # every mistake in any run is told now, before anything is run
     return preset

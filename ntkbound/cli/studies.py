@@ -59,9 +59,7 @@ def study(
             f"--figure-format: {figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
         )
     preset = chosen.preset(name, size)
-    progress = run_missing(
-        preset, out, jobs, scheduler, quiet or as_json, save=chosen.save
-    )
+    progress = run_missing(preset, out, jobs, scheduler, quiet or as_json, save=chosen.save)
     finished = [run for run in progress.identifiers if run not in progress.failed]
     outcome = evaluate(name, chosen, size, read_records(out, finished), progress.failed)
     command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])

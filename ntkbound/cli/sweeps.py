@@ -76,7 +76,7 @@ def run_missing(
     base_seed: int = 0,
     save: bool = False,
 ) -> Progress:
-    """Completes a preset's records in ``out`` with a live table; shared with ``check`` and ``study``.
+    """Completes a preset's records in ``out`` with a live table; for ``check`` and ``study`` too.
 
     ``save``: with parameters and inputs in the records.
     """

@@ -45,9 +45,7 @@ def conclude(outcome: Outcome) -> Conclusions:
     leaves_open.append(f"Anything outside the range measured: {outcome.scope}.")
     if outcome.lost:
         leaves_open.append(_lost(outcome.lost))
-    return Conclusions(
-        _headline(outcome.findings), _lines(outcome.findings, SHOWN), leaves_open
-    )
+    return Conclusions(_headline(outcome.findings), _lines(outcome.findings, SHOWN), leaves_open)
 
 
 def _lines(findings: Sequence[Finding], words: Mapping[str, str]) -> list[str]:
@@ -78,4 +76,6 @@ def _headline(findings: Sequence[Finding]) -> str:
 
 def _lost(lost: Mapping[str, str]) -> str:
     runs = "1 run" if len(lost) == 1 else f"{len(lost)} runs"
-    return f"What {runs} would have said that did not finish: {'; '.join(sorted({*lost.values()}))}."
+    return (
+        f"What {runs} would have said that did not finish: {'; '.join(sorted({*lost.values()}))}."
+    )

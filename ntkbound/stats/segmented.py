@@ -47,5 +47,5 @@ def fit_bend(series: Series) -> Bend:
     slopes = solved[best, 1:, np.arange(len(logs))].mean(axis=0)
     half = t_quantile(len(bends)) * bends.std(ddof=1) / np.sqrt(len(bends))
     middle = bends.mean()
-    ends = np.exp([middle, middle - half, middle + half])
-    return Bend(*map(float, ends), float(slopes[0]), float(slopes[1]), np.exp(bends))
+    x0, low, high = (float(np.exp(end)) for end in (middle, middle - half, middle + half))
+    return Bend(x0, low, high, float(slopes[0]), float(slopes[1]), np.exp(bends))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ntkbound.runs.record import Record, read
 from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
-from ntkbound.studies.measured import cells, measured_panels, measured_table, with_terms
+from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table, with_terms
 from ntkbound.studies.study import Evidence, Finding, Outcome, Row, Study
 
 KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly", "none": "not claimed"}
@@ -37,11 +37,11 @@ def evaluate(
     findings: list[Finding] = []
     if evidence.rows:
         result = check(evidence.rows, study.claims)
-        fits = list(result.fits)
+        fits = [fit for fit in result.fits if not fit.reason.startswith("no claim")]
         findings = _of_bounds(result.bounds)
     own = study.judge(evidence)
     fits += own.fits
-    findings = [of_fit(fit) for fit in fits] + findings + list(own.findings)
+    findings = [of_fit(fit, study) for fit in fits] + findings + list(own.findings)
     found = cells(evidence, study.axis, study.arms)
     lost = {**failed, **{str(row["id"]): str(row["status"]) for row in evidence.diverged}}
     return Outcome(
@@ -59,11 +59,14 @@ def evaluate(
     )
 
 
-def of_fit(fit: Verdict) -> Finding:
-    """A fitted rate as a statement with its verdict."""
+def of_fit(fit: Verdict, study: Study) -> Finding:
+    """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
+    arms = () if callable(study.arms) else study.arms
+    place = ", ".join(f"{field} = {value}" for field, value in fit.arm if field in arms)
+    name += f" ({place})" if place else ""
     if fit.kind == "log":
-        claim = f"at most a power of log {fit.axis}"
+        claim = f"at most like the claimed logarithm of {fit.axis}"
     elif fit.claimed is None:
         claim = f"no rate claimed in {fit.axis}"
     else:
@@ -98,13 +101,13 @@ def _scope(rows: Sequence[Row], study: Study) -> str:
     configs = [config_of(row) for row in rows]
     if not configs:
         return "no run has a record"
-    values = sorted({float(config[study.axis]) for config in configs})
+    values = sorted({axis_value(row, study.axis) for row in rows})
     seeds = len({config["seed"] for config in configs})
     text = f"{study.axis} = {values[0]:g} … {values[-1]:g} ({len(values)} values), {seeds} seeds"
     held = {
         field: {arm_text(config[field]) for config in configs}
         for field in ("task", "activation", "query", "n", "T", "d", "m", "tau", "method", "rho")
-        if field != study.axis
+        if field not in (study.axis, *study.axis.split("/"))
     }
     fixed = [f"{name} {next(iter(found))}" for name, found in held.items() if len(found) == 1]
     return f"{text}; {', '.join(fixed)}" if fixed else text

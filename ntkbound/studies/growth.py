@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ntkbound.stats import Series, compare_growth, fit_power_laws, observe
+from ntkbound.stats.judging import two
 from ntkbound.stats.margins import AICC_MARGIN
 from ntkbound.studies.study import Quantity, Row
 
@@ -28,10 +29,9 @@ def growth(series: Series) -> Growth:
     decided when AICc prefers it to both others by more than `AICC_MARGIN`.
     """
     (fit,) = fit_power_laws([series])
-    slope = f"log-log slope {fit.slope:.2f} [{fit.low:.2f}, {fit.high:.2f}]".replace("-0.00", "0.00")
-    slope = slope.replace("log-log", "log–log").replace("-", "−")
-    if not fit.low > 0:
-        return Growth("none" if fit.low <= 0 else "undecided", slope)
+    slope = f"slope {two(fit.slope)} [{two(fit.low)}, {two(fit.high)}]"
+    if fit.low <= 0:
+        return Growth("none", slope)
     scores = compare_growth(series)
     told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "
     told += f"power {scores.power:.1f}, logarithm {scores.log:.1f}"

@@ -17,8 +17,8 @@ STUDY = Study(
     question="Does the smallest training error fall like τ^{−1/2} with the number of steps τ?",
     reading=(
         "Every point is a training run of its own with step size η = eta_scale/√τ. The claim "
-        "declares the form a·τ^b + c, because a finite width leaves a floor. The theorem bounds the "
-        "error from above: a steeper slope does not contradict it."
+        "declares the form a·τ^b + c, because a finite width leaves a floor. The theorem bounds "
+        "the error from above: a steeper slope does not contradict it."
     ),
     sizes={
         "smoke": {

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ntkbound.stats import arm_text, config_of
-from ntkbound.studies.study import Evidence, Line, Panel, Quantity, Row, Study, Table
+from ntkbound.stats.columns import RATIO
+from ntkbound.studies.study import Arms, Evidence, Line, Panel, Quantity, Row, Study, Table
 
 Array = NDArray[np.float64]
 
@@ -39,20 +40,33 @@ def statistic(row: Row, quantity: Quantity) -> float | None:
     return None if value is None else float(value)
 
 
-def arm_of(row: Row, arms: Sequence[str]) -> str:
-    """The arm of a run in words: "method decay, decay 0.1"; empty without arms."""
+def axis_value(row: Row, axis: str) -> float:
+    """Where a run lies along the axis; ``rho/nu`` is the smallest ratio of a block."""
+    if axis == RATIO:
+        rho: Mapping[str, float] = row["config"]["rho"]
+        nu: Mapping[str, float] = row["config"]["nu"]
+        # Blocks in the same order: a recurrent student's w stands where its teacher has W.
+        return round(min(r / v for r, v in zip(rho.values(), nu.values(), strict=True)), 12)
+    return float(config_of(row)[axis])
+
+
+def arm_of(row: Row, arms: Arms) -> str:
+    """The arm of a run in words: "decay, decay 0.1"; empty without arms."""
+    if callable(arms):
+        return arms(row)
     config = config_of(row)
-    return ", ".join(f"{n} {arm_text(config[n])}" for n in arms if config.get(n) is not None)
+    values = [(name, config[name]) for name in arms if config.get(name) is not None]
+    return ", ".join(v if isinstance(v, str) else f"{name} {arm_text(v)}" for name, v in values)
 
 
-def cells(evidence: Evidence, axis: str, arms: Sequence[str]) -> list[Cell]:
+def cells(evidence: Evidence, axis: str, arms: Arms) -> list[Cell]:
     """One per arm and axis value, in order."""
     groups: dict[tuple[str, float], list[Row]] = defaultdict(list)
     diverged: dict[tuple[str, float], int] = defaultdict(int)
     order: dict[str, None] = {}
     for row in evidence.all:
         arm = arm_of(row, arms)
-        place = (arm, float(config_of(row)[axis]))
+        place = (arm, axis_value(row, axis))
         order.setdefault(arm)
         if row["status"] == "complete":
             groups[place].append(row)
@@ -119,8 +133,7 @@ def _bound(cell: Cell, quantity: Quantity) -> float:
         check["bound"]
         for row in cell.rows
         for check in row["checks"]
-        if (check["term"], check["probe"], check["statistic"]) == key
-        and check["bound"] is not None
+        if (check["term"], check["probe"], check["statistic"]) == key and check["bound"] is not None
     ]
     return float(np.median(found)) if found else math.nan
 

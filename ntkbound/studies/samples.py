@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from ntkbound.claims import Claim
-from ntkbound.stats import check, config_of
+from ntkbound.stats import check
 from ntkbound.studies.growth import growth, series_of
 from ntkbound.studies.measured import statistic
 from ntkbound.studies.shared import APPROXIMATION, NO_SEARCH, PUBLISHED, TINY, seeds

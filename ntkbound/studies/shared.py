@@ -44,13 +44,13 @@ def seeds(count: int) -> dict[str, int]:
 
 
 MIN_MSE = Quantity("min MSE", "optimization", "training", "min_mse", bound=True)
-APPROXIMATION = Quantity(
-    "approximation", "approximation", "transported", "max", bound=True
-)
+APPROXIMATION = Quantity("approximation", "approximation", "transported", "max", bound=True)
 WORST = Quantity("linearization, worst", "linearization", "worst", "max", bound=True)
 TRAJECTORY = Quantity("linearization, trajectory", "linearization", "trajectory", "max", bound=True)
 ALIGNED = Quantity("linearization, aligned", "linearization", "aligned", "mean")
-COF = Quantity("change of feature, trajectory", "change_of_feature", "trajectory", "max", bound=True)
+COF = Quantity(
+    "change of feature, trajectory", "change_of_feature", "trajectory", "max", bound=True
+)
 COF_WORST = Quantity("change of feature, worst", "change_of_feature", "worst", "max", bound=True)
 FEATURE_NORM = Quantity("max ‖∇f‖", "gradient", "training", "feature_norm_max", bound=True)
 LOSS_GRADIENT = Quantity("max ‖∇R̂‖", "gradient", "training", "loss_gradient_norm_max")

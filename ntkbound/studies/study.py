@@ -15,6 +15,7 @@ SIZES = ("smoke", "small", "paper")
 
 Row = Mapping[str, Any]  # a record in the shape of run.json
 Terms = dict[str, dict[str, dict[str, float]]]  # term → probe → statistic → number
+Arms = Sequence[str] | Callable[[Row], str]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class Study:
     sizes
         Per size the tables of a preset (docs of `ntkbound.preset`): ``run``, ``sweep``.
     axis, arms
-        Tables and panels run along ``axis``; every combination of ``arms`` is a line.
+        Tables and panels run along ``axis``, a numeric field of the config or ``rho/nu``, the
+        smallest ratio of a block. Every combination of the fields ``arms`` is a line; a function
+        names the line of a run itself.
     measured
         The quantities shown, medians over seeds.
     claims
@@ -131,7 +134,7 @@ class Study:
     sizes: Mapping[str, Mapping[str, Any]]
     axis: str
     measured: Sequence[Quantity]
-    arms: Sequence[str] = ()
+    arms: Arms = ()
     claims: Sequence[Claim] = ()
     derive: Callable[[Record], Terms] = nothing_more
     judge: Callable[[Evidence], Judgement] = nothing_else
