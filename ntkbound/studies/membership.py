@@ -13,7 +13,7 @@ from ntkbound.stats.margins import CHECK_LEVEL, MIN_SEEDS
 from ntkbound.stats.segmented import Bend, fit_bend
 from ntkbound.studies.measured import Cell, cells, three
 from ntkbound.studies.shared import MIN_MSE, NO_SEARCH, PUBLISHED, TINY, seeds
-from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Row, Study
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Quantity, Row, Study
 
 BLOCKS = ("c", "U", "W")
 WIDE = 4.0  # radius over ν of the blocks that are not being narrowed
@@ -30,7 +30,7 @@ def arm(row: Row) -> str:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """The bend of log loss against log ρ/ν, per arm; at or below 1 is what is provable."""
+    """The bend of the smallest RMSE against ρ/ν, per arm; at or below 1 is what is provable."""
     found = cells(evidence, AXIS, arm)
     findings, lines = [], []
     for name in dict.fromkeys(cell.arm for cell in found):
@@ -39,19 +39,19 @@ def judge(evidence: Evidence) -> Judgement:
             continue
         bend = fit_bend(series)
         findings.append(_threshold(name, bend, len(series.seeds)))
-        x, y = series.points.tolist(), np.exp(np.log(series.values).mean(axis=0)).tolist()
+        x, y = series.points.tolist(), series.values.mean(axis=0).tolist()
         lines.append(Line(name, x, y))
         if math.isfinite(bend.x):
             lines.append(Line(f"bend {three(bend.x)}", [bend.x, bend.x], [min(y), max(y)],
                               dashed=True))  # fmt: skip
-    panel = Panel("threshold of min MSE", AXIS, MIN_MSE.label, lines)
+    panel = Panel("threshold", AXIS, MIN_RMSE.label, lines)
     return Judgement(findings, panels=[panel] if lines else [])
 
 
 def _series(own: Sequence[Cell]) -> Series | None:
-    """Minimum losses of the seeds that have a run at every ratio."""
+    """Smallest errors of the seeds that have a run at every ratio."""
     by_ratio = [
-        {row["config"]["seed"]: row["terms"]["optimization"]["training"]["min_mse"]
+        {row["config"]["seed"]: row["terms"]["optimization"]["training"]["min_rmse"]
          for row in cell.rows}
         for cell in own
     ]  # fmt: skip
@@ -61,26 +61,28 @@ def _series(own: Sequence[Cell]) -> Series | None:
     values = np.array([[values[seed] for values in by_ratio] for seed in shared])
     names = tuple(map(str, shared))
     points = np.array([cell.x for cell in own])
-    return Series(AXIS, MIN_MSE.term, MIN_MSE.probe, MIN_MSE.statistic, (), points, values, names)
+    return Series(
+        AXIS, MIN_RMSE.term, MIN_RMSE.probe, MIN_RMSE.statistic, (), points, values, names
+    )
 
 
 def _threshold(name: str, bend: Bend, count: int) -> Finding:
     """Holds if the interval ends at or below 1, violated if it is above 1 beyond doubt."""
-    statement = f"{name}: the loss stops falling at ρ/ν ≤ 1"
+    statement = f"{name}: the error stops falling at ρ/ν ≤ 1"
     if not math.isfinite(bend.x) or count < MIN_SEEDS:
         told = f"{count} seeds: needs at least five ratios and {MIN_SEEDS} seeds"
         return Finding(statement, "inconclusive", told)
     told = (
-        f"bend at ρ/ν = {three(bend.x)} [{three(bend.low)}, {three(bend.high)}], slopes of the "
-        f"loss {bend.before:.1f} before and {bend.after:.1f} after".replace("-", "−")
+        f"bend at ρ/ν = {three(bend.x)} [{three(bend.low)}, {three(bend.high)}], slopes "
+        f"{bend.before:.2g} before and {bend.after:.2g} after".replace("-", "−")
     )
-    if bend.before > bend.after - 0.5:
+    if bend.before >= 0 or bend.after < bend.before / 2:
         return Finding(statement, "inconclusive", f"{told}: no bend worth the name")
     if bend.high <= 1:
         return Finding(statement, "holds", told)
-    logs = np.log(bend.seed_bends)
-    beyond = t_quantile(count, 1 - 2 * CHECK_LEVEL) * logs.std(ddof=1) / math.sqrt(count)
-    return Finding(statement, "violated" if logs.mean() > beyond else "inconclusive", told)
+    spread = float(bend.seed_bends.std(ddof=1)) / math.sqrt(count)
+    beyond = 1 + t_quantile(count, 1 - 2 * CHECK_LEVEL) * spread
+    return Finding(statement, "violated" if bend.x > beyond else "inconclusive", told)
 
 
 def _narrowed(ratios: Sequence[float]) -> list[dict[str, float]]:
@@ -93,6 +95,7 @@ def _narrowed(ratios: Sequence[float]) -> list[dict[str, float]]:
 
 
 AXIS = "rho/nu"
+MIN_RMSE = Quantity("min RMSE", "optimization", "training", "min_rmse")
 RATIOS = [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]
 MORE = {"rho": [0.5 * r for r in RATIOS], "nu": [0.5]}, {"rho": [2 * r for r in RATIOS], "nu": [2]}
 
@@ -103,8 +106,8 @@ STUDY = Study(
         "The teacher moves every head by exactly ν, so a student with ρ ≥ ν contains the target up "
         "to the approximation error. What is provable is a threshold at or below ρ/ν = 1: two "
         "heads may share what one is told to do. The threshold is the bend of two straight lines "
-        "through log loss against log ρ/ν, one bend per seed; for a narrowed block the "
-        "others are wide."
+        "through RMSE against ρ/ν (a student that goes a share ρ/ν of the way leaves the rest as "
+        "error), one bend per seed; for a narrowed block the others are wide."
     ),
     sizes={
         "smoke": {
@@ -130,6 +133,6 @@ STUDY = Study(
     },
     axis=AXIS,
     arms=arm,
-    measured=(MIN_MSE,),
+    measured=(MIN_MSE, MIN_RMSE),
     judge=judge,
 )  # fmt: skip
