@@ -320,11 +320,13 @@ def test_the_width_needed_is_where_the_power_law_meets_the_target():
 
 def test_a_projection_that_changes_free_runs_is_caught():
     def row(loss):
-        return {"terms": {"optimization": {"training": {"final_mse": loss}}}, "checks": []}
+        went = {"trajectory": {"block_max": 1.0}}
+        return {"terms": {"optimization": {"training": {"final_mse": loss}}, "displacement": went}}
 
-    same = projection._same_where_free(4.0, {0: row(0.5)}, {0: row(0.5)})
-    other = projection._same_where_free(4.0, {0: row(0.5)}, {0: row(0.6)})
-    assert (same.verdict, other.verdict) == ("holds", "violated")
+    same = projection.same_where_free(4.0, {0: row(0.5)}, {0: row(0.5)})
+    other = projection.same_where_free(4.0, {0: row(0.5)}, {0: row(0.6)})
+    bound = projection.same_where_free(0.5, {0: row(0.5)}, {0: row(0.6)})
+    assert [f.verdict for f in (same, other, bound)] == ["holds", "violated", "condition-not-met"]
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,17 @@ def _draw(axis: Any, panel: Panel) -> None:
     for line in panel.lines:
         colour = f"C{max(solid - line.dashed, 0) % 10}"  # a bound has its line's colour
         style = "--" if line.dashed else "o-"
-        axis.plot(line.x, line.y, style, color=colour, markersize=3, linewidth=1, label=line.label)
+        axis.plot(
+            line.x, line.y, style, color=colour, markersize=3, linewidth=1, label=line.label or None
+        )
         if line.low is not None and line.high is not None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
         solid += not line.dashed
     values = np.array([v for line in panel.lines for v in _all(line)])
-    x = np.array([v for line in panel.lines for v in line.x])
-    axis.set(xlabel=panel.x, ylabel=panel.y)
+    x = np.array([v for line in panel.lines if not line.dashed for v in line.x])
+    axis.set_xlabel(panel.x, fontsize=8)
+    if panel.y != panel.title:
+        axis.set_ylabel(panel.y, fontsize=8)
     if (x > 0).all():
         axis.set_xscale("log")
         ticks = np.unique(x)

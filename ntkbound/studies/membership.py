@@ -40,9 +40,9 @@ def judge(evidence: Evidence) -> Judgement:
         bend = fit_bend(series)
         findings.append(_threshold(name, bend, len(series.seeds)))
         x, y = series.points.tolist(), series.values.mean(axis=0).tolist()
-        lines.append(Line(name, x, y))
+        lines.append(Line(f"{name}: bend {three(bend.x)}", x, y))
         if math.isfinite(bend.x):
-            lines.append(Line(f"bend {three(bend.x)}", [bend.x, bend.x], [min(y), max(y)],
+            lines.append(Line("", [bend.x, bend.x], [min(y), max(y)],
                               dashed=True))  # fmt: skip
     panel = Panel("threshold", AXIS, MIN_RMSE.label, lines)
     return Judgement(findings, panels=[panel] if lines else [])
