@@ -21,7 +21,7 @@ from ntkbound.stats.segmented import fit_bend
 from ntkbound.studies import lag, membership, projection, samples, seq_length
 from ntkbound.studies.evaluate import evaluate, read_records
 from ntkbound.studies.growth import growth
-from ntkbound.studies.study import SIZES, Evidence, Finding
+from ntkbound.studies.study import Evidence, Finding
 
 NAMES = [
     "horizon",
@@ -120,7 +120,7 @@ def test_mistakes_are_one_line(refused, arguments, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", ["smoke", "small", "paper"])
 def test_every_size_of_every_study_is_a_valid_preset(name, size):
     study = studies.load(name)
     configs = study.preset(name, size).configs()
@@ -212,6 +212,14 @@ def test_lost_runs_are_told_and_leave_nothing_certain(width):
     assert outcome.verdict == "inconclusive"
     said = conclude(outcome).leaves_open[-1]
     assert said == "What 1 run would have said that did not finish: out of memory."
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_whose_runs_all_failed_says_so(name):
+    outcome = evaluate(name, studies.load(name), "smoke", [], {"x": "out of memory"})
+    assert outcome.verdict == "inconclusive"
+    page = as_markdown(outcome, "", "No figure")
+    assert "Nothing was judged" in page and "out of memory" in page
 
 
 def test_without_matplotlib_the_page_says_so(width, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
 from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
-from ntkbound.errors import InputError, nearest
+from ntkbound.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,6 @@ def study(
     from ntkbound.report.study_page import print_outcome, print_studies
     from ntkbound.studies import load, studies
     from ntkbound.studies.evaluate import evaluate, read_records
-    from ntkbound.studies.study import SIZES
 
     if listed:
         known = studies()
@@ -50,15 +49,11 @@ def study(
     if name is None:
         raise InputError("study: give a NAME; ntkbound study --list names them")
     chosen = load(name)
-    if size not in SIZES:
-        raise InputError(
-            f"--size: {size!r} is unknown; accepted: {', '.join(SIZES)}{nearest(size, SIZES)}"
-        )
+    preset = chosen.preset(name, size)
     if figure_format not in FORMATS:
         raise InputError(
             f"--figure-format: {figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
         )
-    preset = chosen.preset(name, size)
     progress = run_missing(preset, out, jobs, scheduler, quiet or as_json, save=chosen.save)
     finished = [run for run in progress.identifiers if run not in progress.failed]
     outcome = evaluate(name, chosen, size, read_records(out, finished), progress.failed)

@@ -10,7 +10,7 @@ from ntkbound.runs.record import Record, read
 from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table, with_terms
-from ntkbound.studies.study import Evidence, Finding, Outcome, Row, Study
+from ntkbound.studies.study import Evidence, Finding, Judgement, Outcome, Row, Study
 
 KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly", "none": "not claimed"}
 
@@ -39,7 +39,7 @@ def evaluate(
         result = check(evidence.rows, study.claims)
         fits = [fit for fit in result.fits if not fit.reason.startswith("no claim")]
         findings = _of_bounds(result.bounds)
-    own = study.judge(evidence)
+    own = study.judge(evidence) if evidence.rows else Judgement()
     fits += own.fits
     findings = [of_fit(fit, study) for fit in fits] + findings + list(own.findings)
     found = cells(evidence, study.axis, study.arms)
@@ -92,8 +92,12 @@ def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
 
 
 def _verdict(findings: Sequence[Finding], failed: Mapping[str, str]) -> str:
-    verdict = whole(Counter(finding.verdict for finding in findings))
-    return "inconclusive" if verdict == "holds" and failed else verdict
+    """As of a whole check; ``not-defined`` where nothing was judged."""
+    counts = Counter(finding.verdict for finding in findings)
+    verdict = whole(counts)
+    if verdict == "holds" and failed:
+        return "inconclusive"
+    return "not-defined" if set(counts) <= {"not-defined"} else verdict
 
 
 def _scope(rows: Sequence[Row], study: Study) -> str:

@@ -51,7 +51,7 @@ def judge(evidence: Evidence) -> Judgement:
     for series in series_of(rows, "n", NEEDED):
         form = growth(series)
         findings.append(
-            Finding(f"form of growth of the width needed in n: {form.word}", "not-defined",
+            Finding(f"growth of the width needed with n: {form.word}", "not-defined",
                     form.reason)
         )  # fmt: skip
         y = np.median(series.values, axis=0)

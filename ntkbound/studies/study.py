@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ntkbound.claims import Claim
+from ntkbound.errors import InputError, nearest
 from ntkbound.preset import Preset, parse_preset
 from ntkbound.runs.record import Record
 from ntkbound.stats import Verdict
 
-SIZES = ("smoke", "small", "paper")
 
 Row = Mapping[str, Any]  # a record in the shape of run.json
 Terms = dict[str, dict[str, dict[str, float]]]  # term → probe → statistic → number
@@ -109,7 +109,8 @@ class Study:
     """One question, the runs that answer it, and how their numbers are judged and drawn.
 
     sizes
-        Per size the tables of a preset (docs of `ntkbound.preset`): ``run``, ``sweep``.
+        Per size (smoke, small, paper) the tables of a preset (see `ntkbound.preset`): ``run`` and
+        ``sweep``.
     axis, arms
         Tables and panels run along ``axis``, a numeric field of the config or ``rho/nu``, the
         smallest ratio of a block. Every combination of the fields ``arms`` is a line; a function
@@ -141,7 +142,10 @@ class Study:
     save: bool = False
 
     def preset(self, name: str, size: str) -> Preset:
-        """The runs of one size."""
+        """The runs of one size. Raises InputError for a size that the study does not declare."""
+        if size not in self.sizes:
+            accepted = f"{', '.join(self.sizes)}{nearest(size, self.sizes)}"
+            raise InputError(f"--size: {size!r} is unknown; accepted: {accepted}")
         where = f"study {name} --size {size}"
         return parse_preset(self.sizes[size], where, f"{name}, {size}")
 
