@@ -12,7 +12,6 @@ from ntkbound.preset import Preset, parse_preset
 from ntkbound.runs.record import Record
 from ntkbound.stats import Verdict
 
-
 Row = Mapping[str, Any]  # a record in the shape of run.json
 Terms = dict[str, dict[str, dict[str, float]]]  # term → probe → statistic → number
 Arms = Sequence[str] | Callable[[Row], str]
