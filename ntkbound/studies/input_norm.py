@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ntkbound.claims import Claim
 from ntkbound.runs.record import Record
 from ntkbound.studies.measured import Cell, cells, three
@@ -15,8 +17,9 @@ from ntkbound.studies.shared import (
     TRAJECTORY,
     seeds,
 )
-from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Study, Terms
+from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Row, Study, Terms
 
+ARMS = ("method",)
 LEFT = Quantity("final MSE / initial", "optimization_left", "training", "final")
 GRADIENT = Claim(
     term=FEATURE_NORM.term,
@@ -36,38 +39,39 @@ def derive(record: Record) -> Terms:
 
 def judge(evidence: Evidence) -> Judgement:
     """At which B_x training no longer lowers the loss, and at which the bound says nothing."""
-    found = cells(evidence, "input_norm", ())
-    broken = [cell for cell in found if _broken(cell)]
-    silent = [cell for cell in found if cell.rows and not any(map(_has_bound, cell.rows))]
-    parts = [
-        f"B_x = {cell.x:g}: {cell.diverged} diverged, final loss "
-        f"{three(float(max(cell.values(LEFT), default=float('nan'))))} of the initial one at most"
-        for cell in found
-    ]
-    where = _places(broken) or "nowhere measured"
-    said = _places(silent) or "nowhere measured"
-    return Judgement(
-        [
-            Finding(f"training breaks (a run diverges or ends above its first loss): {where}",
-                    "not-defined", "; ".join(parts)),
-            Finding(f"the training bound is void (ηL² ≥ 1 or undefined): {said}", "not-defined",
-                    f"{len(silent)} of {len(found)} values of B_x"),
+    findings = []
+    found = cells(evidence, "input_norm", ARMS)
+    for method in dict.fromkeys(cell.arm for cell in found):
+        own = [cell for cell in found if cell.arm == method]
+        where = _places([cell for cell in own if _broken(cell)])
+        parts = [
+            f"{cell.x:g}: {three(float(max(cell.values(LEFT), default=math.nan)))}"
+            + (f" and {cell.diverged} diverged" if cell.diverged else "")
+            for cell in own
         ]
-    )  # fmt: skip
+        told = f"largest final over initial loss at B_x = {', '.join(parts)}"
+        statement = f"{method}: a run diverges or ends above its first loss at {where}"
+        findings.append(Finding(statement, "not-defined", told))
+    covered = [cell for cell in found if cell.arm == "projgd"]
+    silent = [cell for cell in covered if not any(map(_has_bound, cell.rows))]
+    statement = f"projgd: the training bound is void (ηL² ≥ 1) at {_places(silent)}"
+    told = f"{len(silent)} of {len(covered)} values of B_x"
+    return Judgement([*findings, Finding(statement, "not-defined", told)])
 
 
 def _broken(cell: Cell) -> bool:
     return cell.diverged > 0 or bool((cell.values(LEFT) > 1).any())
 
 
-def _has_bound(row: object) -> bool:
-    assert isinstance(row, dict)
+def _has_bound(row: Row) -> bool:
     return row["bounds"]["training_rmse"] is not None
 
 
 def _places(found: list[Cell]) -> str:
-    return ", ".join(f"B_x = {cell.x:g}" for cell in found)
+    return f"B_x = {', '.join(f'{cell.x:g}' for cell in found)}" if found else "no B_x measured"
 
+
+METHODS = {"method": ["projgd", "gd"]}
 
 STUDY = Study(
     title="Input norm",
@@ -81,18 +85,27 @@ STUDY = Study(
     sizes={
         "smoke": {
             "run": {**TINY, **NO_SEARCH, "m": 32},
-            "sweep": {"input_norm": [0.1, 0.3, 1.0, 3.0, 10.0], "seed": seeds(3)},
+            "sweep": {"input_norm": [0.1, 1.0, 10.0], "seed": seeds(3), **METHODS},
         },
         "small": {
-            "run": {"m": 64, "n": 256, "T": 16, "d": 8, "tau": 1000, **NO_SEARCH},
-            "sweep": {"input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], "seed": seeds(5)},
+            "run": {"m": 64, "n": 128, "T": 8, "d": 4, "tau": 1000, **NO_SEARCH},
+            "sweep": {
+                "input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
+                "seed": seeds(5),
+                **METHODS,
+            },
         },
         "paper": {
             "run": {**PUBLISHED, "m": 64},
-            "sweep": {"input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0], "seed": seeds(10)},
+            "sweep": {
+                "input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
+                "seed": seeds(10),
+                **METHODS,
+            },
         },
     },
     axis="input_norm",
+    arms=ARMS,
     measured=(FEATURE_NORM, LOSS_GRADIENT, MIN_MSE, LEFT, TRAJECTORY),
     claims=(GRADIENT,),
     derive=derive,
