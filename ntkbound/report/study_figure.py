@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ntkbound.studies.study import Line, Panel
 
 OPTION = "--figure-format"
+TICKS = 7
 FORMATS = ("pdf", "svg", "png")
 
 
@@ -31,6 +32,8 @@ def plot_study(path: Path, panels: Sequence[Panel]) -> None:
 
 
 def _draw(axis: Any, panel: Panel) -> None:
+    from matplotlib.ticker import NullLocator
+
     solid = 0
     for line in panel.lines:
         colour = f"C{max(solid - line.dashed, 0) % 10}"  # a bound has its line's colour
@@ -49,13 +52,14 @@ def _draw(axis: Any, panel: Panel) -> None:
     if (x > 0).all():
         axis.set_xscale("log")
         ticks = np.unique(x)
-        if len(ticks) <= 8:
-            axis.set_xticks(ticks, labels=[f"{value:g}" for value in ticks])
-            axis.minorticks_off()
+        if len(ticks) > TICKS:
+            ticks = ticks[np.linspace(0, len(ticks) - 1, TICKS).round().astype(int)]
+        axis.set_xticks(ticks, labels=[f"{value:.3g}" for value in ticks])
+        axis.xaxis.set_minor_locator(NullLocator())
     if (values[np.isfinite(values)] > 0).all():
         axis.set_yscale("log")
     axis.set_title(panel.title, fontsize=8)
-    axis.tick_params(labelsize=7)
+    axis.tick_params(which="both", labelsize=7)
     axis.legend(fontsize=6)
 
 

@@ -91,13 +91,16 @@ def measured_table(study: Study, found: Sequence[Cell]) -> Table:
 
 
 def measured_panels(study: Study, found: Sequence[Cell]) -> list[Panel]:
-    """One per quantity, a line per arm, smallest and largest seed around it, bounds dashed."""
+    """One per quantity, a line per arm, smallest and largest seed around it, bounds dashed.
+
+    An arm at a single axis value is no line: it has its row in the table.
+    """
     panels = []
     for quantity in study.measured:
         lines = []
         for arm in dict.fromkeys(cell.arm for cell in found):
             own = [cell for cell in found if cell.arm == arm and cell.values(quantity).size]
-            if not own:
+            if len(own) < 2:
                 continue
             values = [cell.values(quantity) for cell in own]
             x = [cell.x for cell in own]
@@ -111,7 +114,7 @@ def measured_panels(study: Study, found: Sequence[Cell]) -> list[Panel]:
                 )
             )
             bounds = [_bound(cell, quantity) for cell in own] if quantity.bound else []
-            if any(math.isfinite(b) for b in bounds):
+            if sum(map(math.isfinite, bounds)) > 1:
                 lines.append(Line(f"bound {arm}".strip(), x, bounds, dashed=True))
         if lines:
             panels.append(Panel(quantity.label, study.axis, quantity.label, lines))

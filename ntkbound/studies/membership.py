@@ -44,7 +44,7 @@ def judge(evidence: Evidence) -> Judgement:
         if math.isfinite(bend.x):
             lines.append(Line("", [bend.x, bend.x], [min(y), max(y)],
                               dashed=True))  # fmt: skip
-    panel = Panel("threshold", AXIS, MIN_RMSE.label, lines)
+    panel = Panel(f"{MIN_RMSE.label} and its bend", AXIS, "", lines)
     return Judgement(findings, panels=[panel] if lines else [])
 
 

@@ -13,7 +13,18 @@ from ntkbound.stats import config_of
 from ntkbound.stats.inference import t_quantile
 from ntkbound.studies.measured import statistic, three
 from ntkbound.studies.shared import LOSS_GRADIENT, MIN_MSE, NO_SEARCH, PUBLISHED, TINY, seeds
-from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Row, Study, Table, Terms
+from ntkbound.studies.study import (
+    Evidence,
+    Finding,
+    Judgement,
+    Line,
+    Panel,
+    Quantity,
+    Row,
+    Study,
+    Table,
+    Terms,
+)
 
 Runs = Mapping[int, Row]  # seed → run
 
@@ -71,12 +82,23 @@ def judge(evidence: Evidence) -> Judgement:
             title = f"ρ = {rho:g}: ProjGD over decay {decay:g}"
             findings += _compared(title, projected, searched[decay])
     lines = [
-        [f"{decay:g}", three(_distance(rows)), ", ".join(chosen[decay])]
+        [f"{decay:g}", three(_median(rows, DISTANCE)), ", ".join(chosen[decay])]
         for decay, rows in sorted(searched.items())
     ]
     columns = ("decay", DISTANCE.label, "closest to ProjGD's at ρ")
     table = Table("Search for the decay of the same final distance", columns, lines)
-    return Judgement(findings, tables=[table])
+    panels = [_against_distance(quantity, runs) for quantity in (FINAL_MSE, FINAL_GRADIENT)]
+    return Judgement(findings, tables=[table], panels=panels)
+
+
+def _against_distance(quantity: Quantity, runs: Mapping[str, Mapping[float, Runs]]) -> Panel:
+    """Medians over seeds: a curve over ρ, one over the decays, and the point of plain descent."""
+    lines = []
+    for method, by_strength in sorted(runs.items()):
+        ends = [by_strength[strength] for strength in sorted(by_strength)]
+        x, y = ([_median(rows, q) for rows in ends] for q in (DISTANCE, quantity))
+        lines.append(Line(method, x, y))
+    return Panel(f"{quantity.label} against distance", DISTANCE.label, "", lines)
 
 
 def same_where_free(rho: float, projected: Runs, plain: Runs) -> Finding:
@@ -108,12 +130,12 @@ def _compared(title: str, first: Runs, second: Runs) -> list[Finding]:
 
 def _closest(projected: Runs, searched: Mapping[float, Runs]) -> float:
     """The searched decay whose median final distance is closest to ProjGD's."""
-    wanted = _distance(projected)
-    return min(searched, key=lambda decay: abs(np.log(_distance(searched[decay]) / wanted)))
+    wanted = _median(projected, DISTANCE)
+    return min(searched, key=lambda decay: abs(np.log(_median(searched[decay], DISTANCE) / wanted)))
 
 
-def _distance(rows: Runs) -> float:
-    return float(np.median([_number(row, DISTANCE) for row in rows.values()]))
+def _median(rows: Runs, quantity: Quantity) -> float:
+    return float(np.median([_number(row, quantity) for row in rows.values()]))
 
 
 def _number(row: Row, quantity: Quantity) -> float:

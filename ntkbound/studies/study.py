@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes; logarithmic wherever its values allow it."""
+    """One pair of axes, logarithmic wherever its values allow it; ``y`` may be empty."""
 
     title: str
     x: str
