@@ -276,6 +276,11 @@ def test_the_threshold_of_membership_is_judged(where, verdict):
     assert finding.verdict == verdict, finding.reason
 
 
+def test_an_unresolved_slope_is_neither_growth_nor_its_absence():
+    found = growth(planted([4, 8, 16, 32], lambda T: T**0.3, noise=2.0))
+    assert (found.grows, found.word) == (None, "undecided"), found.reason
+
+
 @pytest.mark.parametrize(
     ("word", "curve"),
     [
@@ -288,7 +293,7 @@ def test_the_threshold_of_membership_is_judged(where, verdict):
 )
 def test_planted_growth_is_recognised(word, curve):
     found = growth(planted([4, 8, 16, 32, 64], curve))
-    assert found.word == word, found.reason
+    assert (found.word, found.grows) == (word, word != "none"), found.reason
 
 
 @pytest.mark.parametrize(
@@ -354,6 +359,16 @@ def test_the_shortest_lag_is_judged_by_seeds_that_do_not_overlap(recurrent, atte
     ]
     (finding,) = lag.judge(Evidence(rows, [])).findings
     assert finding.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("model", "power", "verdict"),
+    [("indrnn", 1.0, "holds"), ("indrnn", 0.0, "violated"),
+     ("transformer", 0.0, "holds"), ("transformer", 1.0, "violated")],
+)  # fmt: skip
+def test_growth_with_the_lag_is_judged_as_published(model, power, verdict):
+    series = planted([2, 4, 8, 16], lambda L: L**power)
+    assert lag._as_published(lag.VALIDATION, model, series).verdict == verdict
 
 
 @pytest.mark.attack

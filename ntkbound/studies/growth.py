@@ -8,7 +8,7 @@ from typing import Literal
 
 from ntkbound.stats import Series, compare_growth, fit_power_laws, observe
 from ntkbound.stats.judging import two
-from ntkbound.stats.margins import AICC_MARGIN
+from ntkbound.stats.margins import AICC_MARGIN, HOLDS_MARGIN
 from ntkbound.studies.study import Quantity, Row
 
 Word = Literal["exponential", "power", "log", "none", "undecided"]
@@ -16,8 +16,9 @@ Word = Literal["exponential", "power", "log", "none", "undecided"]
 
 @dataclass(frozen=True)
 class Growth:
-    """What the fits say: the form, and the slope and AICc differences in words."""
+    """What the fits say: whether it grows (None: not resolved), how, and the numbers in words."""
 
+    grows: bool | None
     word: Word
     reason: str
 
@@ -25,18 +26,20 @@ class Growth:
 def growth(series: Series) -> Growth:
     """The form of growth, by the slope's interval first and AICc's preference then.
 
-    ``none``: the 95 % interval of the log-log slope lies below or around 0. A form counts as
-    decided when AICc prefers it to both others by more than `AICC_MARGIN`.
+    It grows if the 95 % interval of the log-log slope lies above 0; it does not if the interval
+    reaches down to 0 and ends below `HOLDS_MARGIN`; a wider one resolves nothing. The form counts
+    as decided when AICc prefers it to both others by more than `AICC_MARGIN`.
     """
     (fit,) = fit_power_laws([series])
     slope = f"slope {two(fit.slope)} [{two(fit.low)}, {two(fit.high)}]"
-    if fit.low <= 0:
-        return Growth("none", slope)
+    if not fit.low > 0:
+        flat = fit.high < HOLDS_MARGIN
+        return Growth(False, "none", slope) if flat else Growth(None, "undecided", slope)
     scores = compare_growth(series)
     told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "
     told += f"power {scores.power:.1f}, logarithm {scores.log:.1f}"
     others = sorted((scores.power, scores.log, scores.exponential))
-    return Growth(scores.best if others[1] > AICC_MARGIN else "undecided", told)
+    return Growth(True, scores.best if others[1] > AICC_MARGIN else "undecided", told)
 
 
 def series_of(rows: Sequence[Row], axis: str, quantity: Quantity) -> list[Series]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ntkbound.claims import Claim
 from ntkbound.config import build
 from ntkbound.runs.record import Record
-from ntkbound.stats import observe
+from ntkbound.stats import Series, observe
 from ntkbound.studies.growth import growth
 from ntkbound.studies.measured import cells, three
 from ntkbound.studies.shared import FEATURE_NORM, LOSS_GRADIENT, NO_SEARCH, seeds
@@ -32,20 +31,22 @@ def derive(record: Record) -> Terms:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """The published statements: who is better at the shortest lag, and what grows with L."""
+    """The published statements: what grows with L, what does not, who is better at short lags."""
     findings = []
-    recurrent = [row for row in evidence.rows if row["config"]["model"] == "indrnn"]
-    statements = {
-        (LOSS_GRADIENT.term, LOSS_GRADIENT.statistic): "IndRNN: largest ‖∇R̂‖ grows with L",
-        (VALIDATION.term, VALIDATION.statistic): "IndRNN: validation error rises with L",
-    }
-    for series in observe(recurrent, axes=("lag",)):
-        statement = statements.get((series.term, series.statistic))
-        if statement is not None:
-            form = growth(series)
-            verdict = "violated" if form.word == "none" else "holds"
-            findings.append(Finding(statement, verdict, f"{form.word}: {form.reason}"))
+    for series in observe(evidence.rows, axes=("lag",)):
+        for quantity in (VALIDATION, LOSS_GRADIENT):
+            if (series.term, series.statistic) == (quantity.term, quantity.statistic):
+                findings.append(_as_published(quantity, dict(series.arm)["model"], series))
     return Judgement([*findings, *_at_shortest(evidence)])
+
+
+def _as_published(quantity: Quantity, model: str, series: Series) -> Finding:
+    """Growing for the recurrence, flat for attention."""
+    form = growth(series)
+    wanted = model == "indrnn"
+    statement = f"{model}: {quantity.label} {'grows' if wanted else 'does not grow'} with L"
+    verdict = "inconclusive" if form.grows is None else "violated"
+    return Finding(statement, "holds" if form.grows is wanted else verdict, form.reason)
 
 
 def _at_shortest(evidence: Evidence) -> list[Finding]:
@@ -66,19 +67,6 @@ def _at_shortest(evidence: Evidence) -> list[Finding]:
         return [Finding(statement, "holds", told)]
     apart = attention.max() < recurrent.min()
     return [Finding(statement, "violated" if apart else "inconclusive", told)]
-
-
-def _flat(quantity: Quantity) -> Claim:
-    return Claim(
-        term=quantity.term,
-        probe=quantity.probe,
-        statistic=quantity.statistic,
-        axis="lag",
-        kind="upper",
-        exponent=0.0,
-        model="transformer",
-        label=f"Transformer, {quantity.label}",
-    )
 
 
 ATTENTION = {"model": ["transformer"], "positions": ["onehot"], "query_scale": [3.0]}
@@ -122,7 +110,6 @@ STUDY = Study(
     axis="lag",
     arms=("model",),
     measured=(VALIDATION, OVER_FLOOR, LOSS_GRADIENT, FEATURE_NORM, MEMORY),
-    claims=[_flat(VALIDATION), _flat(LOSS_GRADIENT)],
     derive=derive,
     judge=judge,
 )

@@ -46,14 +46,16 @@ def judge(evidence: Evidence) -> Judgement:
         lost = [cell for cell in own if cell.diverged]
         best = min(whole, key=lambda cell: cell.values(MIN_MSE).mean(), default=None)
         told = [
-            f"drift above {MOVED:g} in all seeds from η = {moved[0].x:g} on"
+            f"drift above {MOVED:g} in all seeds from η = {three(moved[0].x)} on"
             if moved
             else f"drift never above {MOVED:g} in all seeds",
-            f"a run diverges from η = {lost[0].x:g} on" if lost else "no run diverges",
+            f"a run diverges from η = {three(lost[0].x)} on" if lost else "no run diverges",
         ]
         if best is not None:
             drift = three(float(best.values(DRIFT).mean()))
-            told.append(f"smallest mean loss at η = {best.x:g}, where the mean drift is {drift}")
+            told.append(
+                f"smallest mean loss at η = {three(best.x)}, where the mean drift is {drift}"
+            )
         findings.append(
             Finding(f"{arm}: leaving the kernel regime", "not-defined", "; ".join(told))
         )
