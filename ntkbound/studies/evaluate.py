@@ -63,7 +63,9 @@ def of_fit(fit: Verdict, study: Study) -> Finding:
     """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
     arms = () if callable(study.arms) else study.arms
-    place = ", ".join(f"{field} = {value}" for field, value in fit.arm if field in arms)
+    place = ", ".join(
+        f"{field} = {value}" for field, value in fit.arm if field in arms and value != "None"
+    )
     name += f" ({place})" if place else ""
     if fit.kind == "log":
         claim = f"at most like the claimed logarithm of {fit.axis}"

@@ -42,7 +42,8 @@ def judge(evidence: Evidence) -> Judgement:
         if omega != PUBLISHED_OMEGA:
             findings.append(Finding(f"{name} against T: {form.word}", "not-defined", form.reason))
             continue
-        verdict = {"exponential": "holds", "undecided": "inconclusive"}.get(form.word, "violated")
+        verdict = "violated" if form.not_exponential else "inconclusive"
+        verdict = "holds" if form.word == "exponential" else verdict
         findings.append(Finding(f"{name} grows exponentially in T", verdict, form.reason))
     return Judgement(findings)
 
@@ -56,7 +57,7 @@ def _no_growth(quantity: Quantity) -> Claim:
         kind="upper",
         exponent=0.0,
         model="transformer",
-        label=f"Transformer, {quantity.label}",
+        label=quantity.label,
     )
 
 
