@@ -62,53 +62,63 @@ def load_preset(path: Path) -> Preset:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
+    return parse_preset(data, str(path), path.stem)
+
+
+def parse_preset(data: Mapping[str, Any], where: str, title: str) -> Preset:
+    """A preset from its tables; ``where`` opens every message, ``title`` is used if none is given.
+
+    Raises InputError naming the first defect.
+    """
     for table in data:
         if table not in TABLES:
-            raise InputError(f"{path}: unknown table {table!r}{nearest(table, TABLES)}")
-    fixed = _table(path, "run", data.get("run", {}))
-    _known(path, fixed)
+            raise InputError(f"{where}: unknown table {table!r}{nearest(table, TABLES)}")
+    fixed = _table(where, "run", data.get("run", {}))
+    _known(where, fixed)
     given = data.get("sweep", {})
     sweeps = given if isinstance(given, list) else [given]
-    grid = tuple(point for table in sweeps for point in _grid(path, _table(path, "sweep", table)))
-    claims = tuple(_claim(path, table) for table in _tables(path, "[claim]", data.get("claim", [])))
-    preset = Preset(str(path), str(data.get("title", path.stem)), dict(fixed), grid, claims)
+    grid = tuple(point for table in sweeps for point in _grid(where, _table(where, "sweep", table)))
+    claims = tuple(
+        _claim(where, table) for table in _tables(where, "[claim]", data.get("claim", []))
+    )
+    preset = Preset(where, str(data.get("title", title)), dict(fixed), grid, claims)
     preset.configs()  # every mistake in any run is told now, before anything is run
     return preset
 
 
-def _known(path: Path, names: Iterable[str]) -> None:
+def _known(where: str, names: Iterable[str]) -> None:
     for name in names:
         if name not in RunConfig.model_fields:
             accepted = nearest(name, RunConfig.model_fields)
-            raise InputError(f"{path}: unknown field {name!r}{accepted}")
+            raise InputError(f"{where}: unknown field {name!r}{accepted}")
 
 
-def _grid(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
+def _grid(where: str, table: Mapping[str, Any]) -> list[Assignment]:
     """Every combination of one sweep table's axes."""
     sweep = dict(table)
-    zipped = _tables(path, "[sweep.zip]", sweep.pop("zip", []))
-    _known(path, itertools.chain(sweep, *zipped))
-    axes = [[{name: value} for value in _values(path, name, spec)] for name, spec in sweep.items()]
-    axes += [_zip(path, columns) for columns in zipped]
+    zipped = _tables(where, "[sweep.zip]", sweep.pop("zip", []))
+    _known(where, itertools.chain(sweep, *zipped))
+    axes = [[{name: value} for value in _values(where, name, spec)] for name, spec in sweep.items()]
+    axes += [_zip(where, columns) for columns in zipped]
     return [
         {name: value for point in points for name, value in point.items()}
         for points in itertools.product(*axes)
     ]
 
 
-def _tables(path: Path, name: str, value: object) -> list[Assignment]:
+def _tables(where: str, name: str, value: object) -> list[Assignment]:
     if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
-        raise InputError(f"{path}: {name} must be an array of tables, [{name}]")
+        raise InputError(f"{where}: {name} must be an array of tables, [{name}]")
     return value
 
 
-def _table(path: Path, name: str, value: object) -> Assignment:
+def _table(where: str, name: str, value: object) -> Assignment:
     if not isinstance(value, dict):
-        raise InputError(f"{path}: [{name}] must be a table")
+        raise InputError(f"{where}: [{name}] must be a table")
     return value
 
 
-def _values(path: Path, name: str, spec: Any) -> list[Any]:
+def _values(where: str, name: str, spec: Any) -> list[Any]:
     if isinstance(spec, list) and spec:
         return spec
     known = {"from", "to", "step", "factor"}
@@ -116,14 +126,14 @@ def _values(path: Path, name: str, spec: Any) -> list[Any]:
         start, stop = spec["from"], spec["to"]
         if stop < start:
             raise InputError(
-                f"{path}: [sweep] {name} is empty: to = {stop} is below from = {start}"
+                f"{where}: [sweep] {name} is empty: to = {stop} is below from = {start}"
             )
         if "factor" in spec and spec["factor"] > 1 and start > 0:
             return list(_geometric(start, stop, spec["factor"]))
         if "factor" not in spec and (step := spec.get("step", 1)) > 0:
             return [start + k * step for k in range(int((stop - start) / step + 1e-9) + 1)]
     raise InputError(
-        f"{path}: [sweep] {name} must be a list, {{from, to, step}} or {{from, to, factor}}"
+        f"{where}: [sweep] {name} must be a list, {{from, to, step}} or {{from, to, factor}}"
     )
 
 
@@ -138,19 +148,19 @@ def _geometric(start: float, stop: float, factor: float) -> Iterator[float]:
         value *= factor
 
 
-def _zip(path: Path, table: Mapping[str, Any]) -> list[Assignment]:
-    columns = {name: _values(path, name, spec) for name, spec in table.items()}
+def _zip(where: str, table: Mapping[str, Any]) -> list[Assignment]:
+    columns = {name: _values(where, name, spec) for name, spec in table.items()}
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) != 1:
         told = ", ".join(f"{name} has {k}" for name, k in lengths.items())
-        raise InputError(f"{path}: zipped axes must have equal lengths ({told})")
+        raise InputError(f"{where}: zipped axes must have equal lengths ({told})")
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _claim(path: Path, table: Any) -> Claim:
+def _claim(where: str, table: Any) -> Claim:
     try:
         return Claim.model_validate(table)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: [[claim]] {field}: {first['msg'].lower()}") from None
+        raise InputError(f"{where}: [[claim]] {field}: {first['msg'].lower()}") from None

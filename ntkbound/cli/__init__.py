@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import audit, bench, linearized, plan, rates, runs, sweeps
+from ntkbound.cli import audit, bench, linearized, plan, rates, runs, studies, sweeps
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
 from ntkbound.errors import InputError, RankLostError, nearest
 
@@ -37,6 +37,7 @@ app = typer.Typer(
 runs.register(app)
 sweeps.register(app)
 rates.register(app)
+studies.register(app)
 linearized.register(app)
 bench.register(app)
 audit.register(app)

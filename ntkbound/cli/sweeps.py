@@ -74,8 +74,12 @@ def run_missing(
     scheduler: str | None,
     quiet: bool,
     base_seed: int = 0,
+    save: bool = False,
 ) -> Progress:
-    """Completes a preset's records in ``out`` with a live table; shared with ``check``."""
+    """Completes a preset's records in ``out`` with a live table; for ``check`` and ``study`` too.
+
+    ``save``: with parameters and inputs in the records.
+    """
     from ntkbound.parallel import available_cores
     from ntkbound.report.sweep_table import live_table
     from ntkbound.runs import sweep as sweeps
@@ -89,7 +93,7 @@ def run_missing(
         return DaskPool(scheduler) if scheduler else LocalPool(jobs or available_cores())
 
     with live_table(stderr(), preset.title, quiet) as report:
-        return sweeps.sweep(planned, out, pool, report)
+        return sweeps.sweep(planned, out, pool, report, save)
 
 
 def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ntkbound.config import SERIES, RunConfig
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
-from ntkbound.runs.record import clear_failure, run_id, write_failure
+from ntkbound.runs.record import PARAMS, clear_failure, run_id, write_failure
 from ntkbound.runs.store import is_complete, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
 from ntkbound.tasks import prepare
@@ -85,10 +85,15 @@ def plan(configs: Iterable[RunConfig]) -> list[Planned]:
     return list(planned.values())
 
 
-def missing(planned: Iterable[Planned], out: Path) -> list[Planned]:
-    """The runs without a complete record, longest first."""
-    todo = [run for run in planned if not is_complete(out, run.identifier)]
+def missing(planned: Iterable[Planned], out: Path, save: bool = False) -> list[Planned]:
+    """The runs without a complete record, longest first; ``save``: or without parameters."""
+    todo = [run for run in planned if not _finished(out, run, save)]
     return sorted(todo, key=lambda run: (-run.cost, run.identifier))
+
+
+def _finished(out: Path, run: Planned, save: bool) -> bool:
+    saved = not save or (out / run.identifier / PARAMS).exists()
+    return saved and is_complete(out, run.identifier)
 
 
 def grouped(todo: Iterable[Planned], slots: int) -> list[tuple[Planned, ...]]:
@@ -108,13 +113,18 @@ def grouped(todo: Iterable[Planned], slots: int) -> list[tuple[Planned, ...]]:
 
 
 def sweep(
-    planned: list[Planned], out: Path, make_pool: Callable[[], Pool], report: Report
+    planned: list[Planned],
+    out: Path,
+    make_pool: Callable[[], Pool],
+    report: Report,
+    save: bool = False,
 ) -> Progress:
     """Runs what is missing and returns the final counts; failures are left in ``out`` and counted.
 
+    ``save``: with parameters and inputs in the records; a record without them is made again.
     An interruption at any moment loses only the runs in flight: the next call finishes the rest.
     """
-    todo = missing(planned, out)
+    todo = missing(planned, out, save)
     identifiers = tuple(run.identifier for run in planned)
     progress = Progress(identifiers, reused=len(planned) - len(todo))
     progress.cost_left = sum(run.cost for run in todo)
@@ -136,14 +146,15 @@ def sweep(
             while queue and len(running) < pool.slots:
                 group = []
                 for run in queue.pop():
-                    if is_complete(out, run.identifier):  # another sweep was faster
+                    if _finished(out, run, save):  # another sweep was faster
                         _settle(progress, run)
                         progress.reused += 1
                     else:
                         group.append(run)
                 if group:
                     configs = [_portable(run.config) for run in group]
-                    running[pool.submit(Job(configs, str(out.absolute()), token))] = tuple(group)
+                    job = Job(configs, str(out.absolute()), token, save)
+                    running[pool.submit(job)] = tuple(group)
                     progress.running = sum(map(len, running.values()))
             done, _ = wait(running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
             for future in done:
@@ -198,7 +209,7 @@ def _outcome(future: Future[Result], group: tuple[Planned, ...], out: Path) -> s
         return f"{type(error).__name__}: {error}"
     for run in group:
         files = result.files.get(run.identifier)
-        if files and not is_complete(out, run.identifier):
+        if files and not _finished(out, run, PARAMS in files):
             try:
                 write_whole(out / run.identifier, partial(_unpack, files))
             except OSError as error:

@@ -21,6 +21,7 @@ class Job:
     configs: Sequence[Mapping[str, Any]]  # resolved; several if they may train together
     out: str
     token: str  # content of out/TOKEN: a worker that cannot read it does not share our disk
+    save: bool = False  # parameters and inputs into the record, for what is measured afterwards
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def _shares_disk(job: Job) -> bool:
 def _run(job: Job, out: Path) -> str:
     from ntkbound.runs.execute import Execution, run, run_together
 
-    how, configs = Execution(out, threads=1, save_params=False), [build(c) for c in job.configs]
+    how = Execution(out, threads=1, save_params=job.save, save_inputs=job.save)
+    configs = [build(c) for c in job.configs]
     try:
         if len(configs) == 1:
             run(configs[0], how)

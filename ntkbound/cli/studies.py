@@ -1,0 +1,69 @@
+"""The command ``study``: one figure's worth of evidence, judged, drawn and written down."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
+from ntkbound.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: ntkbound study width --size small --out studies/")(study)
+
+
+def study(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="see --list")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="list the studies, run nothing")] = False,
+    size: Annotated[str, typer.Option(help="smoke, small or paper")] = "small",
+    out: Out = Path("results"),
+    figure_format: Annotated[str, typer.Option(help="pdf, svg or png")] = "pdf",
+    jobs: Jobs = None,
+    scheduler: Scheduler = None,
+    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a study: what is missing is run, its claims are judged, its figure is drawn.
+
+    Records, figure and the Markdown page NAME.md go to --out; a second call reuses the records.
+    """
+    from ntkbound.report.study_figure import FORMATS
+    from ntkbound.report.study_files import write_study
+    from ntkbound.report.study_page import print_outcome, print_studies
+    from ntkbound.studies import load, studies
+    from ntkbound.studies.evaluate import evaluate, read_records
+
+    if listed:
+        known = studies()
+        if as_json:
+            print_json([{"name": n, "question": s.question} for n, s in known.items()])
+        elif not quiet:
+            print_studies(stdout(), known)
+        return
+    if name is None:
+        raise InputError("study: give a NAME; ntkbound study --list names them")
+    chosen = load(name)
+    preset = chosen.preset(name, size)
+    if figure_format not in FORMATS:
+        raise InputError(
+            f"--figure-format: {figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
+        )
+    progress = run_missing(preset, out, jobs, scheduler, quiet or as_json, save=chosen.save)
+    finished = [run for run in progress.identifiers if run not in progress.failed]
+    outcome = evaluate(name, chosen, size, read_records(out, finished), progress.failed)
+    command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])
+    page = write_study(outcome, out, figure_format, command)
+    if as_json:
+        print_json(outcome.as_json())
+    elif not quiet:
+        print_outcome(stdout(), outcome, f"page and figure: {page}")
+    for identifier, reason in outcome.lost.items():
+        stderr().print(f"left out {identifier}: {reason}", highlight=False, soft_wrap=True)
+    if strict:
+        raise typer.Exit(exit_code([outcome.verdict]))

@@ -1,0 +1,81 @@
+"""What a study shows and what it does not, in words made from its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ntkbound.studies.study import Finding, Outcome
+
+# What a verdict says of its statements, in the order of the page; the others say nothing there.
+SHOWN: Mapping[str, str] = {
+    "violated": "**Contradicted**",
+    "bound-violated": "**The proved bound is exceeded**",
+    "tight": "Agrees, and no smaller rate would do",
+    "holds": "Agrees",
+    "faster": "Agrees, with a steeper decay than claimed",
+    "not-defined": "Measured, and judged by no claim",
+}
+LEFT_OPEN: Mapping[str, str] = {
+    "inconclusive": "Undecided",
+    "condition-not-met": "Not covered, its conditions are not met",
+    "vacuous": "Not constrained, the bound says nothing here",
+    "faster": "That the claimed rate is needed (the measured one is steeper)",
+    "holds": "That the claim is sharp",
+}
+EXPLAINED = frozenset(
+    {"violated", "bound-violated", "not-defined", "inconclusive", "condition-not-met", "vacuous"}
+)
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """One sentence over all, then lines of what is shown and what is not."""
+
+    headline: str
+    shows: Sequence[str]
+    leaves_open: Sequence[str]
+
+
+def conclude(outcome: Outcome) -> Conclusions:
+    """Every line follows from verdicts, lost runs or the range measured: none is fixed text."""
+    leaves_open = _lines(outcome.findings, LEFT_OPEN)
+    leaves_open.append(f"Anything outside the range measured: {outcome.scope}.")
+    if outcome.lost:
+        leaves_open.append(_lost(outcome.lost))
+    return Conclusions(_headline(outcome.findings), _lines(outcome.findings, SHOWN), leaves_open)
+
+
+def _lines(findings: Sequence[Finding], words: Mapping[str, str]) -> list[str]:
+    """One line per verdict that occurs; one per statement where the reason is the news."""
+    lines = []
+    for verdict, word in words.items():
+        group = [finding for finding in findings if finding.verdict == verdict]
+        if verdict in EXPLAINED:
+            lines += [f"{word}: {f.statement}. {f.reason}." for f in group]
+        elif group:
+            lines.append(f"{word}: {'; '.join(f.statement for f in group)}.")
+    return lines
+
+
+def _headline(findings: Sequence[Finding]) -> str:
+    judged = [finding for finding in findings if finding.verdict != "not-defined"]
+    against = [f.statement for f in judged if f.verdict in ("violated", "bound-violated")]
+    if not judged:
+        return "Nothing was judged: what follows is observation."
+    agree = sum(f.verdict in ("holds", "tight", "faster") for f in judged)
+    told = (
+        f"Of {len(judged)} statements judged, {agree} agree with the measurement, "
+        f"{len(against)} {'is' if len(against) == 1 else 'are'} contradicted and "
+        f"{len(judged) - agree - len(against)} undecided or not covered."
+    )
+    return told + (f" Contradicted: {'; '.join(against)}." if against else "")
+
+
+def _lost(lost: Mapping[str, str]) -> str:
+    runs = "1 run" if len(lost) == 1 else f"{len(lost)} runs"
+    return (
+        f"What {runs} would have said that did not finish: {'; '.join(sorted({*lost.values()}))}."
+    )

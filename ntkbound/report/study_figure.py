@@ -1,0 +1,67 @@
+"""All panels of a study on one sheet, for a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ntkbound.report.figures import COLUMNS, PANEL, new_figure, save_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ntkbound.studies.study import Line, Panel
+
+OPTION = "--figure-format"
+TICKS = 7
+FORMATS = ("pdf", "svg", "png")
+
+
+def plot_study(path: Path, panels: Sequence[Panel]) -> None:
+    """Raises InputError for another format, no matplotlib, or a file that cannot be written."""
+    rows, columns = -(-len(panels) // COLUMNS), min(COLUMNS, len(panels))
+    figure = new_figure(OPTION, path, (PANEL[0] * columns, PANEL[1] * rows))
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axis, panel in zip(axes, panels, strict=False):
+        _draw(axis, panel)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    save_figure(OPTION, path, figure)
+
+
+def _draw(axis: Any, panel: Panel) -> None:
+    from matplotlib.ticker import NullLocator
+
+    solid = 0
+    for line in panel.lines:
+        colour = f"C{max(solid - line.dashed, 0) % 10}"  # a bound has its line's colour
+        style = "--" if line.dashed else "o-"
+        axis.plot(
+            line.x, line.y, style, color=colour, markersize=3, linewidth=1, label=line.label or None
+        )
+        if line.low is not None and line.high is not None:
+            axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
+        solid += not line.dashed
+    values = np.array([v for line in panel.lines for v in _all(line)])
+    x = np.array([v for line in panel.lines if not line.dashed for v in line.x])
+    axis.set_xlabel(panel.x, fontsize=8)
+    if panel.y != panel.title:
+        axis.set_ylabel(panel.y, fontsize=8)
+    if (x > 0).all():
+        axis.set_xscale("log")
+        ticks = np.unique(x)
+        if len(ticks) > TICKS:
+            ticks = ticks[np.linspace(0, len(ticks) - 1, TICKS).round().astype(int)]
+        axis.set_xticks(ticks, labels=[f"{value:.3g}" for value in ticks])
+        axis.xaxis.set_minor_locator(NullLocator())
+    if (values[np.isfinite(values)] > 0).all():
+        axis.set_yscale("log")
+    axis.set_title(panel.title, fontsize=8)
+    axis.tick_params(which="both", labelsize=7)
+    axis.legend(fontsize=6)
+
+
+def _all(line: Line) -> list[float]:
+    return [*line.y, *(line.low or ()), *(line.high or ())]

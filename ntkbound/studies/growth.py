@@ -1,0 +1,54 @@
+"""Does something grow, and how: exponentially, like a power, like a logarithm, not at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ntkbound.stats import Series, compare_growth, fit_power_laws, observe
+from ntkbound.stats.judging import two
+from ntkbound.stats.margins import AICC_MARGIN, HOLDS_MARGIN
+from ntkbound.studies.study import Quantity, Row
+
+Word = Literal["exponential", "power", "log", "none", "undecided"]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the fits say: whether it grows (None: not resolved), how, and the numbers in words.
+
+    not_exponential: it does not grow, or AICc prefers another form by more than `AICC_MARGIN`.
+    """
+
+    grows: bool | None
+    word: Word
+    reason: str
+    not_exponential: bool = False
+
+
+def growth(series: Series) -> Growth:
+    """The form of growth, by the slope's interval first and AICc's preference then.
+
+    It grows if the 95 % interval of the log-log slope lies above 0; it does not if the interval
+    reaches down to 0 and ends below `HOLDS_MARGIN`; a wider one resolves nothing. The form counts
+    as decided when AICc prefers it to both others by more than `AICC_MARGIN`.
+    """
+    (fit,) = fit_power_laws([series])
+    slope = f"slope {two(fit.slope)} [{two(fit.low)}, {two(fit.high)}]"
+    if not fit.low > 0:
+        flat = fit.high < HOLDS_MARGIN
+        return Growth(False, "none", slope, True) if flat else Growth(None, "undecided", slope)
+    scores = compare_growth(series)
+    told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "
+    told += f"power {scores.power:.1f}, logarithm {scores.log:.1f}"
+    others = sorted((scores.power, scores.log, scores.exponential))
+    word: Word = scores.best if others[1] > AICC_MARGIN else "undecided"
+    return Growth(True, word, told, scores.exponential > AICC_MARGIN)
+
+
+def series_of(rows: Sequence[Row], axis: str, quantity: Quantity) -> list[Series]:
+    """Series of one quantity along an axis, one per arm."""
+    key = (quantity.term, quantity.probe, quantity.statistic)
+    found = observe(rows, axes=(axis,))
+    return [s for s in found if (s.term, s.probe, s.statistic) == key]
