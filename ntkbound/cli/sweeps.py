@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import INCONCLUSIVE, Json, Out, Quiet, print_json, stderr, stdout
+from ntkbound.errors import InputError
 from ntkbound.preset import Preset, load_preset
 
 if TYPE_CHECKING:
@@ -81,11 +82,16 @@ def run_missing(
     ``save``: with parameters and inputs in the records.
     """
     from ntkbound.parallel import available_cores
+    from ntkbound.ranks import started_by_torchrun
     from ntkbound.report.sweep_table import live_table
     from ntkbound.runs import sweep as sweeps
     from ntkbound.runs.execute import check_writable
     from ntkbound.runs.pools import DaskPool, LocalPool
 
+    if started_by_torchrun():
+        raise InputError(
+            "torchrun divides one run over ranks; many runs take --jobs or --scheduler"
+        )
     check_writable(out)
     planned = sweeps.plan(preset.configs(base_seed))
 

@@ -129,7 +129,7 @@ def _make(
 ) -> list[Record]:
     """Trains and measures; ``prepared`` is the task of all of them."""
     if native.available() and not native.compiled():
-        notice("compiling the native kernel for this machine: once, about ten seconds")
+        notice("compiling the native kernels for this machine: once, about twenty seconds")
     started, clock = datetime.now(UTC), time.perf_counter()
     size = prepared.config.model_dump(include={"n", "T", "d"})
     sized = [build({**config.model_dump(), **size}) for config in configs]

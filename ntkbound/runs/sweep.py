@@ -128,12 +128,12 @@ def sweep(
     identifiers = tuple(run.identifier for run in planned)
     progress = Progress(identifiers, reused=len(planned) - len(todo))
     progress.cost_left = sum(run.cost for run in todo)
+    pool = make_pool() if todo else None  # before anything is written: it may be unreachable
     out.mkdir(parents=True, exist_ok=True)
     sweep_stale(out)
     write_plan(out, identifiers)
-    if not todo:
+    if pool is None:
         return progress
-    pool = make_pool()
     token = uuid.uuid4().hex
     if not (out / TOKEN).exists():
         write_text(out / TOKEN, token)

@@ -22,6 +22,6 @@ def available() -> bool:
 
 def compiled() -> bool:
     """Whether an earlier run left compiled kernels in numba's cache (else the first is slow)."""
-    from ntkbound.models.native.tangents import tangent_blocks
+    from ntkbound.models.native.search import _climb
 
-    return any(Path(tangent_blocks._cache.cache_path).glob("tangents.tangent_blocks-*.nbi"))
+    return any(Path(_climb._cache.cache_path).glob("search._climb-*.nbi"))
