@@ -43,7 +43,8 @@ from ntkbound.models.native.tangents import tangent_blocks
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, Sizes
 from ntkbound.models.native.vectors import VECTOR_BYTES
 
-MAX_CHUNK = 8  # token coordinates held in registers at a time: 2 * 8 of 32 vector registers
+# Token coordinates held at a time, in two of the 32 (AVX-512) or 16 vector registers each.
+MAX_CHUNK = 8 if VECTOR_BYTES == 64 else 4
 BATCH_HEADS = 256  # runs are taken together up to so many heads, which keeps their features in L2
 SMALL = 1 << 17  # sample-token-head elements below which a second thread costs more than it gives
 PHASE_TOKENS = 128  # tokens a sweep handles before the next sweep starts: scores and values in L1
