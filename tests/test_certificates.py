@@ -193,3 +193,15 @@ def test_a_record_holds_its_certificates(finished):
     for row in found:
         if row["level"] == "a-posteriori":
             assert finished.bounds[row["term"]] == row["value"]
+
+
+def test_a_priori_bounds_scale_with_the_tokens_as_the_norms_of_the_heads_do():
+    """U·a and U scale by B_x, X W q by B_x B_q: the smallest power in ρ_w² is U (B_x B_q ρ_w)²."""
+    only_w = replace(PROBLEM, rho=Norms(0, 0, 1e-3), nu=Norms(0, 0, 1e-3))
+    doubled = replace(only_w, B_x=2.0)
+    growth = certificates.a_priori.linearization(doubled) / certificates.a_priori.linearization(
+        only_w
+    )
+    assert growth >= 2**3 * (1 - 1e-6)
+    toward = [certificates.a_priori.approximation(p) for p in (only_w, doubled)]
+    assert toward[1] >= 2**2 * (1 - 1e-6) * toward[0]

@@ -90,7 +90,7 @@ def _second_derivative(problem: Problem, u: Array, r: Norms, v: Norms, own: bool
     For every cell of r̂ = ‖a‖: |Dz[Δ]| ≤ D = ρ_u r̂ + Ūρ_w(1 − r̂²), and |κ₃| ≤ τ(r̂)Ūρ_wν_w.
     """
     root = math.sqrt(problem.m)
-    U = (u + r.u / root)[:, None]
+    U = (problem.B_x * u + r.u / root)[:, None]
     low, high = np.linspace(0, 1, SHARES + 1)[:-1], np.linspace(0, 1, SHARES + 1)[1:]
     share = 1 - low**2  # ≥ 1 − ‖a‖² ≥ ‖M‖
     D, Dv = (x.u * high + U * x.w * share for x in (r, v))
@@ -98,16 +98,19 @@ def _second_derivative(problem: Problem, u: Array, r: Norms, v: Norms, own: bool
     C = 1 + r.c / root
     steep = r.c * Dv + v.c * D + C * bent
     curved = C * D * Dv
-    if not own:
-        return np.asarray(_envelope(problem, steep, curved).max(1))
+    largest = _envelope(problem, steep, curved).max(1)
+    if not own or r.c >= root:  # beyond √m a head may change the sign of its c
+        return np.asarray(largest)
     _, s1, s2 = _constants(problem)
     s3 = ACTIVATIONS[problem.activation].third
     assert s3 is not None
     # Either σ'' helps one twin only; the other's σ' is at most σ1. Or σ'' changes its sign between
     # the two, whose scores differ by at most 2D/√m, and both values together are ≤ σ3 · 2D/√m.
-    one = (_envelope(problem, steep, curved) + s1 * steep) / 2
-    both = s1 * steep + curved * np.minimum(s2, s3 * D / root)
-    return np.asarray(np.maximum(one, both).max(1))
+    # The twins move apart, each through cells of its own: every factor is the largest of any cell.
+    steepest = s1 * steep.max(1)
+    one = (largest + steepest) / 2
+    both = steepest + curved.max(1) * np.minimum(s2, s3 * D.max(1) / root)
+    return np.asarray(np.maximum(one, both))
 
 
 def _third_cumulant(r: Array) -> Array:
@@ -147,7 +150,8 @@ def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     nu = problem.scaled(problem.nu)
     edges, weights, _ = _cells(problem.d)
     low, high = np.linspace(0, 1, SHARES + 1)[:-1], np.linspace(0, 1, SHARES + 1)[1:]
-    inner = (nu.u * high + nu.w * edges[:, None] * (1 - low**2)).max(1)
+    u = problem.B_x * edges[:, None]
+    inner = (nu.u * high + nu.w * u * (1 - low**2)).max(1)
     table = _table(problem.activation)
     G = (nu.c * table[0] + table[1] * inner[:, None]).max(1)
     if G[-1] == 0:

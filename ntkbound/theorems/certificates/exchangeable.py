@@ -27,7 +27,7 @@ from ntkbound.models.heads import HeadModel, Inputs, Params, fresh_heads, slice_
 from ntkbound.parallel import Workers, partition
 from ntkbound.tasks.transport import TransportMap
 
-FRESH = 2048  # K; their values are evaluated in float32, as the labels are
+FRESH = 2048  # K
 CHUNK = 256
 ELEMENTS = 1 << 16  # sample × head values of a block: a few arrays fit in L2
 STEPS = 12  # λ = 1/8, …, 12/8 of its Gaussian optimum √(2L/N)/sd
@@ -56,14 +56,14 @@ def approximation_bound(
     start, end = (slice_heads(p, first, model) for p in (initial, transported))
     own = {b: v.double() for b, v in start.items()}
     moved = {b: math.sqrt(m) * (end[b].double() - own[b]) for b in own}
-    others = fresh_heads(model, seed, 0, FRESH, torch.float32, "certificate")
+    others = fresh_heads(model, seed, 0, FRESH, torch.float64, "certificate")
     toward = mapping(others)
     log_term = math.log(2 * inputs.n / delta)
 
     def block(rows: slice) -> Tensor:
         sample = inputs.rows(rows)
         student = workers.ranks.join(_values(model, own, moved, sample))
-        fresh = _values(model, others, toward, sample.to(torch.float32)).double()
+        fresh = _values(model, others, toward, sample)
         gap = (fresh.mean(1) - y[rows]).abs()
         return gap + (1 + pairs / FRESH) * deviation(student, fresh, log_term)
 
