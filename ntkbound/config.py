@@ -187,6 +187,11 @@ class RunConfig(BaseModel):
         return ("c", "U", "k" if self.query == "fixed" else "W")
 
     @property
+    def radii(self) -> dict[str, float]:
+        """ρ/√m per block: how far one head may move."""
+        return {block: rho / math.sqrt(self.m) for block, rho in self.rho.items()}
+
+    @property
     def is_series(self) -> bool:
         """Whether the samples are windows of one long series, in time order."""
         return self.task == "ar" or self.task.startswith(SERIES)

@@ -125,8 +125,11 @@ def started_by_torchrun() -> bool:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[ProcessGroup]:
-    """The ranks that torchrun started, for as long as they are needed."""
+def joined(device: str) -> Iterator[Ranks]:
+    """The ranks that torchrun started, for as long as they are needed; else this process alone."""
+    if not started_by_torchrun():
+        yield ALONE
+        return
     group = ProcessGroup(device)
     try:
         yield group

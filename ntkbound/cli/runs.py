@@ -46,9 +46,9 @@ def train(
     The record goes to results/ID and is reused when the same config is asked for again. Started by
     torchrun (torchrun --nproc-per-node 2 -m ntkbound train …), the heads are divided over ranks.
     """
-    from ntkbound.ranks import joined, started_by_torchrun
+    from ntkbound.ranks import joined
     from ntkbound.report.run_table import print_run
-    from ntkbound.runs.execute import Execution, run, run_on_ranks
+    from ntkbound.runs.execute import Execution, run_on_ranks
 
     how = Execution(out, threads, device, save_params, save_inputs, force)
     told: list[Record] = []
@@ -57,17 +57,12 @@ def train(
         if not quiet:
             stderr().print(line, highlight=False)
 
-    if started_by_torchrun():
-        with joined(device) as ranks:
-            quiet = quiet or ranks.index > 0
-            with _progress(config, quiet) as progress:
-                made = run_on_ranks(config, how, ranks, progress, told.append, notice)
-        if made is None:  # rank 0 has the record, and tells
-            return
-        record = made
-    else:
+    with joined(device) as ranks:
+        quiet = quiet or ranks.index > 0
         with _progress(config, quiet) as progress:
-            record = run(config, how, progress, told.append, notice)
+            record = run_on_ranks(config, how, ranks, progress, told.append, notice)
+    if record is None:  # rank 0 has it, and tells
+        return
     if as_json:
         print(_run_json(record), end="")
     elif not quiet:

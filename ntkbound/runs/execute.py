@@ -18,7 +18,7 @@ from ntkbound.errors import InputError
 from ntkbound.models import native
 from ntkbound.models.heads import Params
 from ntkbound.parallel import Workers
-from ntkbound.ranks import Ranks
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.runs import environment, record
 from ntkbound.runs.labels import LabelCache
 from ntkbound.runs.record import Record
@@ -51,16 +51,9 @@ def run(
 
     Raises InputError for a config, data or folder that cannot be used; nothing is written then.
     """
-    how = execution or Execution()
-    check_device(how.device)
-    check_writable(how.out)
-    prepared = prepare(config)
-    found = _known(prepared, how)
-    if found is not None:
-        reused(found)
-        return found
-    (made,) = _make([config], prepared, how, Workers(how.threads), progress, notice)
-    return record.write(made, how.out)
+    made = run_on_ranks(config, execution or Execution(), ALONE, progress, reused, notice)
+    assert made is not None  # this process is rank 0
+    return made
 
 
 def run_together(configs: Sequence[RunConfig], execution: Execution) -> list[Record]:
@@ -89,13 +82,8 @@ def run_on_ranks(
     heads cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
     """
     check_device(execution.device)
-    ranks.pairs(config.m)
-    if config.model != "transformer":
-        raise InputError(
-            f"--model: only the transformer is divided over ranks, not {config.model!r}"
-        )
-    if config.ridge is not None:
-        raise InputError("--transport: 'computed' needs all heads in one process, not torchrun")
+    if ranks.count > 1:
+        _check_divisible(config, ranks)
     first = ranks.index == 0
     if first:
         check_writable(execution.out)
@@ -108,6 +96,16 @@ def run_on_ranks(
     workers = Workers(execution.threads, ranks)
     (made,) = _make([config], prepared, execution, workers, progress, notice)
     return record.write(made, execution.out) if first else None
+
+
+def _check_divisible(config: RunConfig, ranks: Ranks) -> None:
+    ranks.pairs(config.m)
+    if config.model != "transformer":
+        raise InputError(
+            f"--model: only the transformer is divided over ranks, not {config.model!r}"
+        )
+    if config.ridge is not None:
+        raise InputError("--transport: 'computed' needs all heads in one process, not torchrun")
 
 
 def _known(prepared: Prepared, how: Execution) -> Record | None:

@@ -68,7 +68,7 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     initial = group(tensors, "initial")
     final, best = group(tensors, "final"), group(tensors, "best")
     transported = group(tensors, "transported") or None
-    radii = {b: r / math.sqrt(config.m) for b, r in config.rho.items()}
+    radii = config.radii
     seed, terms, trace = config.init_seed or 0, record.terms, record.trace
 
     drawn = symmetric_init(model, config.m, seed, initial["c"].dtype)

@@ -34,7 +34,6 @@ from ntkbound.tasks.arrays import LARGEST_LABEL
 from ntkbound.tasks.task import Task, query, unit_vector
 
 COEFFICIENT = 0.9
-NOISE_VARIANCE = 0.1
 NOISE_FLOOR = 1 - COEFFICIENT**2  # of the standardised series
 FREQUENCIES = 8
 SHORTEST_PERIOD = 32  # tokens; each further frequency doubles it, up to 4096

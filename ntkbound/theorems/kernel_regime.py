@@ -144,17 +144,6 @@ def _train(
             small.load(inputs.rows(rows), y[rows])
 
         batches = Batches(small, draw)
-    projected = config.method in ("projgd", "projsgd")
-    radii = [_scaled(member.config.rho, config.m) for member in members]
-    rule = Rule(
-        eta=torch.tensor([member.config.eta for member in members], dtype=torch.float64),
-        radii={
-            b: torch.tensor([r[b] for r in radii], dtype=dtype, device=device) for b in model.blocks
-        }
-        if projected
-        else None,
-        decay=config.decay or 0.0,
-    )
 
     def observe(step: int, params: Params, norms: np.ndarray) -> None:
         for index in np.flatnonzero(~np.isnan(norms)).tolist():
@@ -164,7 +153,7 @@ def _train(
     return descend(
         objective,
         initial,
-        rule,
+        descent_rule([member.config for member in members], device),
         config.tau,
         record=recorded_steps(config.tau, config.records),
         observe=observe,
@@ -174,12 +163,25 @@ def _train(
     )
 
 
+def descent_rule(configs: Sequence[RunConfig], device: str = "cpu") -> Rule:
+    """η and, where the method projects, ρ/√m of runs that share one descent."""
+    shared, radii = configs[0], None
+    if shared.method in ("projgd", "projsgd"):
+        dtype = getattr(torch, shared.dtype)
+        radii = {
+            b: torch.tensor([config.radii[b] for config in configs], dtype=dtype, device=device)
+            for b in shared.blocks
+        }
+    eta = torch.tensor([config.eta for config in configs], dtype=torch.float64)
+    return Rule(eta, radii, shared.decay or 0.0)
+
+
 def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Workers) -> Outcome:
     """All terms, bounds and checks of one run after the descent."""
     config, task = member.config, member.task
     initial, transported = member.initial, member.transported
     trajectory, ranks = member.trajectory, workers.ranks
-    radii, inputs = _scaled(config.rho, config.m), task.inputs
+    radii, inputs = config.radii, task.inputs
     seed, notes = config.init_seed or 0, list(task.notes)
     search = Search(config.search_restarts, config.search_steps, seed)
     few = inputs.rows(slice(0, config.search_samples))
@@ -251,8 +253,3 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     status = "diverged" if descent.diverged else "complete"
     kept = [certificate.as_dict() for certificate in certificates]
     return Outcome(status, terms, bounds, checks, notes, table, params, task, kept)
-
-
-def _scaled(radii: dict[str, float], m: int) -> dict[str, float]:
-    """ρ/√m."""
-    return {b: r / math.sqrt(m) for b, r in radii.items()}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 
 from ntkbound.config import RunConfig
-from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import Params, symmetric_init
 from ntkbound.models.transformer import ShallowTransformer
@@ -20,10 +18,9 @@ from ntkbound.terms.trajectory import mean_square_error
 from ntkbound.theorems import audit
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.judge import setting_of
-from ntkbound.training.blocked import BlockedObjective
+from ntkbound.theorems.kernel_regime import descent_rule
+from ntkbound.training.choose import objective_for
 from ntkbound.training.descent import Progress, descend, recorded_steps
-from ntkbound.training.fused import FusedObjective
-from ntkbound.training.step import Rule
 
 
 @dataclass(frozen=True)
@@ -58,9 +55,8 @@ def replay(
     dtype = getattr(torch, config.dtype)
     initial = symmetric_init(model, config.m, config.init_seed or 0, dtype)
     target = None if task.transport is None else transported_parameters(initial, task.transport)
-    radii = {b: r / math.sqrt(config.m) for b, r in config.rho.items()}
-    observer = ProofObserver(model, initial, target, task, radii, config.eta, workers)
-    make = FusedObjective if native.available() else BlockedObjective
+    observer = ProofObserver(model, initial, target, task, config.radii, config.eta, workers)
+    objective = objective_for(model, task.inputs.to(dtype), task.y.to(dtype), config.m, workers)
     chosen = set(audited_steps(config.tau, count))
     ends: dict[int, float] = {}
 
@@ -71,19 +67,17 @@ def replay(
             ends[step] = observer.squared_distance(one)
 
     descent = descend(
-        make(model, task.inputs.to(dtype), task.y.to(dtype), config.m, workers),
+        objective,
         {b: v.unsqueeze(0) for b, v in initial.items()},
-        Rule(
-            eta=torch.tensor([config.eta], dtype=torch.float64),
-            radii={b: torch.tensor([r], dtype=dtype) for b, r in radii.items()},
-        ),
+        descent_rule([config]),
         config.tau,
         record=sorted(chosen | {s + 1 for s in chosen} | {0, config.tau}),
         observe=observe,
         progress=progress,
     )
-    min_mse = mean_square_error(model, {b: v[0] for b, v in descent.best.items()}, task, workers)
-    steps, best = len(chosen), int(descent.best_step[0])
+    found = descent.of(0)
+    min_mse = mean_square_error(model, found.best, task, workers)
+    steps, best = len(chosen), found.best_step
     notes = [f"{steps} of {config.tau} steps audited, {config.dtype} training, float64 audit"]
     covered = ACTIVATIONS[config.activation].constants is not None and config.bounds
     setting, bounds = None, None

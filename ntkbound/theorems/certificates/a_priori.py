@@ -91,7 +91,7 @@ def _second_derivative(problem: Problem, u: Array, r: Norms, v: Norms, own: bool
     """
     root = math.sqrt(problem.m)
     U = (problem.B_x * u + r.u / root)[:, None]
-    low, high = np.linspace(0, 1, SHARES + 1)[:-1], np.linspace(0, 1, SHARES + 1)[1:]
+    low, high = _shares()
     share = 1 - low**2  # ≥ 1 − ‖a‖² ≥ ‖M‖
     D, Dv = (x.u * high + U * x.w * share for x in (r, v))
     bent = (r.u * v.w + v.u * r.w) * share + U * r.w * v.w * _third_cumulant(high)
@@ -113,6 +113,12 @@ def _second_derivative(problem: Problem, u: Array, r: Norms, v: Norms, own: bool
     return np.asarray(np.maximum(one, both))
 
 
+def _shares() -> tuple[Array, Array]:
+    """Both ends of every cell of ‖a‖ in [0, 1]."""
+    edges = np.linspace(0, 1, SHARES + 1)
+    return edges[:-1], edges[1:]
+
+
 def _third_cumulant(r: Array) -> Array:
     """τ(r): largest |third central moment| on [−1, 1] with a mean in [−r, r]."""
     near = (1 + r) ** 3 / 4
@@ -127,7 +133,7 @@ def squared_feature_norm(problem: Problem) -> float:
 
     def kappa(u: Array) -> Array:
         U = (u + r.u / root)[:, None]
-        low, high = np.linspace(0, 1, SHARES + 1)[:-1], np.linspace(0, 1, SHARES + 1)[1:]
+        low, high = _shares()
         B = problem.B_x
         a, b = B * high, B**2 * problem.B_q * U * (1 - low**2)
         inner = ((1 + r.c / root) ** 2 * (a**2 + b**2)).max(1)
@@ -149,7 +155,7 @@ def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     """
     nu = problem.scaled(problem.nu)
     edges, weights, _ = _cells(problem.d)
-    low, high = np.linspace(0, 1, SHARES + 1)[:-1], np.linspace(0, 1, SHARES + 1)[1:]
+    low, high = _shares()
     u = problem.B_x * edges[:, None]
     inner = (nu.u * high + nu.w * u * (1 - low**2)).max(1)
     table = _table(problem.activation)

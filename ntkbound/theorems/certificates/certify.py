@@ -62,8 +62,7 @@ def certify(
     source = f"{PROOFS} §5, {likely}"
     add("a-priori", "linearization", a_priori.linearization(problem), source)
     add("a-priori", "feature_norm", math.sqrt(a_priori.squared_feature_norm(problem)), source)
-    radii = {b: r / math.sqrt(config.m) for b, r in config.rho.items()}
-    sure = suprema(model, initial, transported, radii, task.inputs, workers)
+    sure = suprema(model, initial, transported, config.radii, task.inputs, workers)
     add("a-posteriori", "linearization", float(sure.linearization.max()), f"{PROOFS} §3, sure")
     add(
         "a-posteriori", "feature_norm", math.sqrt(float(sure.squared_feature_norm.max())),
