@@ -9,10 +9,11 @@ its gradient per sample), and nothing for the exponential.
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,8 @@ from ntkbound.training.objective import Objective
 NAMES = ("kernel", "blocked", "autograd", "compile", "jax")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # relative, per block, between implementations
 REPEATS = 7
+LEAST_SECONDS = 0.1  # a step is timed over as many calls, as a descent makes them, as this takes
+GROWTH = tuple(4**k for k in range(6))  # times 2^10 elements: up to 2^20
 Step = Callable[[], Params]
 
 
@@ -83,10 +86,11 @@ def bench(
             absent[name] = str(reason)
     _check_equal(steps, TOLERANCE[dtype])
     times: dict[str, list[float]] = {name: [] for name in steps}
+    calls = {name: _calls(step, device) for name, step in steps.items()}
     peaks: list[float] = []
     for _ in range(REPEATS):
         for name, step in steps.items():
-            times[name].append(_seconds(step, device))
+            times[name].append(_step_seconds(step, calls[name], device))
         peaks.append(_matmul_rate(dtype, device))
     median = {name: statistics.median(values) for name, values in times.items()}
     per_element = {name: t / sizes.elements * 1e9 for name, t in median.items()}
@@ -113,6 +117,41 @@ def bench(
         "floor_ns": floor,
         "times_floor": per_element[first] / floor,
     }
+
+
+def growth(d: int, dtype: str, threads: int, device: str) -> dict[str, Any]:
+    """Seconds per step from 2^10 to 2^20 elements along n, m and T, and their log-log slopes.
+
+    Each axis starts from n = 16, T = 4, m = 16; slopes are least squares, the median and extremes
+    over interleaved repeats. The kernel is timed where there is one, else the blocked torch path.
+    """
+    workers = Workers(threads)
+    name = "kernel" if device == "cpu" and native.available() else "blocked"
+    axes: dict[str, Any] = {}
+    for axis in ("n", "m", "T"):
+        base = Sizes(n=16, T=4, d=d, m=16)
+        grown = [replace(base, **{axis: getattr(base, axis) * factor}) for factor in GROWTH]
+        steps = [
+            _make(name, _problem(sizes, getattr(torch, dtype), device), workers, device)
+            for sizes in grown
+        ]
+        calls = [_calls(step, device) for step in steps]
+        seconds = np.array(
+            [
+                [_step_seconds(step, k, device) for step, k in zip(steps, calls, strict=True)]
+                for _ in range(REPEATS)
+            ]
+        )
+        elements = np.array([sizes.elements for sizes in grown])
+        slopes = np.polyfit(np.log(elements), np.log(seconds).T, 1)[0]
+        axes[axis] = {
+            "elements": elements.tolist(),
+            "seconds": np.median(seconds, axis=0).tolist(),
+            "slope": float(np.median(slopes)),
+            "slope_range": [float(slopes.min()), float(slopes.max())],
+        }
+    return {"d": d, "dtype": dtype, "threads": threads, "device": device, "timed": name,
+            "axes": axes}  # fmt: skip
 
 
 class _UnavailableError(Exception):
@@ -250,6 +289,21 @@ def _seconds(step: Callable[[], object], device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+def _calls(step: Step, device: str) -> int:
+    """How many calls in a row take LEAST_SECONDS."""
+    step()
+    return max(1, math.ceil(LEAST_SECONDS / _seconds(step, device)))
+
+
+def _step_seconds(step: Step, calls: int, device: str) -> float:
+    def repeated() -> None:
+        for _ in range(calls):
+            step()
+
+    step()  # untimed: what ran before has left its threads spinning and the caches full
+    return _seconds(repeated, device) / calls
 
 
 def _matmul_rate(dtype: str, device: str) -> float:

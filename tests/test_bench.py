@@ -37,6 +37,29 @@ def test_implementations_that_disagree_are_not_timed(monkeypatch):
         bench.bench(bench.Sizes(24, 3, 2, 4), "float64", 1, "cpu", ("kernel", "autograd"))
 
 
+def test_growth_gives_a_slope_for_every_axis(capsys, monkeypatch):
+    monkeypatch.setattr(bench, "LEAST_SECONDS", 1e-4)
+    monkeypatch.setattr(bench, "GROWTH", (1, 2))
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", "--growth", "--d=2", "--json"])
+    assert caught.value.code == 0
+    found = json.loads(capsys.readouterr().out)["axes"]
+    assert set(found) == {"n", "m", "T"}
+    for axis in found.values():
+        assert axis["elements"] == [1024, 2048]
+        low, high = axis["slope_range"]
+        assert low <= axis["slope"] <= high
+
+
+def test_the_slope_of_a_cost_that_is_linear_is_one(monkeypatch):
+    monkeypatch.setattr(bench, "_make", lambda name, problem, *rest: problem.inputs.X.shape[0])
+    monkeypatch.setattr(bench, "_calls", lambda step, device: 1)
+    monkeypatch.setattr(bench, "_step_seconds", lambda step, calls, device: float(step))
+    axes = bench.growth(2, "float32", 1, "cpu")["axes"]
+    assert axes["n"]["slope"] == pytest.approx(1)
+    assert axes["m"]["slope"] == pytest.approx(0, abs=1e-12)
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [

@@ -258,3 +258,13 @@ def test_bad_arrays_are_refused() -> None:
     for grads in ((c, u, w.swapaxes(2, 3)), (c, u.astype("float64"), w), (c[:, :2], u, w)):
         with pytest.raises(ValueError, match="C-contiguous float32"):
             objective.loss_and_gradient(problem.params, residual, grads)
+
+
+def test_loading_other_samples_leaves_the_first_ones_alone() -> None:
+    first, other = Problem(8, 3, 8, 4), Problem(8, 3, 8, 4, seed=1)
+    x, q, y = (np.array(v, np.float32) for v in (first.x, first.q, first.y))
+    before = [v.copy() for v in (x, q, y)]
+    kernel = NativeKernel(x, q, y, heads=4)  # d fills the registers: the samples are borrowed
+    kernel.load(other.x, other.q, other.y)
+    for value, copy in zip((x, q, y), before, strict=True):
+        np.testing.assert_array_equal(value, copy)

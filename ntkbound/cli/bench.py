@@ -25,13 +25,16 @@ def bench(
     only: Annotated[
         str | None, typer.Option(help="some of kernel,blocked,autograd,compile,jax")
     ] = None,
+    grow: Annotated[
+        bool, typer.Option("--growth", help="how a step grows with n, m and T, with slopes")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Time loss and gradient beside other implementations and the machine's own limits."""
-    from ntkbound.bench import NAMES, TOLERANCE, Sizes
+    from ntkbound.bench import NAMES, TOLERANCE, Sizes, growth
     from ntkbound.bench import bench as measure
-    from ntkbound.report.bench_table import print_bench
+    from ntkbound.report.bench_table import print_bench, print_growth
     from ntkbound.runs.execute import check_device
 
     chosen = NAMES if only is None else tuple(name.strip() for name in only.split(","))
@@ -46,8 +49,11 @@ def bench(
     if m % 2:
         raise InputError(f"--m: {m} is odd; symmetric initialisation needs an even number")
     check_device(device)
-    result = measure(Sizes(n, T, d, m), dtype, threads, device, chosen)
+    if grow:
+        result, show = growth(d, dtype, threads, device), print_growth
+    else:
+        result, show = measure(Sizes(n, T, d, m), dtype, threads, device, chosen), print_bench
     if as_json:
         print_json(result)
     elif not quiet:
-        print_bench(stdout(), result)
+        show(stdout(), result)

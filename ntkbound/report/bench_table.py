@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,3 +46,25 @@ def print_bench(console: Console, result: Mapping[str, Any]) -> None:
         f"{result['times_floor']:.2f}× that",
         highlight=False,
     )
+
+
+def print_growth(console: Console, result: Mapping[str, Any]) -> None:
+    console.print(
+        f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}, {result['dtype']}, "
+        f"{result['device']}, {result['threads']} thread{'s' * (result['threads'] > 1)}",
+        style="bold",
+        highlight=False,
+    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("along")
+    first = next(iter(result["axes"].values()))
+    for elements in first["elements"]:
+        table.add_column(f"2^{math.log2(elements):.0f}", justify="right")
+    table.add_column("slope", justify="right")
+    table.add_column("repeats", justify="right")
+    for axis, found in result["axes"].items():
+        low, high = found["slope_range"]
+        times = [f"{seconds * 1e6:.3g} µs" for seconds in found["seconds"]]
+        table.add_row(axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}")
+    console.print(table)
+    console.print("  · columns are samples × tokens × heads; a slope of 1 is linear cost")

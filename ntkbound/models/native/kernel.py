@@ -26,11 +26,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ntkbound.models.native.crew import Crew, Rounds
 from ntkbound.models.native.packing import pack, sum_groups, unpack
 from ntkbound.models.native.passes import (
     backward_tiles,
@@ -60,6 +60,20 @@ def aligned(count: int, dtype: np.dtype[Any]) -> Array:
     raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def padded(values: Array, rows: int, dtype: np.dtype[Any], factor: float = 1.0) -> Array:
+    """factor·values in a flat array with the last axis filled up with zeros to `rows`.
+
+    The caller's own memory where nothing has to change: the kernels never write to it.
+    """
+    if factor == 1 and values.shape[-1] == rows and values.dtype == dtype:
+        return np.ascontiguousarray(values).reshape(-1)
+    out = aligned(values[..., 0].size * rows, dtype)
+    view = out.reshape(*values.shape[:-1], rows)[..., : values.shape[-1]]
+    # rounded once, and piece by piece: no temporary of that size in float64
+    np.multiply(values, np.float64(factor), out=view, dtype=np.float64, casting="unsafe")
+    return out
 
 
 class _Buffers(NamedTuple):
@@ -138,36 +152,28 @@ class NativeKernel:
             float((total_heads or heads) ** -0.5),
         )
         self._dims = (0,) * chunk_rows  # its length is the compile-time constant
-        queries = (1 if q is None else samples) * rows
-        counts = (samples * tokens * rows, queries, queries, samples)
-        x_at, q_at, scaled_at, y_at = (aligned(count, self.dtype) for count in counts)
-        self._data = (x_at, q_at, scaled_at, y_at)
         self.load(x, q, y)
         self.runs = runs
         query = () if q is None else (dim,)
         self._shapes = ((runs, heads), (runs, heads, dim), (runs, heads, dim, *query))
         self._batch = max(1, min(runs, BATCH_HEADS // heads))
         self._workers = 1 if runs * samples * tokens * heads < SMALL else threads
-        self._crew = Crew(self._workers)
+        self._pool = ThreadPoolExecutor(self._workers - 1) if self._workers > 1 else None
         self._by_runs = -(-runs // self._batch) >= self._workers
         self._cache: dict[tuple[int, int, int], list[_Buffers]] = {}
-        self._rounds: tuple[Rounds, Array, Array] | None = None
+        self._group_partials: Array | None = None
         self._mse = np.empty(runs)
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
         """Replaces the samples by others of the same shape; q is ignored for a fixed query."""
-        query = np.zeros((1, x.shape[2])) if self._size.fixed or q is None else q
-        tokens, queries, scaled, labels = self._data
-        self._fill(tokens, x)
-        self._fill(queries, query)
-        self._fill(scaled, query, 1.0 / math.log(2.0))
-        labels[:] = y
-
-    def _fill(self, out: Array, values: Array, factor: float = 1.0) -> None:
-        """Flat copy with the last axis filled up with zeros to `rows`."""
-        out.reshape(*values.shape[:-1], -1)[..., : self._size.dim] = np.asarray(
-            values, self.dtype
-        ) * np.float64(factor)
+        size = self._size
+        queries = np.zeros((1, size.dim)) if size.fixed or q is None else q
+        self._data = (
+            padded(x, size.rows, self.dtype),
+            padded(queries, size.rows, self.dtype),
+            padded(queries, size.rows, self.dtype, 1.0 / math.log(2.0)),
+            np.ascontiguousarray(y, self.dtype),
+        )
 
     def _buffers(self, tiles: int, kept: int, partials: int) -> list[_Buffers]:
         """One set per thread: h of `tiles` tiles, features of `kept`, so many partial gradients."""
@@ -189,24 +195,25 @@ class NativeKernel:
             ]
         return self._cache[key]
 
-    def _descent(self, tiles: int) -> tuple[Rounds, Array, Array]:
-        """Groups of samples shared among the threads; packed parameters; partial gradients."""
-        if self._rounds is None:
-            size = self._size
-            self._residual = np.empty((self.runs, size.samples), dtype=self.dtype)
-            partials = aligned(size.groups * tiles * size.tile, self.dtype)
-            partials = partials.reshape(size.groups, -1)
-            buffers = self._buffers(tiles, tiles, 1)
-            packed = buffers[0].packed
-            jobs = [
-                (self._dims, size, self._data, packed, own.scratch, self._residual, partials)
-                for own in buffers
-            ]
-            self._rounds = (Rounds(self._crew, fused_groups, size.groups, jobs), packed, partials)
-        return self._rounds
+    def _shared_partials(self, tiles: int) -> Array:
+        if self._group_partials is None:
+            count = self._size.groups * tiles * self._size.tile
+            self._group_partials = aligned(count, self.dtype).reshape(self._size.groups, -1)
+        return self._group_partials
 
     def _tiles(self, heads: int) -> int:
         return int(-(-heads // self._lanes))
+
+    def _share(self, function: Any, jobs: list[tuple[Any, ...]]) -> None:
+        """Run the jobs, one per thread, the first one here. The kernels release the GIL."""
+        if self._pool is None:
+            for job in jobs:
+                function(*job)
+            return
+        futures = [self._pool.submit(function, *job) for job in jobs[1:]]
+        function(*jobs[0])
+        for future in futures:
+            future.result()
 
     def _flat(self, arrays: Params) -> Params:
         """Check the caller's arrays and view them flat: heads of all runs in a row."""
@@ -235,7 +242,7 @@ class NativeKernel:
         for run0 in range(0, self.runs, batch):
             runs = min(batch, self.runs - run0)
             pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
-            self._crew.share(
+            self._share(
                 forward_blocks,
                 [
                     (
@@ -261,7 +268,7 @@ class NativeKernel:
         size, flat, flat_grads = self._size, self._flat(params), self._flat(grads)
         self._check(residual, (self.runs, size.samples))
         cuts = self._cuts(self._tiles(self.runs * size.heads))
-        self._crew.share(
+        self._share(
             backward_tiles,
             [
                 (
@@ -300,7 +307,7 @@ class NativeKernel:
             self.backward(params, residual_out, grads)
         elif self._by_runs:
             cuts = self._cuts(-(-self.runs // batch))
-            self._crew.share(
+            self._share(
                 fused_runs,
                 [
                     (
@@ -323,14 +330,32 @@ class NativeKernel:
                 ],
             )
         else:
-            rounds, packed, partials = self._descent(tiles)
+            buffers = self._buffers(tiles, tiles, 1)
+            packed, partials = buffers[0].packed, self._shared_partials(tiles)
             for run0 in range(0, self.runs, batch):
                 runs = min(batch, self.runs - run0)
                 pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
-                rounds.run(run0, runs)
+                self._share(
+                    fused_groups,
+                    [
+                        (
+                            self._dims,
+                            size,
+                            first,
+                            self._workers,
+                            self._data,
+                            packed,
+                            run0,
+                            runs,
+                            own.scratch,
+                            residual_out,
+                            partials,
+                        )
+                        for first, own in enumerate(buffers)
+                    ],
+                )
                 sum_groups(partials)
                 unpack(size, partials[0], run0 * size.heads, runs * size.heads, *flat_grads)
-            residual_out[:] = self._residual
         mean_square(residual_out, self._mse)
         return self._mse
 
@@ -344,7 +369,7 @@ class NativeKernel:
             raise ValueError("expected one run and a float64 array (4, n)")
         out[:] = 0.0
         cuts = self._cuts(-(-size.samples // BLOCK))
-        self._crew.share(
+        self._share(
             tangent_blocks,
             [
                 (

@@ -10,7 +10,6 @@ import math
 import numpy as np
 from numba import njit
 
-from ntkbound.models.native.crew import ROUND, claim, done
 from ntkbound.models.native.packing import add_into, fill, group_bounds, lane_sum, pack, unpack
 from ntkbound.models.native.tiles import BLOCK, KERNEL, accumulate, attend
 from ntkbound.models.native.vectors import width
@@ -79,16 +78,12 @@ def _fused_group(dims, size, group, data, packed, run0, runs, scratch, residual,
 
 
 @njit(**KERNEL)
-def fused_groups(board, patience, dims, size, data, packed, scratch, residual, partials):
-    """Groups of a batch of runs, as long as there are any: the work of one thread."""
-    group = claim(board, patience)
-    while group >= 0:
-        run0, runs = board[ROUND], board[ROUND + 1]
+def fused_groups(dims, size, first, step, data, packed, run0, runs, scratch, residual, partials):
+    """Every step-th group of a batch of runs: the work of one thread."""
+    for group in range(first, size.groups, step):
         _fused_group(
             dims, size, group, data, packed, run0, runs, scratch, residual, partials[group]
         )
-        done(board)
-        group = claim(board, patience)
 
 
 @njit(**KERNEL)

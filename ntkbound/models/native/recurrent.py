@@ -20,13 +20,21 @@ neighbours, and samples are cut into the same groups whatever the threads.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from ntkbound.models.native.crew import Crew, Rounds, claim, done
-from ntkbound.models.native.kernel import MAX_CHUNK, MAX_GROUPS, SMALL, Array, Params, aligned
+from ntkbound.models.native.kernel import (
+    MAX_CHUNK,
+    MAX_GROUPS,
+    SMALL,
+    Array,
+    Params,
+    aligned,
+    padded,
+)
 from ntkbound.models.native.packing import fill, group_bounds, sum_groups
 from ntkbound.models.native.passes import mean_square, residuals
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, KERNEL, activate
@@ -177,14 +185,13 @@ def _accumulate(dims, size, count, packed, at, features, f_at, rho, rho_at, rho_
 
 
 @njit(**KERNEL)
-def _gradient_groups(board, patience, dims, size, x, y, packed, runs, scratch, residual, partials):
-    """Residuals and summed gradients of groups of samples while there are any: a thread's work."""
+def _gradient_groups(dims, size, first, step, x, y, packed, runs, scratch, residual, partials):
+    """Residuals and summed gradients of every step-th group of samples: one thread's work."""
     work, features, h, rho = scratch
     lanes = width(x)
     tiles = packed.size // size.tile
     h_step, f_step = tiles * lanes, BLOCK * size.tile
-    group = claim(board, patience)
-    while group >= 0:
+    for group in range(first, size.groups, step):
         partial = partials[group]
         fill(partial, 0, partial.size, 0.0)
         start, stop = group_bounds(size, group)
@@ -203,8 +210,6 @@ def _gradient_groups(board, patience, dims, size, x, y, packed, runs, scratch, r
                     dims, size, end - begin, packed, i * size.tile, features, i * f_step, rho,
                     i * lanes, h_step, partial,
                 )  # fmt: skip
-        done(board)
-        group = claim(board, patience)
 
 
 @njit(**KERNEL)
@@ -272,19 +277,15 @@ class RecurrentKernel:
         self._shapes = ((runs, heads), (runs, heads, dim), (runs, heads))
         self.runs = runs
         self._threads = 1 if runs * samples * tokens * heads < SMALL else threads
-        self._crew = Crew(self._threads)
+        self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
         self._buffers: dict[tuple[int, int], tuple[list[Any], Array, Array]] = {}
-        self._rounds: tuple[Rounds, Array, Array] | None = None
         self._mse = np.empty(runs)
-        self._x = aligned(samples * tokens * self._size.rows, self.dtype)
-        self._y = np.empty(samples, self.dtype)
         self.load(x, None, y)
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
         """Replaces the samples by others of the same shape; a recurrence has no query."""
-        size = self._size
-        self._x.reshape(size.samples, size.tokens, size.rows)[..., : size.dim] = x
-        self._y[:] = y
+        self._x = padded(x, self._size.rows, self.dtype)
+        self._y = np.ascontiguousarray(y, self.dtype)
 
     def loss_and_gradient(self, params: Params, residual_out: Array, grads: Params) -> Array:
         """Mean squared errors (R,), float64; fills residual_out (R, n) = f - y and grads.
@@ -292,30 +293,21 @@ class RecurrentKernel:
         The returned array is overwritten by the next call.
         """
         size, flat, into = self._size, self._flat(params), self._flat(grads)
-        rounds, packed, partials = self._descent()
+        tiles = -(-self.runs * size.heads // self._lanes)
+        scratch, packed, partials = self._memory(tiles, size.groups)
         _pack(size, *flat, 0, self.runs * size.heads, packed)
-        rounds.run()
-        residual_out[:] = self._residual
+        self._share(
+            _gradient_groups,
+            [
+                (self._dims, size, first, self._threads, self._x, self._y, packed, self.runs, own,
+                 residual_out, partials)
+                for first, own in enumerate(scratch)
+            ],
+        )  # fmt: skip
         sum_groups(partials)
         _unpack(size, partials[0], *into)
         mean_square(residual_out, self._mse)
         return self._mse
-
-    def _descent(self) -> tuple[Rounds, Array, Array]:
-        """Groups of samples shared among the threads; packed parameters; partial gradients."""
-        if self._rounds is None:
-            size = self._size
-            tiles = -(-self.runs * size.heads // self._lanes)
-            scratch, packed, partials = self._memory(tiles, size.groups)
-            self._residual = np.empty((self.runs, size.samples), dtype=self.dtype)
-            jobs = [
-                (self._dims, size, self._x, self._y, packed, self.runs, own, self._residual,
-                 partials)
-                for own in scratch
-            ]  # fmt: skip
-            rounds = Rounds(self._crew, _gradient_groups, size.groups, jobs)
-            self._rounds = (rounds, packed, partials)
-        return self._rounds
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads, for one run."""
@@ -324,7 +316,7 @@ class RecurrentKernel:
         scratch, _, tiles = self._memory(1, 2 * self._threads)
         blocks = -(-size.samples // BLOCK)
         cuts = [blocks * i // self._threads for i in range(self._threads + 1)]
-        self._crew.share(
+        self._share(
             _tangent_blocks,
             [
                 (self._dims, size, cuts[i], cuts[i + 1], self._x, flat, moved, own, tiles[2 * i],
@@ -353,3 +345,10 @@ class RecurrentKernel:
             if array.shape != shape or array.dtype != self.dtype or not array.flags.c_contiguous:
                 raise ValueError(f"expected a C-contiguous {self.dtype} array {shape}")
         return arrays[0].reshape(-1), arrays[1].reshape(-1), arrays[2].reshape(-1)
+
+    def _share(self, function: Any, jobs: list[tuple[Any, ...]]) -> None:
+        """One job per thread, the first one here. The kernels release the GIL."""
+        futures = [] if self._pool is None else [self._pool.submit(function, *j) for j in jobs[1:]]
+        function(*jobs[0])
+        for future in futures:
+            future.result()
