@@ -238,6 +238,22 @@ def test_workspaces_are_bounded() -> None:
     assert peak <= 3 * parameters + (32 << 20)
 
 
+@pytest.mark.parametrize("query", ["last", "fixed"])
+def test_held_bytes_are_what_was_allocated(query: str) -> None:
+    problem = Problem(3000, 5, 5, 24, query=query)  # padded, so that samples are copied
+    residual, grads = problem.empty()
+    problem.objective().loss_and_gradient(problem.params, residual, grads)  # compiles
+    tracemalloc.start()
+    try:
+        kernel = problem.objective()
+        kernel.loss_and_gradient(problem.params, residual, grads)
+        held = tracemalloc.get_traced_memory()[0] + problem.y.nbytes
+    finally:
+        tracemalloc.stop()
+    assert kernel.held_bytes() == pytest.approx(held, rel=0.02, abs=10_000)
+    assert held > problem.x.nbytes
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

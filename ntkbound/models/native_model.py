@@ -27,6 +27,8 @@ class Kernel(Protocol):
 
     def tangent_sums(self, params: Arrays, direction: Arrays, out: Array) -> None: ...
 
+    def held_bytes(self) -> int: ...
+
 
 class NativeModel(HeadModel):
     """A head model of three blocks whose sums over heads run in native code where numba is."""

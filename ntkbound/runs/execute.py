@@ -157,7 +157,7 @@ def _record(
         "theorem": config.theorem,
         "status": outcome.status,
         "config": config.model_dump(),
-        "environment": machine,
+        "environment": machine | {"training_bytes": outcome.training_bytes},
         "terms": outcome.terms,
         "bounds": outcome.bounds,
         "certificates": outcome.certificates,

@@ -13,10 +13,11 @@ from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Study
 VALIDATION = Quantity("best validation MSE", "optimization", "training", "min_validation_mse")
 OVER_FLOOR = Quantity("… over the noise floor", "optimization_over_floor", "training", "ratio")
 MEMORY = Quantity("context memory, numbers", "context", "model", "numbers")
+TRAINING_MEMORY = Quantity("training memory, MB", "memory", "training", "megabytes")
 
 
 def derive(record: Record) -> Terms:
-    """Validation error over the best possible, and the context memory of the architecture."""
+    """Validation error over the best possible, context memory, and what training held."""
     from ntkbound.theorems.kernel_regime import build_model
 
     config = build(record.data["config"])
@@ -24,7 +25,10 @@ def derive(record: Record) -> Terms:
     training = record.terms["optimization"]["training"]
     ratio = training["min_validation_mse"] / training["noise_floor"]
     numbers = build_model(config).context_numbers(config.T, config.m)
+    held = record.data["environment"].get("training_bytes")  # older records have none
+    memory = {} if held is None else {TRAINING_MEMORY.statistic: held / 1e6}
     return {
+        TRAINING_MEMORY.term: {TRAINING_MEMORY.probe: memory},
         OVER_FLOOR.term: {OVER_FLOOR.probe: {OVER_FLOOR.statistic: float(ratio)}},
         MEMORY.term: {MEMORY.probe: {MEMORY.statistic: float(numbers)}},
     }
@@ -82,7 +86,8 @@ STUDY = Study(
         "position and the Transformer's query is scaled by 3; smoke and paper use the published "
         "sine and cosine channels. The published statements are judged as such: Transformer flat "
         "in L, IndRNN's gradients and validation error growing, IndRNN better at short lags. "
-        "Context memory counts the numbers kept to emit the next output."
+        "Context memory counts the numbers kept to emit the next output; training memory is what "
+        "this tool held for samples, parameters, gradients and the kernel's work arrays."
     ),
     sizes={
         "smoke": {
@@ -94,8 +99,8 @@ STUDY = Study(
         "small": {
             "run": {**SERIES, "m": 32, "n": 600, "tau": 300, "eta": 0.5},
             "sweep": [
-                {"lag": [2, 4, 8, 16, 32], "seed": seeds(3), **ATTENTION},
-                {"lag": [2, 4, 8, 16, 32], "seed": seeds(3), **RECURRENCE},
+                {"lag": [2, 4, 16, 72, 96], "seed": seeds(3), **ATTENTION},
+                {"lag": [2, 4, 16, 72, 96], "seed": seeds(3), **RECURRENCE},
             ],
         },
         "paper": {
@@ -109,7 +114,7 @@ STUDY = Study(
     },
     axis="lag",
     arms=("model",),
-    measured=(VALIDATION, OVER_FLOOR, LOSS_GRADIENT, FEATURE_NORM, MEMORY),
+    measured=(VALIDATION, OVER_FLOOR, LOSS_GRADIENT, FEATURE_NORM, MEMORY, TRAINING_MEMORY),
     derive=derive,
     judge=judge,
 )

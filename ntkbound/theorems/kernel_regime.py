@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from ntkbound.training.descent import (
     RunDescent,
     descend,
     detach_run,
+    parameter_sets,
     recorded_steps,
 )
 from ntkbound.training.projection import boundary_fraction, displacement_norms
@@ -54,6 +55,7 @@ class Outcome:
     params: dict[str, Params] = field(repr=False)
     task: Task = field(repr=False)
     certificates: list[dict[str, Any]] = field(default_factory=list)
+    training_bytes: int | None = None
 
 
 def build_model(config: RunConfig) -> IndRNN | ShallowTransformer:
@@ -99,9 +101,10 @@ def run(
     """
     model = build_model(configs[0])
     members = [_prepare(config, model, task, workers) for config in configs]
-    descent = _train(members, model, workers, progress, device)
+    descent, held = _train(members, model, workers, progress, device)
     return [
-        measure(member, model, descent.of(index), workers) for index, member in enumerate(members)
+        replace(measure(member, model, descent.of(index), workers), training_bytes=held)
+        for index, member in enumerate(members)
     ]
 
 
@@ -125,7 +128,8 @@ def _train(
     workers: Workers,
     progress: Progress,
     device: str,
-) -> Descent:
+) -> tuple[Descent, int | None]:
+    """The descent of all members, and the bytes that training held per run."""
     config, task, runs = members[0].config, members[0].task, len(members)
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
@@ -150,10 +154,11 @@ def _train(
             member = members[index]
             member.trajectory.observe(step, detach_run(params, index), float(norms[index]))
 
-    return descend(
+    rule = descent_rule([member.config for member in members], device)
+    descent = descend(
         objective,
         initial,
-        descent_rule([member.config for member in members], device),
+        rule,
         config.tau,
         record=recorded_steps(config.tau, config.records),
         observe=observe,
@@ -161,6 +166,11 @@ def _train(
         batches=batches,
         ranks=workers.ranks,
     )
+    held = objective.held_bytes()
+    if held is None:
+        return descent, None
+    parameters = sum(value.nbytes for value in initial.values())
+    return descent, (held + parameter_sets(rule) * parameters) // runs
 
 
 def descent_rule(configs: Sequence[RunConfig], device: str = "cpu") -> Rule:

@@ -78,6 +78,12 @@ def detach_run(params: Params, run: int) -> Params:
     return {b: torch.clone(v[run]).cpu() for b, v in params.items()}
 
 
+def parameter_sets(rule: Rule) -> int:
+    """How many sets of parameters ``descend`` holds: φ_0, φ_s, ∇R̂, the best, and without
+    projection the iterate before."""
+    return 4 + (rule.radii is None)
+
+
 def recorded_steps(tau: int, count: int) -> list[int]:
     """About ``count`` steps from 0 to τ, both among them, geometrically spaced."""
     spaced = {round(tau ** (k / (count - 2))) for k in range(count - 1)} if count > 2 else {tau}

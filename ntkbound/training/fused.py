@@ -50,6 +50,9 @@ class FusedObjective(Objective):
         kernel.backward(theta, self._residual, gradient)
         return residual.double().square().mean(1)
 
+    def held_bytes(self) -> int:
+        return self._kernel.held_bytes() + self._residual.nbytes
+
     def _view(self, params: Params) -> Arrays:
         """NumPy views of the tensors, made once per set: a descent always passes the same."""
         key = tuple(value.data_ptr() for value in params.values())

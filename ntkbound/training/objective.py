@@ -27,6 +27,13 @@ class Objective(ABC):
     def load(self, inputs: Inputs, y: Tensor) -> None:
         """Replaces the data by other samples of the same number (a mini-batch)."""
 
+    def held_bytes(self) -> int | None:
+        """Memory of the samples and of all it works on, beside parameters and gradients.
+
+        None where that is a library's business, as autograd's graph is.
+        """
+        return None
+
 
 class AutogradObjective(Objective):
     """Plain autograd over blocks of samples: any head model, and the oracle of the closed forms."""

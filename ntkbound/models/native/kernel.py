@@ -76,6 +76,15 @@ def padded(values: Array, rows: int, dtype: np.dtype[Any], factor: float = 1.0) 
     return out
 
 
+def nbytes(held: Any) -> int:
+    """Bytes of all arrays in nested tuples, lists and dictionaries."""
+    if isinstance(held, np.ndarray):
+        return held.nbytes
+    if isinstance(held, dict):
+        held = list(held.values())
+    return sum(map(nbytes, held)) if isinstance(held, tuple | list) else 0
+
+
 class _Buffers(NamedTuple):
     """What one thread writes to."""
 
@@ -194,6 +203,10 @@ class NativeKernel:
                 for _ in range(self._workers)
             ]
         return self._cache[key]
+
+    def held_bytes(self) -> int:
+        """Bytes of samples and buffers, as they are once every method used has been called."""
+        return nbytes((self._data, self._cache, self._group_partials, self._mse))
 
     def _shared_partials(self, tiles: int) -> Array:
         if self._group_partials is None:

@@ -33,6 +33,7 @@ from ntkbound.models.native.kernel import (
     Array,
     Params,
     aligned,
+    nbytes,
     padded,
 )
 from ntkbound.models.native.packing import fill, group_bounds, sum_groups
@@ -324,6 +325,10 @@ class RecurrentKernel:
                 for i, own in enumerate(scratch)
             ],
         )  # fmt: skip
+
+    def held_bytes(self) -> int:
+        """Bytes of samples and buffers, as they are once every method used has been called."""
+        return nbytes((self._x, self._y, self._buffers, self._mse))
 
     def _memory(self, tiles: int, partials: int) -> tuple[list[Any], Array, Array]:
         """Per thread (work, features, h, rho); packed parameters; `partials` packed gradients."""
