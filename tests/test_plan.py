@@ -135,6 +135,21 @@ def test_the_command(command, folder):
     assert row["rmse"] <= 0.5 < bound(PROBLEM, "closed-form", row["m"] - 2, row["tau"])
 
 
+def test_a_record_gives_the_problem(command, folder):
+    command(*TRAIN, "--nu=0.5", "--eta-scale=2", "--quiet")
+    (path,) = (p for p in (folder / "results").iterdir() if p.name.startswith("st-"))
+    code, out, _ = command("plan", "--target=5", str(path), "--json")
+    assert code == 0
+    config = json.loads((path / "run.json").read_text())["config"]
+    problem = json.loads(out)["problem"]
+    for name in ("n", "d", "activation", "delta", "teacher_heads"):
+        assert problem[name] == config[name]
+    assert problem["nu"] == {"c": 0.5, "u": 0.5, "w": 0.5}
+    assert problem["eta_scale"] == pytest.approx(2)
+    _, out, _ = command("plan", "--target=5", str(path), "--n=7", "--json")
+    assert json.loads(out)["problem"] == problem | {"n": 7}
+
+
 def test_what_was_measured(command):
     for m in (8, 16, 32):
         for seed in (0, 1, 2):

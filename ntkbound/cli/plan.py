@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,22 +20,38 @@ if TYPE_CHECKING:
 CURVE = [10**power for power in range(1, 9)]  # n
 
 
+EXAMPLES = (
+    "Example: ntkbound plan --target 0.1 --n 5000 --from results/\n\n"
+    "Of a record: ntkbound plan --target 0.5 results/st-m256-…"
+)
+
+
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: ntkbound plan --target 0.1 --n 5000 --from results/")(plan)
+    app.command(epilog=EXAMPLES)(plan)
 
 
 def plan(
     target: Annotated[float, typer.Option(help="RMSE to be guaranteed")],
-    n: Annotated[int, typer.Option(help="samples")] = 512,
-    T: Annotated[int, typer.Option("--T", help="tokens (no bound depends on it)")] = 16,
-    d: Annotated[int, typer.Option(help="token dimension")] = 8,
+    record: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECORD]", help="take the problem (all but m and τ) from a record"),
+    ] = None,
+    n: Annotated[int | None, typer.Option(help=r"samples \[512]")] = None,
+    T: Annotated[
+        int | None, typer.Option("--T", help=r"tokens (no bound depends on it) \[16]")
+    ] = None,
+    d: Annotated[int | None, typer.Option(help=r"token dimension \[8]")] = None,
     m: Annotated[int | None, typer.Option(help="heads, if they are given")] = None,
     tau: Annotated[int | None, typer.Option(help="steps, if they are given")] = None,
-    nu: Annotated[str, typer.Option(help="norms of the target: 1 | 3,3,1 | c=3,W=1")] = "1",
-    rho: Annotated[str, typer.Option(help="projection radii, likewise")] = "1",
-    delta: Annotated[float, typer.Option(help="failure probability δ")] = 0.05,
-    activation: Annotated[str, typer.Option(help="tanh, erf, sigmoid or bump")] = "tanh",
-    eta_scale: Annotated[float, typer.Option(help="η·√τ")] = 1.0,
+    nu: Annotated[
+        str | None, typer.Option(help=r"norms of the target: 1 | 3,3,1 | c=3,W=1 \[1]")
+    ] = None,
+    rho: Annotated[str | None, typer.Option(help=r"projection radii, likewise \[1]")] = None,
+    delta: Annotated[float | None, typer.Option(help=r"failure probability δ \[0.05]")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help=r"tanh, erf, sigmoid or bump \[tanh]")
+    ] = None,
+    eta_scale: Annotated[float | None, typer.Option(help=r"η·√τ \[1]")] = None,
     teacher_heads: Annotated[
         int | None, typer.Option(help="heads averaged into the labels; without it y = f̃ exactly")
     ] = None,
@@ -59,13 +77,20 @@ def plan(
         raise InputError(f"--target: {target:g} is not a positive RMSE")
     if curve is not None:
         check_figure("--curve", curve)
-    fields = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
-              "activation": activation, "eta_scale": eta_scale, "teacher_heads": teacher_heads,
-              "m": m, "tau": tau, "transport": "constant"}  # fmt: skip
-    config = build({name: value for name, value in fields.items() if value is not None})
+    known = {"transport": "constant"} if record is None else _problem_of(record)
+    given = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
+             "activation": activation, "eta_scale": eta_scale, "teacher_heads": teacher_heads,
+             "m": m, "tau": tau}  # fmt: skip
+    config = build(known | {name: value for name, value in given.items() if value is not None})
+    if record is not None and teacher_heads is None:
+        teacher_heads = config.teacher_heads
+    assert config.n is not None
+    assert config.d is not None
+    scale = config.eta_scale if config.eta is None else config.eta * math.sqrt(config.tau)
+    assert scale is not None
     problem = planner.Problem(
-        n=n, d=d, activation=config.activation, rho=Norms(*config.rho.values()),
-        nu=Norms(*(config.nu or {}).values()), delta=delta, eta_scale=eta_scale,
+        n=config.n, d=config.d, activation=config.activation, rho=Norms(*config.rho.values()),
+        nu=Norms(*(config.nu or {}).values()), delta=config.delta, eta_scale=scale,
         teacher_heads=teacher_heads,
     )  # fmt: skip
     plans = [planner.plan(problem, target, name, m=m, tau=tau) for name in planner.LEVELS]
@@ -91,9 +116,36 @@ def plan(
         ]
         print_json(told)
     elif not quiet:
-        title = f"RMSE ≤ {target:g} with probability {1 - delta:g}: n = {n}  T = {T}  d = {d}\n"
-        title += f"{activation}, ν = {nu}, ρ = {rho}, η = {eta_scale:g}/√τ"
+        norms, radii = (_short(config.nu or {}), _short(config.rho))
+        title = f"RMSE ≤ {target:g} with probability {1 - config.delta:g}: "
+        title += f"n = {config.n}  T = {config.T}  d = {config.d}\n"
+        title += f"{config.activation}, ν = {norms}, ρ = {radii}, η = {scale:g}/√τ"
         print_plan(stdout(), title, plans, crossings)
+
+
+FROM_RECORD = (
+    "n", "T", "d", "nu", "rho", "delta", "activation", "teacher_heads", "transport", "query",
+)  # fmt: skip
+
+
+def _problem_of(path: Path) -> dict[str, Any]:
+    """The problem of a record: a teacher's, since the bounds need its norm ν."""
+    from ntkbound.runs.record import read
+
+    config = read(path).data["config"]
+    if config["task"] != "teacher" or config["model"] != "transformer":
+        raise InputError(
+            f"{path}: only a Transformer on the teacher task has the bounds that are inverted here"
+        )
+    known = {name: config[name] for name in FROM_RECORD}
+    return known | {"eta_scale": config["eta"] * math.sqrt(config["tau"])}
+
+
+def _short(norms: Mapping[str, float]) -> str:
+    """One number where all blocks share it."""
+    if len(set(norms.values())) == 1:
+        return f"{next(iter(norms.values())):g}"
+    return ", ".join(f"{block} {value:g}" for block, value in norms.items())
 
 
 def _crossings(folder: Path, target: float) -> list[tuple[Series, Crossing]]:
