@@ -78,8 +78,8 @@ def train(
 
 
 def show(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Print the table of a record again."""
-    from ntkbound.report.run_table import print_run
+    """Print the table of a record again, and its proved bounds level by level."""
+    from ntkbound.report.run_table import print_levels, print_run
     from ntkbound.runs.record import read
 
     records = [read(path) for path in paths]
@@ -89,6 +89,7 @@ def show(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> Non
         return
     for record in records if not quiet else ():
         print_run(stdout(), record.data)
+        print_levels(stdout(), record.data)
 
 
 def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:

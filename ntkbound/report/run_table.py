@@ -70,6 +70,41 @@ def print_run(console: Console, data: Mapping[str, Any]) -> None:
         console.print(Text("  · " + line), highlight=False)
 
 
+LEVELS = ("closed-form", "a-priori", "a-posteriori", "estimate")
+MEASURED = {  # what a certificate's term is compared with: probe → statistic, the first there is
+    "linearization": ("linearization", {"worst": "max", "trajectory": "max"}),
+    "approximation": ("approximation", {"transported": "max"}),
+    "change_of_feature": ("change_of_feature", {"worst": "max", "trajectory": "max"}),
+    "feature_norm": ("gradient", {"training": "feature_norm_max"}),
+    "training_rmse": ("optimization", {"training": "min_rmse"}),
+}
+
+
+def print_levels(console: Console, data: Mapping[str, Any]) -> None:
+    """Every certificate of a run.json, a row per term and a column per level; the last is measured.
+
+    An estimate is in parentheses: it is not proved.
+    """
+    values = {(row["term"], row["level"]): row["value"] for row in data["certificates"]}
+    if not values:
+        return
+    shown = [level for level in LEVELS if any(found == level for _, found in values)]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("proved bound", no_wrap=True)
+    for name in (*shown, "measured"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for term, (group, probes) in MEASURED.items():
+        cells = []
+        for level in shown:
+            text = number(values.get((term, level)))
+            cells.append(f"({text})" if level == "estimate" and text != "–" else text)
+        found = data["terms"].get(group, {})
+        measured = [found[p][s] for p, s in probes.items() if p in found]
+        table.add_row(term, *cells, number(measured[0] if measured else None))
+    console.print()
+    console.print(table)
+
+
 def headline(config: Mapping[str, Any]) -> str:
     """One line naming the run."""
     names = ("m", "tau", "n", "T", "d")
