@@ -199,6 +199,7 @@ TRAINED = [
     {"activation": "sigmoid", "d": 1, "tau": 1500, "input_norm": 1.3, "transport": "constant"},
     {"activation": "erf", "d": 1, "tau": 400, "m": 128, "T": 1},
     {"activation": "sigmoid", "d": 1, "tau": 40, "rho": 0.3, "nu": 0.3, "m": 2},
+    {"activation": "tanh", "d": 2, "tau": 300, "rho": 4, "nu": 0.5, "m": 32},  # far from ∂Ω_ρ
 ]
 
 
@@ -214,6 +215,20 @@ def test_the_training_theorem_holds(fields, seed, tmp_path):
     assert math.sqrt(training["mean_mse"]) <= bound, "it also bounds the average of R̂"
     assert record.bounds["optimization_mse"] == pytest.approx(bound**2)
     assert {c["verdict"] for c in record.checks} == {"holds"}
+
+
+def test_what_training_never_reached_costs_nothing(tmp_path):
+    """Widening ρ beyond the reach of training leaves the descent, and its bound, as they were."""
+    found = []
+    for rho in (4, 8):
+        fields = {**SMALL_RUN, "d": 2, "tau": 300, "rho": rho, "nu": 0.5, "m": 32}
+        record = run(RunConfig(**fields, dtype="float64"), Execution(tmp_path, threads=1))
+        assert max(record.terms["gradient"]["reach"].values()) < 3
+        found.append(record)
+    near, far = found
+    assert near.terms["optimization"] == far.terms["optimization"]
+    assert far.bounds["linearization"] > 2 * near.bounds["linearization"]
+    assert far.bounds["training_rmse"] == pytest.approx(near.bounds["training_rmse"], rel=1e-9)
 
 
 def test_the_training_bound_is_the_formula():

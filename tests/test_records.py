@@ -55,7 +55,7 @@ def test_the_contract_of_run_json(finished):
     assert set(data["terms"]["optimization"]["training"]) >= {
         "min_mse", "min_rmse", "best_step", "final_mse",
     }  # fmt: skip
-    assert set(data["terms"]["gradient"]) == {"training", "boundary_fraction"}
+    assert set(data["terms"]["gradient"]) == {"training", "boundary_fraction", "reach"}
     assert set(data["bounds"]) == {
         "linearization", "approximation", "change_of_feature", "feature_norm",
         "optimization_mse", "training_rmse",

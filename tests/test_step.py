@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -41,6 +42,30 @@ def test_both_steps_move_alike(dtype, projected, query):
     assert norms[NativeStep] == pytest.approx(expected, rel=1e-12)
     for block, value in moved[NativeStep].items():
         assert_close(value, moved[TorchStep][block], ROUNDING[dtype], block)
+
+
+@pytest.mark.parametrize("kind", [NativeStep, TorchStep])
+@pytest.mark.parametrize("projected", [True, False])
+def test_reach_is_the_farthest_any_head_has_been(projected, kind):
+    params, _, _, rule = setting(torch.float64, projected)
+    centre = {b: v.clone() for b, v in params.items()}
+    grads = {b: torch.empty_like(v) for b, v in params.items()}
+    step, farthest = kind(params, grads, centre, rule), {b: np.zeros(3) for b in params}
+    for back_and_forth in range(8):
+        for block, g in grads.items():
+            g[:] = (-1.0) ** (back_and_forth // 2) * (1 + params[block].cos())
+        step.take()
+        for block, value in params.items():
+            norms = (value - centre[block]).reshape(3, value.shape[1], -1).norm(dim=-1).amax(1)
+            farthest[block] = np.maximum(farthest[block], norms.numpy())
+    for block in params:
+        assert step.reach[block] == pytest.approx(farthest[block], rel=1e-12)
+        assert step.reach[block][0] == 0, "a frozen run goes nowhere"
+    assert any(step.reach[b][1] > 1.01 * norms_now(params[b], centre[b])[1] for b in params)
+
+
+def norms_now(value, centre):
+    return (value - centre).reshape(3, value.shape[1], -1).norm(dim=-1).amax(1)
 
 
 def test_a_run_frozen_later_stays_where_it_is():

@@ -64,6 +64,9 @@ def print_run(console: Console, data: Mapping[str, Any]) -> None:
         f"heads on the boundary of Ω_ρ at the end: {fractions}",
         f"largest ‖∇R̂‖ {number(gradient['training']['loss_gradient_norm_max'])}",
     ]
+    if "reach" in gradient:  # records of earlier versions have none
+        reach = ", ".join(f"{b} {r:.3g}" for b, r in gradient["reach"].items())
+        facts.insert(2, f"farthest any head went, in units of 1/√m: {reach}")
     if "min_validation_mse" in training:
         facts.append(f"minimum validation MSE {number(training['min_validation_mse'])}")
     for line in [*facts, *reasons, *data["notes"]]:

@@ -41,14 +41,14 @@ def derive(record: Record) -> Terms:
     """How far the parameters went, and the last gradient.
 
     distance: ‖φ_τ − φ_0‖ over all parameters. block_max: the largest scaled displacement of any
-    head's block at a recorded step, to be compared with ρ. boundary_fraction: of the block that
-    has most heads on the boundary, for projected descent alone.
+    head's block at any step, to be compared with ρ. boundary_fraction: of the block that has most
+    heads on the boundary, for projected descent alone.
     """
     initial, final = group(record.params, "initial"), group(record.params, "final")
     squared = sum(float(((final[b].astype(float) - initial[b]) ** 2).sum()) for b in initial)
     fractions = record.terms["gradient"]["boundary_fraction"].values()
     projected = record.data["config"]["method"] == "projgd"
-    farthest = max(float(record.trace[f"displacement.{b}"].max()) for b in initial)
+    farthest = max(record.terms["gradient"]["reach"].values())
     return {
         "displacement": {
             "final": {

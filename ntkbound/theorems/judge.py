@@ -27,6 +27,7 @@ def judge(
     task: Task,
     initial: Params,
     transported: Params | None,
+    reach: dict[str, float],
     terms: Terms,
     trajectory: Trajectory,
     notes: list[str],
@@ -34,6 +35,7 @@ def judge(
 ) -> tuple[dict[str, float | None], list[Certificate], list[Check]]:
     """``bounds``, ``certificates`` and ``checks`` of a record.
 
+    ``reach``: block → max over heads and steps of ‖φ_i(s) − φ_i(0)‖.
     A bound is the tightest proved certificate; assumptions that fail are added to ``notes``.
     """
     constants = ACTIVATIONS[config.activation].constants
@@ -53,7 +55,7 @@ def judge(
         setting, teacher_heads, config.method == "projgd", computed=config.ridge is not None
     )
     certificates, missing = certify(
-        config, model, task, initial, transported, setting, closed, workers
+        config, model, task, initial, transported, reach, setting, closed, workers
     )
     found = sharpened(closed, certificates, setting)
     if missing:

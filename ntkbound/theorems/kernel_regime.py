@@ -246,6 +246,11 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
             "loss_gradient_norm_max": descent.gradient_norm_max,
         },
         "boundary_fraction": boundary,
+        "reach": {
+            b: value * math.sqrt(config.m)
+            for b, value in descent.reach.items()
+            if math.isfinite(value)  # a run that diverged may have gone anywhere
+        },
     }
     if descent.diverged:
         notes.append(
@@ -255,7 +260,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     if config.method == "projsgd":
         notes.append("minimum and best are over the recorded steps, where R̂ was evaluated in full")
     bounds, certificates, checks = judge(
-        config, model, task, initial, transported, terms, trajectory, notes, workers
+        config, model, task, initial, transported, descent.reach, terms, trajectory, notes, workers
     )
     params = {"initial": initial, "final": final, "best": best}
     if transported is not None:

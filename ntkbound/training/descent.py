@@ -46,6 +46,7 @@ class RunDescent:
     gradient_norm_max: float
     steps: int
     diverged: bool
+    reach: dict[str, float]
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Descent:
     gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the evaluated steps
     steps: np.ndarray  # (R,) int, steps that were taken
     diverged: np.ndarray  # (R,) bool
+    reach: dict[str, np.ndarray]  # block → (R,), largest ‖φ_i(s) − φ_i(0)‖ of any head, s ≤ τ
 
     def of(self, run: int) -> RunDescent:
         """One of the runs by itself."""
@@ -70,6 +72,7 @@ class Descent:
             float(self.gradient_norm_max[run]),
             int(self.steps[run]),
             bool(self.diverged[run]),
+            {block: float(values[run]) for block, values in self.reach.items()},
         )
 
 
@@ -165,7 +168,9 @@ def descend(
         progress(tau, float(lowest.min()))
         observe(tau, params, norms)
     mean = total / np.maximum(1, evaluated)
-    return Descent(params, best, best_step, mean, steepest, steps, diverged)
+    for values in update.reach.values():
+        ranks.max_(torch.from_numpy(values))
+    return Descent(params, best, best_step, mean, steepest, steps, diverged, update.reach)
 
 
 def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:

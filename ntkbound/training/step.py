@@ -16,7 +16,7 @@ from torch import Tensor
 from ntkbound.models import native
 from ntkbound.models.heads import Params
 from ntkbound.ranks import ALONE, Ranks
-from ntkbound.training.projection import project_
+from ntkbound.training.projection import displacement_norms, project_
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,13 @@ class Rule:
 
 
 class Step(ABC):
-    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0."""
+    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0.
+
+    ``reach``: block → (R,), the largest ‖φ_i − φ_i(0)‖ of the heads held here at any step so far.
+    """
 
     ranks: Ranks
+    reach: dict[str, np.ndarray]
 
     @abstractmethod
     def take(self) -> None:
@@ -65,6 +69,7 @@ class TorchStep(Step):
     ) -> None:
         self.ranks = ranks
         self.params, self.grads, self.centre, self.rule = params, grads, centre, rule
+        self.reach = {block: np.zeros(value.shape[0]) for block, value in params.items()}
 
     def take(self) -> None:
         for block, value in self.params.items():
@@ -75,6 +80,9 @@ class TorchStep(Step):
             value.addcmul_(rate, self.grads[block], value=-1)
         if self.rule.radii is not None:
             project_(self.params, self.centre, self.rule.radii)
+        for block, norms in displacement_norms(self.params, self.centre, lead=1).items():
+            farthest = norms.amax(1).double().cpu().numpy()
+            np.fmax(self.reach[block], farthest, out=self.reach[block])
 
     def squared_norms(self) -> np.ndarray:
         squares = [g.flatten(1).double().square().sum(1) for g in self.grads.values()]
@@ -99,19 +107,21 @@ class NativeStep(Step):
         self._gradients = [view(g) for g in grads.values()]
         self._squares = np.empty(runs)
         unbounded = np.full(runs, np.inf)
+        self.reach = {block: np.zeros(runs) for block in params}
         self._blocks = [
             (
                 view(params[block]),
                 view(grads[block]),
                 view(centre[block]),
                 unbounded if rule.radii is None else rule.radii[block].double().numpy(),
+                self.reach[block],
             )
             for block in params
         ]
 
     def take(self) -> None:
-        for values, gradient, centre, radius in self._blocks:
-            self._native.project(values, gradient, centre, self._eta, radius)
+        for values, gradient, centre, radius, reach in self._blocks:
+            self._native.project(values, gradient, centre, self._eta, radius, reach)
 
     def squared_norms(self) -> np.ndarray:
         self._squares[:] = 0.0

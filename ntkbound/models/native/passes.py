@@ -205,10 +205,13 @@ def backward_tiles(
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
-def project(values, gradient, start, eta, radius):
-    """values <- projection of values - eta gradient on the ball about start, per run and head."""
+def project(values, gradient, start, eta, radius, reach):
+    """values <- projection of values - eta gradient on the ball about start, per run and head.
+
+    reach[run] <- the largest distance from start that any head ever had, itself included.
+    """
     for run in range(values.shape[0]):
-        rate, limit = values.dtype.type(eta[run]), radius[run]
+        rate, limit, farthest = values.dtype.type(eta[run]), radius[run], reach[run] ** 2
         for head in range(values.shape[1]):
             now, slope, origin = values[run, head], gradient[run, head], start[run, head]
             square = 0.0
@@ -219,6 +222,9 @@ def project(values, gradient, start, eta, radius):
                 shrink = values.dtype.type(limit / math.sqrt(square))
                 for i in range(now.size):
                     now[i] = origin[i] + shrink * (now[i] - origin[i])
+                square = limit * limit
+            farthest = max(farthest, square)
+        reach[run] = math.sqrt(farthest)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})

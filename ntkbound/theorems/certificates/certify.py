@@ -20,6 +20,8 @@ from ntkbound.theorems.certificates.certificate import Certificate, Level, tight
 from ntkbound.theorems.certificates.exchangeable import approximation_bound
 from ntkbound.theorems.certificates.suprema import suprema
 
+ROUNDED = 1e-6  # of a realised distance, which was measured in the training precision
+NARROWER = 0.9  # suprema over the ball that training met are worth finding below this share of ρ
 PROOFS = "docs/certificates.md"
 TERMS = ("linearization", "approximation", "change_of_feature", "feature_norm", "training_rmse")
 
@@ -30,13 +32,15 @@ def certify(
     task: Task,
     initial: Params,
     transported: Params | None,
+    reach: dict[str, float],
     setting: theorem.Setting,
     closed: theorem.Bounds,
     workers: Workers,
 ) -> tuple[list[Certificate], str]:
     """Every certificate that is defined for this run, and why others are absent ('' if none).
 
-    ``closed`` are the closed forms of docs/theory.md §4. Only the Transformer has the constants
+    ``closed`` are the closed forms of docs/theory.md §4; ``reach`` is how far training moved any
+    head in each block. Only the Transformer has the constants
     that the other levels need.
     """
     found: list[Certificate] = []
@@ -97,6 +101,10 @@ def certify(
             f"{PROOFS} §4, Chernoff with a sampled moment generating function: not proved",
         )  # fmt: skip
     if projected and setting.nu.inside(setting.rho):
+        met = {b: min(r, reach[b] * (1 + ROUNDED)) for b, r in config.radii.items()}
+        if all(met[b] < NARROWER * r for b, r in config.radii.items()):
+            sure = suprema(model, initial, transported, met, task.inputs, workers)
+        assert sure.combined is not None
         app = approximation_errors(model, initial, transported, task.inputs, task.y, workers)
         epsilon = float((sure.combined + app.abs()).square().mean().sqrt())
         L2 = float(sure.squared_feature_norm.mean())
@@ -105,7 +113,7 @@ def certify(
         realised = a_priori.descent_bound(epsilon, L2, V0, setting.eta, setting.tau)
         add(
             "a-posteriori", "training_rmse", realised.value,
-            f"{PROOFS} §6, sure: the approximation error is realised",
+            f"{PROOFS} §6, sure: approximation error and reach of training are realised",
         )  # fmt: skip
     return found, ""
 
