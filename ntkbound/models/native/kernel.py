@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -172,6 +173,8 @@ class NativeKernel:
         self._cache: dict[tuple[int, int, int], list[_Buffers]] = {}
         self._group_partials: Array | None = None
         self._mse = np.empty(runs)
+        self._given: tuple[Any, ...] = ()  # what loss_and_gradient was last called with
+        self._evaluate: Callable[[], None] = lambda: None
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
         """Replaces the samples by others of the same shape; q is ignored for a fixed query."""
@@ -304,73 +307,85 @@ class NativeKernel:
     def loss_and_gradient(self, params: Params, residual_out: Array, grads: Params) -> Array:
         """Mean squared errors (R,), float64; fills residual_out (R, n) = f - y and grads.
 
-        All heads must be held here. The returned array is overwritten by the next call.
+        All heads must be held here. The returned array is overwritten by the next call. A descent
+        passes the same tuples at every step: their arrays are checked and laid out once.
         """
-        size, batch, flat, flat_grads = (
-            self._size,
-            self._batch,
-            self._flat(params),
-            self._flat(grads),
-        )
-        self._check(residual_out, (self.runs, size.samples))
-        tiles = self._tiles(batch * size.heads)
+        given = (params, residual_out, grads, self._data)
+        if any(a is not b for a, b in itertools.zip_longest(given, self._given)):
+            self._given, self._evaluate = given, self._evaluation(params, residual_out, grads)
+        self._evaluate()
+        mean_square(residual_out, self._mse)
+        return self._mse
+
+    def _evaluation(self, params: Params, residual: Array, grads: Params) -> Callable[[], None]:
+        """What fills ``residual`` and ``grads`` from ``params`` as they are then."""
+        flat, flat_grads = self._flat(params), self._flat(grads)
+        self._check(residual, (self.runs, self._size.samples))
         if self._two_pass:
-            self.forward(params, residual_out)
-            residual_out -= self._data[3]
-            self.backward(params, residual_out, grads)
-        elif self._by_runs:
-            cuts = self._cuts(-(-self.runs // batch))
+            return lambda: self._in_two_passes(params, residual, grads)
+        if self._by_runs:
+            jobs = self._jobs_by_runs(flat, residual, flat_grads)
+            return lambda: self._share(fused_runs, jobs)
+        return lambda: self._by_groups(flat, residual, flat_grads)
+
+    def _in_two_passes(self, params: Params, residual: Array, grads: Params) -> None:
+        self.forward(params, residual)
+        residual -= self._data[3]
+        self.backward(params, residual, grads)
+
+    def _jobs_by_runs(self, flat: Params, residual: Array, grads: Params) -> list[tuple[Any, ...]]:
+        """Whole runs to every thread."""
+        batch = self._batch
+        tiles = self._tiles(batch * self._size.heads)
+        cuts = self._cuts(-(-self.runs // batch))
+        return [
+            (
+                self._dims,
+                self._size,
+                first * batch,
+                min(last * batch, self.runs),
+                batch,
+                self._data,
+                flat,
+                own.packed,
+                own.scratch,
+                residual,
+                own.partials,
+                grads,
+            )
+            for own, (first, last) in zip(self._buffers(tiles, tiles, 2), cuts, strict=False)
+        ]
+
+    def _by_groups(self, flat: Params, residual: Array, grads: Params) -> None:
+        """Groups of samples to every thread, a batch of runs at a time."""
+        size, batch = self._size, self._batch
+        tiles = self._tiles(batch * size.heads)
+        buffers = self._buffers(tiles, tiles, 1)
+        packed, partials = buffers[0].packed, self._shared_partials(tiles)
+        for run0 in range(0, self.runs, batch):
+            runs = min(batch, self.runs - run0)
+            pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
             self._share(
-                fused_runs,
+                fused_groups,
                 [
                     (
                         self._dims,
                         size,
-                        first * batch,
-                        min(last * batch, self.runs),
-                        batch,
+                        first,
+                        self._workers,
                         self._data,
-                        flat,
-                        own.packed,
+                        packed,
+                        run0,
+                        runs,
                         own.scratch,
-                        residual_out,
-                        own.partials,
-                        flat_grads,
+                        residual,
+                        partials,
                     )
-                    for own, (first, last) in zip(
-                        self._buffers(tiles, tiles, 2), cuts, strict=False
-                    )
+                    for first, own in enumerate(buffers)
                 ],
             )
-        else:
-            buffers = self._buffers(tiles, tiles, 1)
-            packed, partials = buffers[0].packed, self._shared_partials(tiles)
-            for run0 in range(0, self.runs, batch):
-                runs = min(batch, self.runs - run0)
-                pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
-                self._share(
-                    fused_groups,
-                    [
-                        (
-                            self._dims,
-                            size,
-                            first,
-                            self._workers,
-                            self._data,
-                            packed,
-                            run0,
-                            runs,
-                            own.scratch,
-                            residual_out,
-                            partials,
-                        )
-                        for first, own in enumerate(buffers)
-                    ],
-                )
-                sum_groups(partials)
-                unpack(size, partials[0], run0 * size.heads, runs * size.heads, *flat_grads)
-        mean_square(residual_out, self._mse)
-        return self._mse
+            sum_groups(partials)
+            unpack(size, partials[0], run0 * size.heads, runs * size.heads, *grads)
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.
