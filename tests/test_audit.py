@@ -17,7 +17,6 @@ from ntkbound.terms import audit as measuring
 from ntkbound.terms import change_of_feature, linearization
 from ntkbound.theorems import audit, kernel_regime
 from ntkbound.theorems import shallow_transformer as theorem
-from ntkbound.theorems.replay import replay
 from ntkbound.training import projection, step
 from tests.problems import SMALL_RUN, TRAIN, tamper
 
@@ -29,7 +28,7 @@ def audited(count=1000, **changed):
     model, workers = kernel_regime.build_model(config), Workers(1)
     cache = SimpleNamespace(fetch=lambda key, compute: compute())
     task = make(model, workers, cache)
-    return replay(config, model, task, count, workers, lambda step, loss: None)
+    return audit.replay(config, model, task, count, workers, lambda step, loss: None)
 
 
 def verdicts(found):

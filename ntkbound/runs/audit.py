@@ -14,8 +14,7 @@ from ntkbound.runs.labels import LabelCache
 from ntkbound.runs.record import Record
 from ntkbound.tasks import prepare
 from ntkbound.theorems import kernel_regime
-from ntkbound.theorems.audit import Link
-from ntkbound.theorems.replay import Audit, replay
+from ntkbound.theorems.audit import Audit, Link, replay
 from ntkbound.tolerance import exceeds
 from ntkbound.training.descent import Progress
 

@@ -15,8 +15,11 @@ from ntkbound.tasks.task import Task
 from ntkbound.terms.approximation import transported_parameters
 from ntkbound.terms.audit import ProofObserver
 from ntkbound.terms.trajectory import mean_square_error
-from ntkbound.theorems import audit
 from ntkbound.theorems import shallow_transformer as theorem
+from ntkbound.theorems.audit.constants import constants, final_bound
+from ntkbound.theorems.audit.decomposition import Share, decompose
+from ntkbound.theorems.audit.links import Link, links, links_without_target
+from ntkbound.theorems.audit.run import Run
 from ntkbound.theorems.judge import setting_of
 from ntkbound.theorems.kernel_regime import descent_rule
 from ntkbound.training.choose import objective_for
@@ -27,8 +30,8 @@ from ntkbound.training.descent import Progress, descend, recorded_steps
 class Audit:
     """What the audit of one run has to say."""
 
-    links: list[audit.Link]
-    shares: tuple[audit.Share, ...]
+    links: list[Link]
+    shares: tuple[Share, ...]
     steps: int  # audited
     min_mse: float
     best_step: int
@@ -93,10 +96,10 @@ def replay(
         epsilon = L2 = None
         if bounds is not None and bounds.feature_norm.value is not None:
             epsilon, L2 = bounds.linearization.value, bounds.feature_norm.value**2
-        rows = audit.links_without_target(observer.columns, epsilon, L2)
+        rows = links_without_target(observer.columns, epsilon, L2)
         return Audit(rows, (), steps, min_mse, best, None, notes)
     assert observer.app is not None
-    run = audit.Run(
+    run = Run(
         columns=observer.columns,
         eta=config.eta,
         tau=config.tau,
@@ -108,13 +111,13 @@ def replay(
         min_mse=min_mse,
     )
     nu, rho = theorem.Norms(*(config.nu or {}).values()), theorem.Norms(*config.rho.values())
-    known = audit.constants(bounds, nu.squared, run)
+    known = constants(bounds, nu.squared, run)
     if known.measured:
         notes.append("no constants are known here: measured ones stand in, and nothing is proved")
     inside = nu.inside(rho)
-    final = audit.final_bound(run, known)
-    rows = audit.links(run, known, inside=inside)
-    shares = audit.decompose(run, known) if inside else ()
+    final = final_bound(run, known)
+    rows = links(run, known, inside=inside)
+    shares = decompose(run, known) if inside else ()
     if final.value is None:
         notes.append(f"the bound is vacuous ({final.reason}): there is no slack to decompose")
     return Audit(rows, shares, steps, min_mse, best, final.value if inside else None, notes)
