@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.theorems.audit.constants import Constants, final_bound
+from ntkbound.theorems.audit.constants import TargetConstants, final_bound
 from ntkbound.theorems.audit.run import Array, Run
 from ntkbound.theorems.shallow_transformer import rmse_root
 
@@ -44,7 +44,7 @@ class Share:
         return asdict(self)
 
 
-def decompose(run: Run, known: Constants) -> tuple[Share, ...]:
+def decompose(run: Run, known: TargetConstants) -> tuple[Share, ...]:
     """One factor per link in the order of the proof; their product is bound/measured.
 
     Empty where the bound is vacuous. Rounding and quadrature are signed: their factors may lie on
@@ -100,9 +100,9 @@ def decompose(run: Run, known: Constants) -> tuple[Share, ...]:
         "cof": against(c["change_of_feature_heads"]),
     }
     known_errors = {
-        "lin": against(known.linearization),
-        "app": against(known.approximation),
-        "cof": against(known.change_of_feature),
+        "lin": against(known.linearization.value),
+        "app": against(known.approximation.value),
+        "cof": against(known.change_of_feature.value),
     }
 
     def total(parts: Mapping[str, float]) -> float:
@@ -130,11 +130,11 @@ def decompose(run: Run, known: Constants) -> tuple[Share, ...]:
     steps += [
         ("gradient", "(5)", "‖∇R̂‖² → 4R̂ max_j ‖∇f(X_j)‖²", value(epsilon, L2, whole)),
         ("feature-norm", "(5)", "max_j ‖∇f(X_j)‖² → L²",
-         value(epsilon, known.squared_feature_norm, whole)),
+         value(epsilon, known.squared_feature_norm.value, whole)),
         ("jensen", "(6)", "mean √R̂ → √mean R̂",
-         value(known.epsilon, known.squared_feature_norm, whole)),
+         value(known.epsilon, known.squared_feature_norm.value, whole)),
         ("telescope", "(6)", "V_0 − V_τ → V_0",
-         value(known.epsilon, known.squared_feature_norm, run.start)),
+         value(known.epsilon, known.squared_feature_norm.value, run.start)),
         ("distance", "(6)", "V_0 → ν_c² + ν_u² + ν_w²", bound),
     ]  # fmt: skip
     measured = previous = math.sqrt(run.min_mse)

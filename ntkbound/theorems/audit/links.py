@@ -6,13 +6,13 @@ The chain is that of docs/theory.md §4 (training error); its links are listed i
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from ntkbound.terms.audit import Columns
-from ntkbound.theorems.audit.constants import Constants, final_bound
+from ntkbound.theorems.audit.constants import Constant, Constants, TargetConstants, final_bound
 from ntkbound.theorems.audit.run import Array, Run
 from ntkbound.tolerance import ABSOLUTE_ROUNDING, exceeds
 
@@ -41,14 +41,13 @@ class Link:
         return asdict(self)
 
 
-def links_without_target(columns: Columns, epsilon: float | None, L2: float | None) -> list[Link]:
+def links_without_target(columns: Columns, known: Constants) -> list[Link]:
     """The links that need no φ̃: the step itself, ε_lin and the gradient."""
     found = [
-        _inequality("step", "(0)", "‖φ_{s+1} − Π(φ_s − η∇R̂)‖ ≤ rounding",
-                    columns["step_error"], columns["step_allowed"], columns["step"]),
-        *_linearization(columns, epsilon),
-        *_gradient(columns, L2),
-    ]  # fmt: skip
+        _step(columns),
+        *_linearization(columns, known.linearization),
+        *_gradient(columns, known.squared_feature_norm),
+    ]
     missing = {
         "projection": "(1)", "expansion": "(2)", "identity": "(3)", "cauchy-schwarz": "(3)",
         "approximation": "(4)", "change-of-feature": "(4)", "one-step": "(6)", "bound": "(6)",
@@ -58,7 +57,7 @@ def links_without_target(columns: Columns, epsilon: float | None, L2: float | No
     return sorted(found, key=lambda link: link.step)
 
 
-def links(run: Run, known: Constants, *, inside: bool = True) -> list[Link]:
+def links(run: Run, known: TargetConstants, *, inside: bool = True) -> list[Link]:
     """Every link of the chain, asserted at every audited step.
 
     ``inside``: φ̃ ∈ Ω_ρ (ν ≤ ρ). Otherwise (1) and what follows from it need not hold.
@@ -68,15 +67,12 @@ def links(run: Run, known: Constants, *, inside: bool = True) -> list[Link]:
     root = np.sqrt(c["mse"])
     rms = c["linearization_rms"] + run.app_rms + c["change_of_feature_rms"]
     largest = c["linearization_max"] + run.app_max + c["change_of_feature_max"]
-    ones = np.ones_like(root)
-    k = 1 - eta * known.squared_feature_norm
+    k = 1 - eta * known.squared_feature_norm.value
     before = c["descent"]  # V_s − ‖y − φ̃‖²
     after = before + c["projection"]  # V_s − ‖Πy − φ̃‖²
     bound = final_bound(run, known)
-    app = known.approximation
     held = [
-        _inequality("step", "(0)", "‖φ_{s+1} − Π(φ_s − η∇R̂)‖ ≤ rounding",
-                    c["step_error"], c["step_allowed"], at),
+        _step(c),
         _inequality("projection", "(1)", "V_s − ‖y − φ̃‖² ≤ V_s − ‖Πy − φ̃‖²", before, after, at),
         _equality("expansion", "(2)", "V_s − ‖y − φ̃‖² = 2η⟨∇R̂, φ_s − φ̃⟩ − η²‖∇R̂‖²",
                   before, 2 * eta * c["inner"] - eta**2 * c["squared_gradient"], at),
@@ -89,12 +85,12 @@ def links(run: Run, known: Constants, *, inside: bool = True) -> list[Link]:
         _inequality("maxima", "(4)", "rms lin + rms app + rms cof ≤ their maxima over j",
                     rms, largest, at),
         *_linearization(c, known.linearization),
-        _inequality("approximation", "(4)", "max_j |app_j| ≤ ε_app", run.app_max * ones[:1],
-                    app * ones[:1], at[:1]),
+        _bounded("approximation", "(4)", "max_j |app_j| ≤ ε_app",
+                 np.array([run.app_max]), known.approximation, at[:1]),
         _inequality("cof-heads", "(4)", "max_j |cof_j| ≤ max_j m^{-1/2} Σ_i |cof of head i|",
                     c["change_of_feature_max"], c["change_of_feature_heads"], at),
-        _inequality("change-of-feature", "(4)", "m^{-1/2} Σ_i |cof of head i| ≤ ε_cof",
-                    c["change_of_feature_heads"], known.change_of_feature * ones, at),
+        _bounded("change-of-feature", "(4)", "m^{-1/2} Σ_i |cof of head i| ≤ ε_cof",
+                 c["change_of_feature_heads"], known.change_of_feature, at),
         *_gradient(c, known.squared_feature_norm),
         _inequality("one-step", "(6)", "4η(kR̂ − ε√R̂) ≤ V_s − ‖Πy − φ̃‖²",
                     4 * eta * (k * c["mse"] - known.epsilon * root), after, at),
@@ -114,67 +110,76 @@ def links(run: Run, known: Constants, *, inside: bool = True) -> list[Link]:
     return [_qualified(link, run, known, inside, held) for link in held]
 
 
-def _linearization(c: Columns, epsilon: float | None) -> list[Link]:
-    heads = _inequality(
-        "lin-heads", "(4)", "max_j |lin_j| ≤ max_j m^{-1/2} Σ_i |lin of head i|",
-        c["linearization_max"], c["linearization_heads"], c["step"],
+def _step(c: Columns) -> Link:
+    return _inequality(
+        "step", "(0)", "‖φ_{s+1} − Π(φ_s − η∇R̂)‖ ≤ rounding",
+        c["step_error"], c["step_allowed"], c["step"],
     )  # fmt: skip
-    text = "m^{-1/2} Σ_i |lin of head i| ≤ ε_lin"
-    if epsilon is None:
-        reason = "no constants are known for this activation"
-        return [heads, Link("linearization", "(4)", text, verdict="not-defined", reason=reason)]
-    right = np.full_like(c["mse"], epsilon)
-    return [
-        heads,
-        _inequality("linearization", "(4)", text, c["linearization_heads"], right, c["step"]),
-    ]
 
 
-def _gradient(c: Columns, L2: float | None) -> list[Link]:
-    size = _inequality(
-        "gradient", "(5)", "‖∇R̂‖² ≤ 4R̂ max_j ‖∇f(X_j)‖²",
-        c["squared_gradient"], 4 * c["mse"] * c["squared_feature"], c["step"],
+def _linearization(c: Columns, epsilon: Constant) -> tuple[Link, Link]:
+    return (
+        _inequality("lin-heads", "(4)", "max_j |lin_j| ≤ max_j m^{-1/2} Σ_i |lin of head i|",
+                    c["linearization_max"], c["linearization_heads"], c["step"]),
+        _bounded("linearization", "(4)", "m^{-1/2} Σ_i |lin of head i| ≤ ε_lin",
+                 c["linearization_heads"], epsilon, c["step"]),
     )  # fmt: skip
-    text = "max_j ‖∇f(X_j)‖² ≤ L²"
-    if L2 is None:
-        reason = "no constants are known for this activation"
-        return [size, Link("feature-norm", "(5)", text, verdict="not-defined", reason=reason)]
-    right = np.full_like(c["mse"], L2)
-    return [size, _inequality("feature-norm", "(5)", text, c["squared_feature"], right, c["step"])]
+
+
+def _gradient(c: Columns, L2: Constant) -> tuple[Link, Link]:
+    return (
+        _inequality("gradient", "(5)", "‖∇R̂‖² ≤ 4R̂ max_j ‖∇f(X_j)‖²",
+                    c["squared_gradient"], 4 * c["mse"] * c["squared_feature"], c["step"]),
+        _bounded("feature-norm", "(5)", "max_j ‖∇f(X_j)‖² ≤ L²",
+                 c["squared_feature"], L2, c["step"]),
+    )  # fmt: skip
 
 
 FROM_PROJECTION = ("projection", "one-step", "bound")
 FROM_APPROXIMATION = ("approximation", "one-step", "bound")
-CONSTANT_OF = {
-    "linearization": "linearization",
-    "approximation": "approximation",
-    "change-of-feature": "change_of_feature",
-    "feature-norm": "squared_feature_norm",
-}
 
 
-def _qualified(link: Link, run: Run, known: Constants, inside: bool, held: list[Link]) -> Link:
+def _qualified(
+    link: Link, run: Run, known: TargetConstants, inside: bool, held: list[Link]
+) -> Link:
     """The verdict where an assumption fails, a probability is involved or a constant is missing."""
-
-    def to(verdict: LinkVerdict, reason: str) -> Link:
-        return Link(**{**vars(link), "verdict": verdict, "reason": reason})
-
     if link.name in FROM_PROJECTION and not inside:
-        return to("condition-not-met", "needs ν ≤ ρ: φ̃ lies outside Ω_ρ")
-    if CONSTANT_OF.get(link.name) in known.measured:
-        return to(link.verdict, "no constant is known: the largest measured value stands in")
-    if link.name == "bound" and known.measured and link.verdict == "holds":
-        return to(link.verdict, "with measured constants: not a proof")
+        reason = "needs ν ≤ ρ: φ̃ lies outside Ω_ρ"
+        return replace(link, verdict="condition-not-met", reason=reason)
+    if link.name == "bound" and known.stand_ins and link.right is not None:
+        return _unproved(link, run, known)
     unlucky = any(row.name == "approximation" and row.verdict == "violated" for row in held)
     if link.verdict == "violated" and unlucky and link.name in FROM_APPROXIMATION:
-        return to("inconclusive", f"ε_app may fail in {run.delta:g} of runs: {link.reason}")
+        reason = f"ε_app may fail in {run.delta:g} of runs: {link.reason}"
+        return replace(link, verdict="inconclusive", reason=reason)
     return link
+
+
+def _unproved(bound: Link, run: Run, known: TargetConstants) -> Link:
+    """The last link where measured values stand in for constants."""
+    verdict, told = bound.verdict, "with measured constants: not a proof"
+    if set(known.stand_ins) == {"approximation"}:
+        # max_j |app_j| is known before the first step: nothing along the descent is assumed.
+        told = "with the realised max_j |app_j| for ε_app: about this φ_0 only"
+    elif verdict == "violated" and len(run.columns["step"]) < run.tau:
+        verdict, told = "inconclusive", f"{told}, and they may be larger between audited steps"
+    return replace(bound, verdict=verdict, reason="; ".join(filter(None, (told, bound.reason))))
 
 
 def _inequality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left ≤ right at every audited step, beyond rounding."""
     broken = np.array([exceeds(a, b) for a, b in zip(left, right, strict=True)])
     return _link(name, step, statement, left, right, at, broken, "above")
+
+
+def _bounded(
+    name: str, step: str, statement: str, left: Array, constant: Constant, at: Array
+) -> Link:
+    """left ≤ the constant at every audited step; the row says whether it is one."""
+    link = _inequality(name, step, statement, left, np.full_like(left, constant.value), at)
+    if not constant.unknown:
+        return link
+    return replace(link, reason=f"{constant.unknown}: the largest measured value stands in")
 
 
 def _equality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from ntkbound.config import RunConfig
-from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import Params, symmetric_init
-from ntkbound.models.transformer import ShallowTransformer
+from ntkbound.models.heads import HeadModel, Params
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
-from ntkbound.terms.approximation import transported_parameters
 from ntkbound.terms.audit import ProofObserver
 from ntkbound.terms.trajectory import mean_square_error
-from ntkbound.theorems import shallow_transformer as theorem
-from ntkbound.theorems.audit.constants import constants, final_bound
+from ntkbound.theorems import kernel_regime
+from ntkbound.theorems.audit.constants import (
+    Constants,
+    constants,
+    final_bound,
+    target_constants,
+)
 from ntkbound.theorems.audit.decomposition import Share, decompose
 from ntkbound.theorems.audit.links import Link, links, links_without_target
 from ntkbound.theorems.audit.run import Run
-from ntkbound.theorems.judge import setting_of
-from ntkbound.theorems.kernel_regime import descent_rule
+from ntkbound.theorems.judge import closed_form, no_transport, sharpest
+from ntkbound.theorems.shallow_transformer import Bounds, Norms
 from ntkbound.training.choose import objective_for
-from ntkbound.training.descent import Progress, descend, recorded_steps
+from ntkbound.training.descent import Progress, RunDescent, descend, recorded_steps
+
+LEVELS = ("closed-form", "a-posteriori")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Audit:
 
     links: list[Link]
     shares: tuple[Share, ...]
+    level: str  # of the constants
     steps: int  # audited
     min_mse: float
     best_step: int
@@ -46,58 +52,46 @@ def audited_steps(tau: int, count: int) -> list[int]:
 
 def replay(
     config: RunConfig,
-    model: ShallowTransformer,
+    model: HeadModel,
     task: Task,
     count: int,
     workers: Workers,
     progress: Progress,
+    level: str = "closed-form",
 ) -> Audit:
-    """Trains the resolved projgd ``config`` again and audits ``count`` of its steps."""
+    """Trains the resolved projgd ``config`` again and audits ``count`` of its steps.
+
+    ``level``, one of LEVELS: the constants are the closed forms of docs/theory.md §4, or the
+    a-posteriori certificates of docs/certificates.md (max over samples). Where there is none, the
+    largest measured value stands in, and the rows and notes say so.
+    """
     assert config.eta is not None
-    task = task.rows(slice(0, config.n_train))
-    dtype = getattr(torch, config.dtype)
-    initial = symmetric_init(model, config.m, config.init_seed or 0, dtype)
-    target = None if task.transport is None else transported_parameters(initial, task.transport)
-    observer = ProofObserver(model, initial, target, task, config.radii, config.eta, workers)
-    objective = objective_for(model, task.inputs.to(dtype), task.y.to(dtype), config.m, workers)
-    chosen = set(audited_steps(config.tau, count))
-    ends: dict[int, float] = {}
-
-    def observe(step: int, params: Params, norms: object) -> None:
-        one = {b: v[0] for b, v in params.items()}
-        observer.observe(step, one, audited=step in chosen)
-        if target is not None and step in (0, config.tau):
-            ends[step] = observer.squared_distance(one)
-
-    descent = descend(
-        objective,
-        {b: v.unsqueeze(0) for b, v in initial.items()},
-        descent_rule([config]),
-        config.tau,
-        record=sorted(chosen | {s + 1 for s in chosen} | {0, config.tau}),
-        observe=observe,
-        progress=progress,
+    start = kernel_regime.start(config, model, task, workers)
+    bounds, missing = _bounds(level, config, model, start, workers)
+    observer = ProofObserver(
+        model, start.initial, start.transported, start.task, config.radii, config.eta, workers
     )
-    found = descent.of(0)
-    min_mse = mean_square_error(model, found.best, task, workers)
-    steps, best = len(chosen), found.best_step
-    notes = [f"{steps} of {config.tau} steps audited, {config.dtype} training, float64 audit"]
-    covered = ACTIVATIONS[config.activation].constants is not None and config.bounds
-    setting, bounds = None, None
-    if covered:
-        setting = setting_of(config, task, initial["U"].double().norm(dim=1).numpy())
-        heads = None if target is None else config.teacher_heads
-        bounds = theorem.bounds(setting, heads, covered=True)
-    if target is None:
+    chosen = audited_steps(config.tau, count)
+    descent, ends = _observed(config, model, start, observer, chosen, workers, progress)
+    notes = [
+        f"{len(chosen)} of {config.tau} steps audited, {config.dtype} training, float64 audit",
+        *missing,
+    ]
+    audit = partial(
+        Audit,
+        level=level,
+        steps=len(chosen),
+        min_mse=mean_square_error(model, descent.best, start.task, workers),
+        best_step=descent.best_step,
+    )
+    if start.task.transport is None:
+        proved = constants(bounds, observer.columns)
+        notes += _stand_ins(proved)
         notes.append(
-            f"only (0), linearization and (5) are defined: no transport map is known for task "
-            f"{config.task}, so there is no φ̃"
+            f"only (0), linearization and (5) are defined: {no_transport(config)}, so there is no φ̃"
         )
-        epsilon = L2 = None
-        if bounds is not None and bounds.feature_norm.value is not None:
-            epsilon, L2 = bounds.linearization.value, bounds.feature_norm.value**2
-        rows = links_without_target(observer.columns, epsilon, L2)
-        return Audit(rows, (), steps, min_mse, best, None, notes)
+        rows = links_without_target(observer.columns, proved)
+        return audit(links=rows, shares=(), bound=None, notes=notes)
     assert observer.app is not None
     run = Run(
         columns=observer.columns,
@@ -108,16 +102,74 @@ def replay(
         end=ends[config.tau],
         app_rms=float(observer.app.square().mean().sqrt()),
         app_max=float(observer.app.abs().max()),
-        min_mse=min_mse,
+        min_mse=audit.keywords["min_mse"],
     )
-    nu, rho = theorem.Norms(*(config.nu or {}).values()), theorem.Norms(*config.rho.values())
-    known = constants(bounds, nu.squared, run)
-    if known.measured:
-        notes.append("no constants are known here: measured ones stand in, and nothing is proved")
-    inside = nu.inside(rho)
+    nu, rho = Norms(*start.task.transport.nu.values()), Norms(*config.rho.values())
+    known, inside = target_constants(bounds, nu.squared, run), nu.inside(rho)
+    notes += _stand_ins(known)
     final = final_bound(run, known)
-    rows = links(run, known, inside=inside)
-    shares = decompose(run, known) if inside else ()
     if final.value is None:
         notes.append(f"the bound is vacuous ({final.reason}): there is no slack to decompose")
-    return Audit(rows, shares, steps, min_mse, best, final.value if inside else None, notes)
+    return audit(
+        links=links(run, known, inside=inside),
+        shares=decompose(run, known) if inside else (),
+        bound=final.value if inside else None,
+        notes=notes,
+    )
+
+
+def _bounds(
+    level: str, config: RunConfig, model: HeadModel, start: kernel_regime.Start, workers: Workers
+) -> tuple[Bounds, list[str]]:
+    """The bounds of one level, and what is to be said about them."""
+    closed = closed_form(config, start.task, start.initial, workers)
+    if level == "closed-form" or not config.bounds:
+        return closed, []
+    found, _, missing = sharpest(
+        config, model, start.task, start.initial, start.transported, closed, workers
+    )
+    return found, [missing or "constants are the a-posteriori certificates, largest over samples"]
+
+
+def _observed(
+    config: RunConfig,
+    model: HeadModel,
+    start: kernel_regime.Start,
+    observer: ProofObserver,
+    chosen: list[int],
+    workers: Workers,
+    progress: Progress,
+) -> tuple[RunDescent, dict[int, float]]:
+    """The descent, its ``chosen`` steps observed, and V_0 and V_τ (step → V; empty without φ̃)."""
+    dtype = getattr(torch, config.dtype)
+    inputs, y = start.task.inputs.to(dtype), start.task.y.to(dtype)
+    ends: dict[int, float] = {}
+
+    def observe(step: int, params: Params, norms: object) -> None:
+        one = {b: v[0] for b, v in params.items()}
+        observer.observe(step, one, audited=step in chosen)
+        if start.transported is not None and step in (0, config.tau):
+            ends[step] = observer.squared_distance(one)
+
+    descent = descend(
+        objective_for(model, inputs, y, config.m, workers),
+        {b: v.unsqueeze(0) for b, v in start.initial.items()},
+        kernel_regime.descent_rule([config]),
+        config.tau,
+        record=sorted({*chosen, *(s + 1 for s in chosen), 0, config.tau}),
+        observe=observe,
+        progress=progress,
+    )
+    return descent.of(0), ends
+
+
+def _stand_ins(known: Constants) -> list[str]:
+    """One note per reason for which constants are not known."""
+    names: dict[str, list[str]] = {}
+    for name, reason in known.stand_ins.items():
+        names.setdefault(reason, []).append(name.replace("_", " "))
+    return [
+        f"no constant is known for {', '.join(which)} ({reason}): the largest measured value "
+        "stands in, and nothing that rests on it is proved"
+        for reason, which in names.items()
+    ]
