@@ -169,7 +169,7 @@ def _stand_ins(known: Constants) -> list[str]:
     for name, reason in known.stand_ins.items():
         names.setdefault(reason, []).append(name.replace("_", " "))
     return [
-        f"no constant is known for {', '.join(which)} ({reason}): the largest measured value "
-        "stands in, and nothing that rests on it is proved"
+        f"no constant is known for {', '.join(which)}: the largest measured value stands in, and "
+        f"nothing that rests on it is proved beyond this run ({reason})"
         for reason, which in names.items()
     ]
