@@ -184,7 +184,7 @@ MUTATIONS = {
     "recurrent L² too small": (
         lambda p: shrink(p, "squared_feature_norm", 0.01, recurrent),
         {"feature-norm"},
-        COMPUTED | RECURRENT,
+        SERIES | RECURRENT,
     ),
     "computed: ε_cof too small": (
         lambda p: shrink(p, "change_of_feature", 1e-6), {"change-of-feature"}, COMPUTED
