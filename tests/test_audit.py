@@ -235,7 +235,7 @@ def test_measured_constants_stand_in_and_say_so():
         )
         assert rows[name].factor_low == 1
     assert not violated(found)
-    assert any("nothing that rests on it is proved" in note for note in found.notes)
+    assert any("nothing that rests on them is proved" in note for note in found.notes)
 
 
 def test_a_recurrent_run_uses_the_constant_that_is_proved_for_it():
@@ -251,7 +251,7 @@ def test_a_recurrent_run_uses_the_constant_that_is_proved_for_it():
     assert [row.verdict for row in rows.values()].count("not-defined") == 8
     assert found.shares == ()
     assert found.bound is None
-    assert any("for linearization:" in note for note in found.notes)
+    assert any("stand in for linearization:" in note for note in found.notes)
 
 
 def test_a_recurrent_chain_holds_with_stand_ins_and_claims_nothing():
@@ -263,8 +263,9 @@ def test_a_recurrent_chain_holds_with_stand_ins_and_claims_nothing():
         assert "stands in" in rows[name].reason
     assert rows["feature-norm"].reason == ""
     assert rows["bound"].reason == "with measured constants: not a proof"
-    (note,) = [note for note in found.notes if "no constant is known" in note]
-    assert "linearization, approximation, change of feature:" in note
+    (note,) = [note for note in found.notes if "stand in for" in note]
+    assert "for linearization, approximation, change of feature:" in note
+    assert any("ν realised" in note for note in found.notes)
 
 
 def test_any_head_model_goes_the_same_way():

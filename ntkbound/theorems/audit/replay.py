@@ -75,6 +75,7 @@ def replay(
     descent, ends = _observed(config, model, start, observer, chosen, workers, progress)
     notes = [
         f"{len(chosen)} of {config.tau} steps audited, {config.dtype} training, float64 audit",
+        *start.task.notes,
         *missing,
     ]
     audit = partial(
@@ -164,12 +165,6 @@ def _observed(
 
 
 def _stand_ins(known: Constants) -> list[str]:
-    """One note per reason for which constants are not known."""
-    names: dict[str, list[str]] = {}
-    for name, reason in known.stand_ins.items():
-        names.setdefault(reason, []).append(name.replace("_", " "))
-    return [
-        f"no constant is known for {', '.join(which)}: the largest measured value stands in, and "
-        f"nothing that rests on it is proved beyond this run ({reason})"
-        for reason, which in names.items()
-    ]
+    names = ", ".join(name.replace("_", " ") for name in known.stand_ins)
+    told = "nothing that rests on them is proved beyond this run"
+    return [f"measured values stand in for {names}: {told}"] if names else []
