@@ -308,6 +308,8 @@ def test_the_level_chooses_the_constants():
             assert rows[name].right == values[level, name.replace("-", "_")], name
         norm = values[level, "feature_norm"]
         assert rows["feature-norm"].right == pytest.approx(norm**2, rel=1e-12)
+        if level == "closed-form":
+            assert found.bound == pytest.approx(values[level, "training_rmse"], rel=1e-12)
     assert values["a-posteriori", "training_rmse"] < found.bound
     assert found.bound < audited(tau=60).bound
 
