@@ -20,6 +20,7 @@ from ntkbound.terms import audit as measuring
 from ntkbound.terms import change_of_feature, linearization
 from ntkbound.theorems import audit, kernel_regime, recurrent
 from ntkbound.theorems import shallow_transformer as theorem
+from ntkbound.theorems.audit.run import weights
 from ntkbound.theorems.bound import Bound
 from ntkbound.training import projection, step
 from tests.problems import SMALL_RUN, TRAIN, tamper
@@ -90,10 +91,10 @@ def test_fewer_steps_tell_what_they_miss():
 
 def test_weights_integrate_straight_lines():
     steps = np.array([0, 1, 5, 9])
-    found = audit.weights(steps, 10)
+    found = weights(steps, 10)
     assert found.sum() == pytest.approx(10)
     assert found @ (3 + 2 * steps) == pytest.approx(sum(3 + 2 * s for s in range(10)))
-    assert np.array_equal(audit.weights(np.arange(4), 4), np.ones(4))
+    assert np.array_equal(weights(np.arange(4), 4), np.ones(4))
 
 
 def expansive(patch):
@@ -316,8 +317,7 @@ def test_the_level_chooses_the_constants():
 
 def test_a_bound_of_stand_ins_that_miss_steps_is_not_refuted(monkeypatch):
     """Measured constants are maxima over audited steps: between them they may be larger."""
-    module = importlib.import_module("ntkbound.theorems.audit.links")
-    monkeypatch.setattr(module, "final_bound", lambda run, known: Bound(1e-9))
+    monkeypatch.setattr(audit.links, "final_bound", lambda run, known: Bound(1e-9))
     few = rows_of(audited(count=10, **COMPUTED, **RECURRENT))["bound"]
     assert few.verdict == "inconclusive"
     assert "larger between audited steps" in few.reason

@@ -78,11 +78,12 @@ def replay(
         *start.task.notes,
         *missing,
     ]
+    min_mse = mean_square_error(model, descent.best, start.task, workers)
     audit = partial(
         Audit,
         level=level,
         steps=len(chosen),
-        min_mse=mean_square_error(model, descent.best, start.task, workers),
+        min_mse=min_mse,
         best_step=descent.best_step,
     )
     if start.task.transport is None:
@@ -103,7 +104,7 @@ def replay(
         end=ends[config.tau],
         app_rms=float(observer.app.square().mean().sqrt()),
         app_max=float(observer.app.abs().max()),
-        min_mse=audit.keywords["min_mse"],
+        min_mse=min_mse,
     )
     nu, rho = Norms(*start.task.transport.nu.values()), Norms(*config.rho.values())
     known, inside = target_constants(bounds, nu.squared, run), nu.inside(rho)
@@ -145,10 +146,11 @@ def _observed(
     dtype = getattr(torch, config.dtype)
     inputs, y = start.task.inputs.to(dtype), start.task.y.to(dtype)
     ends: dict[int, float] = {}
+    audited = set(chosen)
 
     def observe(step: int, params: Params, norms: object) -> None:
         one = {b: v[0] for b, v in params.items()}
-        observer.observe(step, one, audited=step in chosen)
+        observer.observe(step, one, audited=step in audited)
         if start.transported is not None and step in (0, config.tau):
             ends[step] = observer.squared_distance(one)
 
