@@ -24,6 +24,13 @@ def audit(
         Path | None, typer.Argument(metavar="[RECORD]", help="a record instead of options")
     ] = None,
     steps: Annotated[int, typer.Option(min=2, help="audited steps; τ or more: all of them")] = 64,
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="closed-form|a-posteriori",
+            help="constants: the theorem's, or the certificates of this φ_0 and its inputs",
+        ),
+    ] = "closed-form",
     figure: Annotated[
         Path | None, typer.Option(help="draw where the slack goes: FILE.pdf|svg|png")
     ] = None,
@@ -36,7 +43,9 @@ def audit(
 
     The run is trained again (same bits) and evaluated in float64: both sides of every inequality,
     the factor it loses, and bound/measured as a product of one factor per link. Exit 1 if a link is
-    violated. No record is written; teacher labels are cached in the results folder.
+    violated. Where no constant is known (most of the recurrent baseline's, ε_app of a computed
+    transport) the largest measured value stands in and the table says so. No record is written;
+    teacher labels are cached in the results folder.
     """
     from ntkbound.report.audit_table import print_audit
     from ntkbound.report.figures import check_figure, plot_shares
@@ -49,9 +58,9 @@ def audit(
         check_figure("--figure", figure)
     if record is None:
         check_writable(out)
-        found = audit_run(config, steps, out / "cache" / "labels", threads)
+        found = audit_run(config, steps, out / "cache" / "labels", threads, level=level)
     elif config == build({}):
-        found = audit_record(read(record), steps, threads)
+        found = audit_record(read(record), steps, threads, level=level)
     else:
         raise InputError(
             f"{record}: a record fixes the run; leave the run's options out, or give "

@@ -21,7 +21,7 @@ def print_audit(console: Console, found: Audited) -> None:
     for name in ("left", "right", "factor", "lowest", "highest"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    reasons: dict[str, None] = {}
+    reasons: dict[str, list[str]] = {}
     for link in found.audit.links:
         defined = link.left is not None and link.right is not None
         factors = (link.factor, link.factor_low, link.factor_high)
@@ -30,12 +30,13 @@ def print_audit(console: Console, found: Audited) -> None:
             *(_factor(value) if defined else "–" for value in factors), verdict(link.verdict),
         )  # fmt: skip
         if link.reason:
-            reasons[f"{link.name}: {link.reason}"] = None
+            reasons.setdefault(link.reason, []).append(link.name)
     console.print(table)
     if found.audit.shares:
         console.print()
         _print_shares(console, found)
-    for line in [*reasons, *found.audit.notes]:
+    told = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
+    for line in [*told, *found.audit.notes]:
         console.print(Text("  · " + line), highlight=False)
 
 

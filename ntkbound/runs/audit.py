@@ -8,14 +8,12 @@ from typing import Any
 
 from ntkbound.config import RunConfig, build
 from ntkbound.errors import InputError
-from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.runs.labels import LabelCache
 from ntkbound.runs.record import Record
 from ntkbound.tasks import prepare
 from ntkbound.theorems import kernel_regime
-from ntkbound.theorems.audit import Link
-from ntkbound.theorems.replay import Audit, replay
+from ntkbound.theorems.audit import LEVELS, Audit, Link, replay
 from ntkbound.tolerance import exceeds
 from ntkbound.training.descent import Progress
 
@@ -31,6 +29,7 @@ class Audited:
         found = self.audit
         return {
             "config": self.config.model_dump(),
+            "level": found.level,
             "audited_steps": found.steps,
             "min_mse": found.min_mse,
             "best_step": found.best_step,
@@ -47,9 +46,14 @@ def audit(
     cache: Path,
     threads: int | None = None,
     progress: Progress = lambda step, loss: None,
+    level: str = LEVELS[0],
 ) -> Audited:
-    """Audits ``steps`` steps of a run; ``cache`` is the folder of the teacher's labels."""
-    return _audit(config, None, steps, cache, threads, progress)
+    """Audits ``steps`` steps of a run; ``cache`` is the folder of the teacher's labels.
+
+    ``level`` of the constants: ``closed-form`` or ``a-posteriori``. Raises InputError for another
+    one, and for a method that the proof is not about.
+    """
+    return _audit(config, None, steps, cache, threads, progress, level)
 
 
 def audit_record(
@@ -57,17 +61,18 @@ def audit_record(
     steps: int,
     threads: int | None = None,
     progress: Progress = lambda step, loss: None,
+    level: str = LEVELS[0],
 ) -> Audited:
     """Audits the run of a record; a first link says whether training it again gives its numbers.
 
-    Raises InputError where the data it was made from have changed.
+    Raises InputError as ``audit`` does, and where the data it was made from have changed.
     """
     assert record.path is not None
     if record.data["status"] != "complete":
         raise InputError(f"{record.id}: {record.data['status']}; only a complete run has a proof")
     cache = record.path.parent / "cache" / "labels"
     config = build(record.data["config"])
-    found = _audit(config, record, steps, cache, threads, progress)
+    found = _audit(config, record, steps, cache, threads, progress, level)
     again = _reproduction(record, found.audit)
     return replace(found, audit=replace(found.audit, links=[again, *found.audit.links]))
 
@@ -79,11 +84,10 @@ def _audit(
     cache: Path,
     threads: int | None,
     progress: Progress,
+    level: str,
 ) -> Audited:
-    if config.model != "transformer":
-        raise InputError(f"--model: {config.model!r} cannot be audited; accepted: transformer")
-    if config.ridge is not None:
-        raise InputError("--transport: the proof needs a map that is independent of φ_0")
+    if level not in LEVELS:
+        raise InputError(f"--level: {level!r} is unknown; accepted: {', '.join(LEVELS)}")
     if config.method != "projgd":
         raise InputError(f"--method: {config.method!r} cannot be audited; accepted: projgd")
     sized, digest, make_task = prepare(config)
@@ -91,9 +95,8 @@ def _audit(
         raise InputError(f"{config.task}: not the data that {record.id} was made from")
     workers = Workers(threads)
     model = kernel_regime.build_model(sized)
-    assert isinstance(model, ShallowTransformer)
     task = make_task(model, workers, LabelCache(cache))
-    return Audited(sized, replay(sized, model, task, steps, workers, progress))
+    return Audited(sized, replay(sized, model, task, steps, workers, progress, level))
 
 
 def _reproduction(record: Record, found: Audit) -> Link:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ntkbound.config import RunConfig
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import HeadModel, Params
@@ -38,26 +36,18 @@ def judge(
     ``reach``: block → max over heads and steps of ‖φ_i(s) − φ_i(0)‖.
     A bound is the tightest proved certificate; assumptions that fail are added to ``notes``.
     """
-    constants = ACTIVATIONS[config.activation].constants
-    if constants is None or not config.bounds:
-        absent = theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
-        return _bound_values(absent), [], _checks(config, terms, absent, trajectory, "not-defined")
+    closed = closed_form(config, task, initial, workers)
+    if not config.bounds:
+        return _bound_values(closed), [], _checks(config, terms, closed, trajectory, "not-defined")
     if config.omega is not None:
-        found = recurrent.bounds(_recurrent_setting(config, task, constants, config.omega))
-        if found.feature_norm.value is None:
-            notes.append(f"no bound on the feature norm: {found.feature_norm.reason}")
+        if closed.feature_norm.value is None:
+            notes.append(f"no bound on the feature norm: {closed.feature_norm.reason}")
         notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
-        return _bound_values(found), [], _checks(config, terms, found, trajectory, "not-defined")
-    u = workers.ranks.gather(initial["U"].double().norm(dim=1))
-    setting = setting_of(config, task, u.numpy())
-    teacher_heads = None if task.transport is None else config.teacher_heads
-    closed = theorem.bounds(
-        setting, teacher_heads, config.method == "projgd", computed=config.ridge is not None
+        return _bound_values(closed), [], _checks(config, terms, closed, trajectory, "not-defined")
+    setting = setting_of(config, task, initial, workers)
+    found, certificates, missing = sharpest(
+        config, model, task, initial, transported, reach, closed, workers
     )
-    certificates, missing = certify(
-        config, model, task, initial, transported, reach, setting, closed, workers
-    )
-    found = sharpened(closed, certificates, setting)
     if missing:
         notes.append(missing)
     notes.extend(_assumptions(config, task, setting, found.training_rmse))
@@ -67,26 +57,54 @@ def judge(
             null.setdefault(bound.reason, []).append(name.replace("_", " "))
     for reason, names in null.items():
         notes.append(f"no bound on {', '.join(names)}: {reason}")
-    absent_verdict: Verdict = "not-defined" if teacher_heads is None else "vacuous"
+    absent_verdict: Verdict = "not-defined" if config.teacher_heads is None else "vacuous"
     checks = _checks(config, terms, found, trajectory, absent_verdict)
     return _bound_values(found), certificates, checks
 
 
-def setting_of(config: RunConfig, task: Task, u: np.ndarray) -> theorem.Setting:
-    """What the bounds of this run depend on; ``u`` (m,) are the initial ‖U_i(0)‖.
+def closed_form(config: RunConfig, task: Task, initial: Params, workers: Workers) -> theorem.Bounds:
+    """The closed-form bounds of a run; each that its model does not have carries its reason."""
+    if not config.bounds:
+        return theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
+    if config.omega is not None:
+        return recurrent.bounds(_recurrent_setting(config, task, config.omega))
+    return theorem.bounds(
+        setting_of(config, task, initial, workers),
+        config.teacher_heads,
+        covered=config.method == "projgd",
+        computed=config.ridge is not None,
+    )
 
-    Raises ValueError for an activation without constants.
-    """
+
+def sharpest(
+    config: RunConfig,
+    model: HeadModel,
+    task: Task,
+    initial: Params,
+    transported: Params | None,
+    reach: dict[str, float],
+    closed: theorem.Bounds,
+    workers: Workers,
+) -> tuple[theorem.Bounds, list[Certificate], str]:
+    """The tightest proved bounds, their certificates, and why some are absent ('' if none)."""
+    setting = setting_of(config, task, initial, workers)
+    certificates, missing = certify(
+        config, model, task, initial, transported, reach, setting, closed, workers
+    )
+    return sharpened(closed, certificates, setting), certificates, missing
+
+
+def setting_of(config: RunConfig, task: Task, initial: Params, workers: Workers) -> theorem.Setting:
+    """What the bounds of this run depend on."""
     constants = ACTIVATIONS[config.activation].constants
-    if constants is None:
-        raise ValueError(f"{config.activation} has no constants")
+    assert constants is not None, "an activation without constants has no bound"
     assert config.eta is not None
     assert config.d is not None
     return theorem.Setting(
         n=len(task.y),
         m=config.m,
         d=config.d,
-        u=u,
+        u=workers.ranks.gather(initial["U"].double().norm(dim=1)).numpy(),
         sigma=constants,
         rho=theorem.Norms(*config.rho.values()),
         nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
@@ -98,9 +116,9 @@ def setting_of(config: RunConfig, task: Task, u: np.ndarray) -> theorem.Setting:
     )
 
 
-def _recurrent_setting(
-    config: RunConfig, task: Task, constants: tuple[float, float, float], omega: float
-) -> recurrent.Setting:
+def _recurrent_setting(config: RunConfig, task: Task, omega: float) -> recurrent.Setting:
+    constants = ACTIVATIONS[config.activation].constants
+    assert constants is not None, "an activation without constants has no bound"
     rho = theorem.Norms(*config.rho.values())
     return recurrent.Setting(config.m, task.inputs.T, omega, constants, rho, task.token_norm)
 

@@ -108,18 +108,34 @@ def run(
     ]
 
 
-def _prepare(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> _Member:
-    train, held_out = task.rows(slice(0, config.n_train)), None
-    if config.n_train < len(task.y):
-        held_out = task.rows(slice(config.n_train, None))
+@dataclass(frozen=True)
+class Start:
+    """Where the descent of a run starts, and where its theorem aims."""
+
+    task: Task  # what it is trained on
+    initial: Params  # φ_0
+    transported: Params | None  # φ̃
+
+
+def start(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> Start:
+    """The training samples of ``task``, φ_0, and φ̃ where a transport map is known or computed."""
+    train = task.rows(slice(0, config.n_train))
     seed, dtype = config.init_seed or 0, getattr(torch, config.dtype)
     initial, moved = symmetric_init(model, config.m, seed, dtype, workers.ranks), None
     if config.ridge is not None:
         train = with_computed_transport(model, initial, train, config.ridge, workers)
     if train.transport is not None:
         moved = transported_parameters(initial, train.transport, workers.ranks)
-    trajectory = Trajectory(model, initial, moved, train, held_out, workers)
-    return _Member(config, train, initial, moved, trajectory)
+    return Start(train, initial, moved)
+
+
+def _prepare(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> _Member:
+    held_out = None
+    if config.n_train < len(task.y):
+        held_out = task.rows(slice(config.n_train, None))
+    own = start(config, model, task, workers)
+    trajectory = Trajectory(model, own.initial, own.transported, own.task, held_out, workers)
+    return _Member(config, own.task, own.initial, own.transported, trajectory)
 
 
 def _train(
