@@ -221,7 +221,9 @@ def test_an_exceeded_approximation_bound_is_inconclusive(level, monkeypatch):
     else:
         module = importlib.import_module("ntkbound.theorems.certificates.certify")
         true = module.approximation_bound
-        monkeypatch.setattr(module, "approximation_bound", lambda *a, **b: 1e-4 * true(*a, **b))
+        monkeypatch.setattr(
+            module, "approximation_bound", lambda *a, **b: [1e-4 * x for x in true(*a, **b)]
+        )
     found = verdicts(audited(tau=60, level=level))
     assert found["approximation"] == "inconclusive"
     assert "violated" not in found.values()
