@@ -79,7 +79,7 @@ def check_against_brute_force(problem):
     return found, truth
 
 
-@settings(max_examples=6)
+@settings(max_examples=3)
 @given(PROBLEMS)
 def test_the_default_search_meets_brute_force_in_the_plane(problem):
     """At least 98 % of the supremum, and no more than it: what is found is feasible."""
