@@ -36,7 +36,7 @@ def excesses(runs: int) -> tuple[dict[str, float], dict[str, float]]:
         initial = symmetric_init(model, HEADS, seed, torch.float64)
         moved = transported_parameters(initial, task.transport)
         app = approximation_errors(model, initial, moved, inputs, y, ONE).abs()
-        own = exchangeable.approximation_bound(
+        own, _ = exchangeable.approximation_bound(
             model, initial, moved, task.transport, inputs, y, delta=DELTA, seed=seed, workers=ONE
         )
         probe = aligned_probe(model, initial, radii, inputs, ONE)
