@@ -61,9 +61,9 @@ def check_bounds(case: BoundCase, restarts: int = 3, steps: int = 25) -> dict[st
     transported = in_ball(initial, case.radii(case.nu), case.seed + 1, boundary=True)
     search = Search(restarts, steps, case.seed)
     measured = {
-        "linearization": [worst_linearization(model, initial, radii, inputs, search, ONE)],
+        "linearization": [worst_linearization(model, initial, radii, inputs, search, ONE).error],
         "change_of_feature": [
-            worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE)
+            worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
         ],
         "feature_norm": [_steepest(model, initial, radii, inputs).sqrt()],
     }

@@ -30,8 +30,8 @@ def check_suprema(case: BoundCase, restarts: int = 2, steps: int = 12, scale: fl
     found = certificates.suprema(model, initial, transported, radii, inputs, ONE)
     search = Search(restarts, steps, case.seed)
     rows: dict[str, list[tuple[Tensor, Tensor]]] = {"linearization": [], "change_of_feature": []}
-    lin = worst_linearization(model, initial, radii, inputs, search, ONE)
-    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE)
+    lin = worst_linearization(model, initial, radii, inputs, search, ONE).error
+    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
     rows["linearization"].append((lin, found.linearization))
     rows["change_of_feature"].append((cof, found.change_of_feature))
     rows["combined"], rows["feature_norm"] = [], []

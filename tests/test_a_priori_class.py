@@ -38,7 +38,9 @@ def test_linearization():
     initial = symmetric_init(MODEL, M, 0, torch.float64)
     radii = dict.fromkeys(MODEL.blocks, 1 / math.sqrt(M))
     search = Search(4, 20, 0)
-    found = worst_linearization(MODEL, initial, radii, Inputs(X, X[:, -1]), search, Workers(1))
+    found = worst_linearization(
+        MODEL, initial, radii, Inputs(X, X[:, -1]), search, Workers(1)
+    ).error
     assert 1 < a_priori.linearization(PROBLEM) / float(found.max()) < 6
 
 

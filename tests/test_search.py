@@ -53,7 +53,7 @@ def shares(activation, query, d, T, rho, nu, scores, seed):
     for target in (None, goal):
         heads = seen_heads(model, initial, target, radii, inputs)
         points = candidates(heads.model, DEFAULT, [slice(0, 2)])
-        found.append(signed_suprema(heads, inputs, points, DEFAULT.steps, ONE)[:, 0].sum(1))
+        found.append(signed_suprema(heads, inputs, points, DEFAULT.steps, ONE)[0, :, 0].sum(1))
     X, q = inputs.X[0].numpy(), inputs.q[0].numpy()
     stretch = 1.0 if model.key == "k" else float(np.linalg.norm(q))
 

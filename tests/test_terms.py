@@ -214,8 +214,8 @@ def test_bits_do_not_depend_on_threads_or_on_the_other_samples():
             tangent(model, initial, transported, initial, task.inputs, two)[1],
         ),
         (
-            worst_linearization(model, initial, radii, few, search, ONE),
-            worst_linearization(model, initial, radii, few, search, two),
+            worst_linearization(model, initial, radii, few, search, ONE).error,
+            worst_linearization(model, initial, radii, few, search, two).error,
         ),
         (
             aligned_probe(model, initial, radii, task.inputs, ONE)["W"],

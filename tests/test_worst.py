@@ -47,8 +47,8 @@ def test_the_worst_case_is_never_below_another_probe(activation, query, rho):
     probes = {f"random {s}": random_probe(model, initial, radii, s) for s in range(20)}
     probes |= {f"sphere {s}": in_ball(initial, radii, s, boundary=True) for s in range(20)}
     probes["aligned"] = aligned_probe(model, initial, radii, inputs, ONE)
-    lin = worst_linearization(model, initial, radii, inputs, search, ONE)
-    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE)
+    lin = worst_linearization(model, initial, radii, inputs, search, ONE).error
+    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
     for name, at in probes.items():
         found = linearization_errors(model, initial, at, inputs, ONE).abs()
         assert bool((found <= lin).all()), f"linearization at {name}"
@@ -75,10 +75,10 @@ def _shares(activation, rho, tokens, scale):
     radii = dict.fromkeys(model.blocks, rho / math.sqrt(2))
     transported = in_ball(initial, radii, 3, boundary=True)
     found = {
-        "linearization": worst_linearization(model, initial, radii, inputs, DEFAULT, ONE),
+        "linearization": worst_linearization(model, initial, radii, inputs, DEFAULT, ONE).error,
         "change_of_feature": worst_change_of_feature(
             model, initial, transported, radii, inputs, DEFAULT, ONE
-        ),
+        ).error,
     }
     tops = _brute_force(model, initial, transported, radii, inputs)
     return {n: found[n] / top for n, top in zip(found, tops, strict=True)}
@@ -96,8 +96,10 @@ def check_native_search(activation, query, monkeypatch):
     search = Search(5, 6, 0)
 
     def both(m):
-        lin = worst_linearization(m, initial, radii, task.inputs, search, ONE)
-        cof = worst_change_of_feature(m, initial, transported, radii, task.inputs, search, ONE)
+        lin = worst_linearization(m, initial, radii, task.inputs, search, ONE).error
+        cof = worst_change_of_feature(
+            m, initial, transported, radii, task.inputs, search, ONE
+        ).error
         return torch.stack([lin, cof])
 
     found = both(model)
@@ -137,7 +139,7 @@ def test_a_head_does_not_see_its_neighbours(change):
         goal = None if target is None else {b: v[part] for b, v in target.items()}
         heads = seen_heads(model, base, goal, radii, task.inputs)
         own = candidates(heads.model, Search(2, 4, 0), [part])
-        assert torch.equal(found[:, :, part], signed_suprema(heads, task.inputs, own, 4, ONE))
+        assert torch.equal(found[..., part], signed_suprema(heads, task.inputs, own, 4, ONE))
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -189,8 +191,10 @@ def _brute_force(model, initial, transported, radii, inputs, points=41):
 def test_a_search_with_radius_zero_finds_nothing():
     model, task, initial, _, transported = make_case()
     radii, search = dict.fromkeys(initial, 0.0), Search(4, 10, 0)
-    lin = worst_linearization(model, initial, radii, task.inputs, search, ONE)
-    cof = worst_change_of_feature(model, initial, transported, radii, task.inputs, search, ONE)
+    lin = worst_linearization(model, initial, radii, task.inputs, search, ONE).error
+    cof = worst_change_of_feature(
+        model, initial, transported, radii, task.inputs, search, ONE
+    ).error
     assert float(lin.abs().max()) <= EXACT
     assert float(cof.abs().max()) <= EXACT
 
@@ -199,9 +203,32 @@ def test_a_search_with_radius_zero_finds_nothing():
 def test_any_number_of_restarts_and_steps_is_feasible(restarts):
     model, task, initial, radii, _ = make_case(n=2)
     values = [
-        worst_linearization(model, initial, radii, task.inputs, Search(restarts, steps, 0), ONE)
+        worst_linearization(
+            model, initial, radii, task.inputs, Search(restarts, steps, 0), ONE
+        ).error
         for steps in (1, 10, 40)
     ]
-    top = worst_linearization(model, initial, radii, task.inputs, Search(12, 150, 1), ONE)
+    top = worst_linearization(model, initial, radii, task.inputs, Search(12, 150, 1), ONE).error
     assert all(bool((v <= 1.02 * top).all()) for v in values)
     assert bool((values[2] >= 0.9 * top).all())
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_the_gap_is_what_no_first_order_step_exceeds(change, monkeypatch):
+    """max ⟨g, ξ' − ξ⟩ at the ends of short ascents, by both searches; nothing is left at last."""
+    model, task, initial, radii, transported = make_case("last", "tanh", rho=1.0, n=2)
+    heads = seen_heads(model, initial, transported if change else None, radii, task.inputs)
+    points = candidates(heads.model, Search(2, 4, 0), [slice(0, len(initial["c"]))])
+    sizes = {}
+    for steps in (1, 4, 200):
+        native_found = signed_suprema(heads, task.inputs, points, steps, ONE)
+        with monkeypatch.context() as patch:
+            patch.setattr(native, "available", lambda: False)
+            found = signed_suprema(heads, task.inputs, points, steps, ONE)
+        if steps < 200:  # later both are at rounding
+            assert_close(native_found, found, 1e-9, f"{steps} steps")
+        value, gap = native_found
+        assert bool((gap >= 0).all())
+        sizes[steps] = float(gap.sum() / value.sum())
+    assert sizes[1] > max(sizes[4], 1e-5)
+    assert sizes[200] < 1e-9

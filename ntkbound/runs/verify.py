@@ -92,7 +92,7 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
     search = Search(config.search_restarts, config.search_steps, seed)
     few = inputs.rows(slice(0, config.search_samples))
     worst = worst_linearization(model, initial, radii, few, search, workers)
-    yield from each("linearization / worst", found["worst"], worst)
+    yield from each("linearization / worst", found["worst"], worst.error)
     for statistic, value in found["trajectory"].items():
         largest = float(trace[f"linearization.{statistic}"].max())
         yield Comparison(f"linearization / trajectory / {statistic}", value, largest)
@@ -118,7 +118,7 @@ def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
         app = approximation_errors(model, initial, transported, inputs, task.y, workers)
         yield from each("approximation", terms["approximation"]["transported"], app)
         cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
-        yield from each("change_of_feature / worst", terms["change_of_feature"]["worst"], cof)
+        yield from each("change_of_feature / worst", terms["change_of_feature"]["worst"], cof.error)
         if complete:
             moved = change_of_feature_errors(model, initial, final, transported, inputs, workers)
             last = {s: float(trace[f"change_of_feature.{s}"][-1]) for s in ("max", "mean", "rms")}

@@ -39,7 +39,9 @@ class Ascent:
         self._error, self._radii, self._output = error, radii, output_block
 
     def suprema(self, candidates: Iterable[Params], steps: int) -> Tensor:
-        """Largest ±error found, (2, samples, heads).
+        """Largest ±error found, and the gap Σ_b (‖g_b‖ − ⟨g_b, ξ_b⟩) there, (2, 2, samples, heads).
+
+        The gap is max ⟨g, ξ' − ξ⟩ over the balls: to first order nothing more can be gained.
 
         Every candidate holds one point per start in unit balls, block → (samples, 2, starts,
         heads, *shape), for all blocks but the output block.
@@ -54,10 +56,12 @@ class Ascent:
                 worse = value < top
                 at = {b: _where(worse, v, points[b]) for b, v in at.items()}
                 top = torch.where(worse, top, value)
-        top, at = self._climb(at, steps)
+        top, at, _ = self._climb(at, steps)
         best, at = _best(top, at)
-        final, _ = self._climb(at, steps)
-        return torch.maximum(best, final).squeeze(2).transpose(0, 1)
+        final, at, slopes = self._climb(at, steps)
+        gap = sum(norms(g) for g in slopes.values()) - _inner(slopes, at)
+        found = torch.stack([torch.maximum(best, final), gap.clamp(min=0)])
+        return found.squeeze(3).transpose(1, 2)
 
     def _value(self, points: Params) -> Tensor:
         """± error at its best δc, (samples, 2, starts, heads)."""
@@ -73,7 +77,8 @@ class Ascent:
         slopes = torch.autograd.grad(value.sum(), list(leaves.values()))
         return value.detach(), dict(zip(leaves, slopes, strict=True))
 
-    def _climb(self, at: Params, steps: int) -> tuple[Tensor, Params]:
+    def _climb(self, at: Params, steps: int) -> tuple[Tensor, Params, Params]:
+        """Where the ascent ended: value, point and slopes."""
         value, slopes = self._slopes(at)
         alpha = 1 / sum(norms(g) for g in slopes.values()).clamp(min=1e-300)  # type: ignore[union-attr]
         longest, shortest = alpha * SPAN, alpha / SPAN
@@ -91,7 +96,7 @@ class Ascent:
             at = {b: _where(refused, v, trial[b]) for b, v in at.items()}
             slopes = {b: _where(refused, g, turned[b]) for b, g in slopes.items()}
             value = torch.where(refused, value, found)
-        return value, at
+        return value, at, slopes
 
 
 LEAD = 4  # samples, signs, starts, heads: the axes before a block's own

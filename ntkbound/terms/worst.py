@@ -6,7 +6,8 @@ as k = W q, so each has 1 + 2d unknowns, whatever the query. Every problem is cl
 starts by the rule of ``terms.ascent``: by the native kernel for the shallow Transformer, by
 autograd for any other head model. What is returned is attained at a feasible φ: a lower bound of
 the supremum, never an estimate above it. The best value never decreases, and every accumulation
-point of an ascent is first-order stationary (docs/theory.md); the global maximum is not promised.
+point of an ascent is first-order stationary (docs/theory.md); how far its end is from that is part
+of the result. The global maximum is not promised.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +45,13 @@ class Search:
     seed: int
 
 
+class Supremum(NamedTuple):
+    """What was attained, and what an ascent from there could still gain to first order."""
+
+    error: Tensor  # (n,)
+    gap: Tensor  # (n,), same units: 0 at a stationary point
+
+
 @dataclass(frozen=True)
 class Heads:
     """Heads of one run, or of several side by side, as each of n samples sees them."""
@@ -60,8 +69,8 @@ def worst_linearization(
     inputs: Inputs,
     search: Search,
     workers: Workers,
-) -> Tensor:
-    """sup over Ω_ρ of |f − f_lin| at each sample, (n,); ``radii`` are ρ/√m."""
+) -> Supremum:
+    """sup over Ω_ρ of |f − f_lin| at each sample; ``radii`` are ρ/√m."""
     return _supremum(model, initial, None, radii, inputs, search, workers)
 
 
@@ -73,8 +82,8 @@ def worst_change_of_feature(
     inputs: Inputs,
     search: Search,
     workers: Workers,
-) -> Tensor:
-    """sup over φ ∈ Ω_ρ of |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for the fixed φ̃ at each sample, (n,)."""
+) -> Supremum:
+    """sup over φ ∈ Ω_ρ of |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for the fixed φ̃ at each sample."""
     return _supremum(model, initial, transported, radii, inputs, search, workers)
 
 
@@ -86,16 +95,18 @@ def _supremum(
     inputs: Inputs,
     search: Search,
     workers: Workers,
-) -> Tensor:
+) -> Supremum:
     ranks, count = workers.ranks, initial[model.output_block].shape[0]
-    total = torch.zeros(2, inputs.n, dtype=torch.float64)
+    total = torch.zeros(2, 2, inputs.n, dtype=torch.float64)
     for block in partition(count, BLOCK_HEADS):
         base = measured(initial, block, model)
         target = None if transported is None else measured(transported, block, model)
         heads = seen_heads(model, base, target, radii, inputs)
         points = candidates(heads.model, search, ranks.held(block, count))
         total += signed_suprema(heads, inputs, points, search.steps, workers).sum(-1)
-    return ranks.sum_(total).amax(0) / math.sqrt(ranks.total(count))
+    errors, gaps = ranks.sum_(total) / math.sqrt(ranks.total(count))
+    error, sign = errors.max(0)
+    return Supremum(error, gaps.gather(0, sign.unsqueeze(0))[0])
 
 
 def seen_heads(
@@ -148,7 +159,7 @@ def candidates(model: HeadModel, search: Search, heads: Sequence[slice]) -> Para
 def signed_suprema(
     heads: Heads, inputs: Inputs, points: Params, steps: int, workers: Workers
 ) -> Tensor:
-    """Largest +error and −error of every head at every sample, (2, n, heads).
+    """Largest +error and −error of every head at every sample, and their gaps, (2, 2, n, heads).
 
     The first candidate of the first starts is replaced by ±∇h(θ_0), once for every pattern of signs
     of its blocks. A head's result depends on no other head.
@@ -163,7 +174,7 @@ def signed_suprema(
     def one(part: slice) -> Tensor:
         return _by_autograd(heads, part, inputs.rows(part), points, steps)
 
-    return torch.cat(list(workers.map(one, rows)), dim=1)
+    return torch.cat(list(workers.map(one, rows)), dim=2)
 
 
 def _natively(
@@ -189,7 +200,7 @@ def _natively(
     radii = tuple(heads.radii[b].contiguous().numpy() for b in blocks)
     target = tuple(goal[b].contiguous().numpy() for b in blocks)
     count = base[0].shape[1]
-    out = np.empty((2, inputs.n, count))
+    out = np.empty((2, 2, inputs.n, count))
 
     def one(job: tuple[int, slice]) -> None:
         sample, part = job

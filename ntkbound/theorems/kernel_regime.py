@@ -24,7 +24,7 @@ from ntkbound.terms.membership import with_computed_transport
 from ntkbound.terms.probes import aligned_probe, random_probe
 from ntkbound.terms.summary import summarise
 from ntkbound.terms.trajectory import Trajectory, mean_square_error
-from ntkbound.terms.worst import Search, worst_change_of_feature, worst_linearization
+from ntkbound.terms.worst import Search, Supremum, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge, no_transport
 from ntkbound.training.choose import objective_for
@@ -66,6 +66,8 @@ def build_model(config: RunConfig) -> IndRNN | ShallowTransformer:
         return IndRNN(config.d, activation, config.omega)
     return ShallowTransformer(config.d, activation, fixed_query=config.query == "fixed")
 
+
+TINY = 1e-300  # an error of zero has no share to be gained
 
 # What runs that train together may differ in; all else, the task above all, they share.
 OWN_FIELDS = frozenset({"seed", "init_seed", "eta", "eta_scale", "rho"})
@@ -202,6 +204,15 @@ def descent_rule(configs: Sequence[RunConfig], device: str = "cpu") -> Rule:
     return Rule(eta, radii, shared.decay or 0.0)
 
 
+def _how_searched(found: Sequence[Supremum], n: int) -> str:
+    """How many samples were searched, and what the ascents could still have gained."""
+    left = max(float((s.gap / s.error.clamp(min=TINY)).max()) for s in found)
+    return (
+        f"worst: suprema searched at {len(found[0].error)} of {n} samples; to first order the "
+        f"ascents could gain {left:.1g} of them at most"
+    )
+
+
 def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Workers) -> Outcome:
     """All terms, bounds and checks of one run after the descent."""
     config, task = member.config, member.task
@@ -211,7 +222,6 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     seed, notes = config.init_seed or 0, list(task.notes)
     search = Search(config.search_restarts, config.search_steps, seed)
     few = inputs.rows(slice(0, config.search_samples))
-    notes.append(f"worst: suprema searched at {few.n} of {inputs.n} samples")
 
     final, best = descent.final, descent.best
 
@@ -223,8 +233,9 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
         "random": lin(random_probe(model, initial, radii, seed, ranks)),
         "aligned": lin(aligned_probe(model, initial, radii, inputs, workers)),
         "trajectory": trajectory.linearization,
-        "worst": summarise(worst),
+        "worst": summarise(worst.error),
     }
+    searched = [worst]
     terms: Terms = {"linearization": linearization}
     if transported is not None:
         linearization["transported"] = lin(transported)
@@ -236,11 +247,13 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
         cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
         terms["change_of_feature"] = {
             "trajectory": trajectory.change_of_feature,
-            "worst": summarise(cof),
+            "worst": summarise(cof.error),
         }
+        searched.append(cof)
     else:
         reason = no_transport(config)
         notes.append(f"approximation and change_of_feature are not defined: {reason}")
+    notes.append(_how_searched(searched, inputs.n))
     min_mse = mean_square_error(model, best, task, workers)
     table = trajectory.table
     validation = table.get("validation_mse")

@@ -366,8 +366,20 @@ def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
 
 
 @njit(**KERNEL)
+def _gap(plan, work):
+    """Σ over blocks of ‖g‖ − ⟨g, ξ⟩ where the last ascent ended: its largest first-order gain."""
+    half = plan.rows * width(work)
+    gap = constant(work, 0.0)
+    for slope, at in ((plan.slope, plan.at), (plan.slope + half, plan.at + half)):
+        gap = gap + square_root(_dot(work, slope, slope, plan.rows))
+        gap = gap - _dot(work, slope, at, plan.rows)
+    return maximum(gap, constant(work, 0.0))
+
+
+@njit(**KERNEL)
 def search_heads(plan, rule, j, begin, end, heads, goal, points, xs, x, work, out):
-    """out[0 or 1, j, i] = the largest +error or −error found for sample j, heads begin..end."""
+    """out[0, side, j, i] = the largest +error or −error found for sample j, heads begin..end,
+    out[1, side, j, i] = its gap."""
     lanes, count = width(work), 2 * plan.rows
     for first in range(begin, end, lanes):
         used = min(lanes, end - first)
@@ -384,9 +396,11 @@ def search_heads(plan, rule, j, begin, end, heads, goal, points, xs, x, work, ou
                 value = _climb(plan, rule, xs, x, work)
                 _keep(work, plan.best, plan.at, count, value, top)
                 top = where_less(value, top, top, value)
-            store(work, plan.end, top)
-            for lane in range(used):
-                out[side, j, first + lane] = work[plan.end + lane]
+            # The last ascent began at the best of the others and never fell: `at` is its end.
+            for kind, found in ((0, top), (1, _gap(plan, work))):
+                store(work, plan.end, found)
+                for lane in range(used):
+                    out[kind, side, j, first + lane] = work[plan.end + lane]
 
 
 class Searcher:
@@ -425,7 +439,8 @@ class Searcher:
         self, j: int, begin: int, end: int, heads: tuple[Array, ...], goal: tuple[Array, ...],
         out: Array,
     ) -> None:  # fmt: skip
-        """Fills out[:, j, begin:end], out (2, n, h): the suprema of + and − the error."""
+        """Fills out[:, :, j, begin:end], out (2, 2, n, h): the suprema of + and − the error, and
+        the first-order gap at each."""
         search_heads(
             self._plan, self._rule, j, begin, end, heads, goal, self._points,
             self._by_step[j].reshape(-1), self._x[j].reshape(-1), np.zeros(self._work), out,
