@@ -175,16 +175,16 @@ def seed_ignored(seed, purpose, chunk=0, true=streams.generator):
     return true(0, purpose, chunk)
 
 
-def ascending_step(values, gradient, start, eta, radius, true=passes.project):
-    true(values, -gradient, start, eta, radius)
+def ascending_step(values, gradient, start, eta, radius, reach, true=passes.project):
+    true(values, -gradient, start, eta, radius, reach)
 
 
-def native_no_projection(values, gradient, start, eta, radius, true=passes.project):
-    true(values, gradient, start, eta, np.full_like(radius, np.inf))
+def native_no_projection(values, gradient, start, eta, radius, reach, true=passes.project):
+    true(values, gradient, start, eta, np.full_like(radius, np.inf), reach)
 
 
-def native_skips_radius_zero(values, gradient, start, eta, radius, true=passes.project):
-    true(values, gradient, start, eta, np.where(radius == 0, np.inf, radius))
+def native_skips_radius_zero(values, gradient, start, eta, radius, reach, true=passes.project):
+    true(values, gradient, start, eta, np.where(radius == 0, np.inf, radius), reach)
 
 
 def ball_of_another_norm(v, radius):
