@@ -75,6 +75,20 @@ def test_show_prints_the_same_table(command, folder):
         assert command("show", given) == (0, printed, "")
 
 
+def test_show_levels_adds_every_certificate(command, folder):
+    _, printed, _ = command(*TRAIN)
+    (path,) = (folder / "results").glob("*/run.json")
+    code, out, err = command("show", path, "--levels")
+    assert (code, err) == (0, "")
+    assert out.startswith(printed)
+    rows = json.loads(path.read_text())["certificates"]
+    assert {row["level"] for row in rows} >= {"closed-form", "a-priori", "a-posteriori", "estimate"}
+    for row in rows:
+        text = f"{row['value']:.3g}"
+        line = next(line for line in out.removeprefix(printed).splitlines() if row["term"] in line)
+        assert (f"({text})" if row["level"] == "estimate" else text) in line.split()
+
+
 def test_verify_agrees_and_notices(command, folder):
     command(*TRAIN)
     (path,) = (folder / "results").glob("*/run.json")

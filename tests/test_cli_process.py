@@ -78,6 +78,8 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path):
 
 def test_ctrl_c_while_training(tmp_path):
     """On a terminal, so that the live bar tells when training has begun: nothing to sleep for."""
+    # A background shell has it ignored, and the child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     terminal, side = pty.openpty()
     arguments = ["train", "--m=8", "--n=12", "--T=3", "--d=2", "--teacher-heads=512", "--threads=2"]
     process = subprocess.Popen(

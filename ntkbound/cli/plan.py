@@ -86,8 +86,8 @@ def plan(
         teacher_heads = config.teacher_heads
     assert config.n is not None
     assert config.d is not None
-    scale = config.eta_scale if config.eta is None else config.eta * math.sqrt(config.tau)
-    assert scale is not None
+    scale = config.eta_scale
+    assert scale is not None  # neither a record's problem nor the options give η itself
     problem = planner.Problem(
         n=config.n, d=config.d, activation=config.activation, rho=Norms(*config.rho.values()),
         nu=Norms(*(config.nu or {}).values()), delta=config.delta, eta_scale=scale,

@@ -77,8 +77,15 @@ def train(
         raise typer.Exit(exit_code(verdicts))
 
 
-def show(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Print the table of a record again, and its proved bounds level by level."""
+def show(
+    paths: RecordPaths,
+    levels: Annotated[
+        bool, typer.Option("--levels", help="also every proved bound, level by level")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print the table of a record again."""
     from ntkbound.report.run_table import print_levels, print_run
     from ntkbound.runs.record import read
 
@@ -89,7 +96,8 @@ def show(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> Non
         return
     for record in records if not quiet else ():
         print_run(stdout(), record.data)
-        print_levels(stdout(), record.data)
+        if levels:
+            print_levels(stdout(), record.data)
 
 
 def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:

@@ -20,12 +20,7 @@ MEANING = {
 
 def print_bench(console: Console, result: Mapping[str, Any]) -> None:
     sizes = ", ".join(f"{name} = {value}" for name, value in result["sizes"].items())
-    console.print(
-        f"loss and gradient, {sizes}, {result['dtype']}, {result['device']}, "
-        f"{result['threads']} thread{'s' * (result['threads'] > 1)}",
-        style="bold",
-        highlight=False,
-    )
+    _headline(console, f"loss and gradient, {sizes}", result)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("", "ns per element", "ratio"):
         table.add_column(title, justify="left" if not title else "right")
@@ -49,12 +44,7 @@ def print_bench(console: Console, result: Mapping[str, Any]) -> None:
 
 
 def print_growth(console: Console, result: Mapping[str, Any]) -> None:
-    console.print(
-        f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}, {result['dtype']}, "
-        f"{result['device']}, {result['threads']} thread{'s' * (result['threads'] > 1)}",
-        style="bold",
-        highlight=False,
-    )
+    _headline(console, f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}", result)
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("along")
     first = next(iter(result["axes"].values()))
@@ -68,3 +58,9 @@ def print_growth(console: Console, result: Mapping[str, Any]) -> None:
         table.add_row(axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}")
     console.print(table)
     console.print("  · columns are samples × tokens × heads; a slope of 1 is linear cost")
+
+
+def _headline(console: Console, what: str, result: Mapping[str, Any]) -> None:
+    threads = result["threads"]
+    text = f"{what}, {result['dtype']}, {result['device']}, {threads} thread{'s' * (threads > 1)}"
+    console.print(text, style="bold", highlight=False)

@@ -45,9 +45,10 @@ def judge(
         notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
         return _bound_values(closed), [], _checks(config, terms, closed, trajectory, "not-defined")
     setting = setting_of(config, task, initial, workers)
-    found, certificates, missing = sharpest(
-        config, model, task, initial, transported, reach, closed, workers
+    certificates, missing = certify(
+        config, model, task, initial, transported, reach, setting, closed, workers
     )
+    found = sharpened(closed, certificates, setting)
     if missing:
         notes.append(missing)
     notes.extend(_assumptions(config, task, setting, found.training_rmse))
@@ -74,24 +75,6 @@ def closed_form(config: RunConfig, task: Task, initial: Params, workers: Workers
         covered=config.method == "projgd",
         computed=config.ridge is not None,
     )
-
-
-def sharpest(
-    config: RunConfig,
-    model: HeadModel,
-    task: Task,
-    initial: Params,
-    transported: Params | None,
-    reach: dict[str, float],
-    closed: theorem.Bounds,
-    workers: Workers,
-) -> tuple[theorem.Bounds, list[Certificate], str]:
-    """The tightest proved bounds, their certificates, and why some are absent ('' if none)."""
-    setting = setting_of(config, task, initial, workers)
-    certificates, missing = certify(
-        config, model, task, initial, transported, reach, setting, closed, workers
-    )
-    return sharpened(closed, certificates, setting), certificates, missing
 
 
 def setting_of(config: RunConfig, task: Task, initial: Params, workers: Workers) -> theorem.Setting:

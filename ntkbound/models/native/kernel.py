@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -173,8 +172,8 @@ class NativeKernel:
         self._cache: dict[tuple[int, int, int], list[_Buffers]] = {}
         self._group_partials: Array | None = None
         self._mse = np.empty(runs)
-        self._given: tuple[Any, ...] = ()  # what loss_and_gradient was last called with
-        self._evaluate: Callable[[], None] = lambda: None
+        self._given: tuple[Any, ...] = ()  # what the jobs below were made for
+        self._jobs: list[tuple[Any, ...]] = []
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
         """Replaces the samples by others of the same shape; q is ignored for a fixed query."""
@@ -307,58 +306,60 @@ class NativeKernel:
     def loss_and_gradient(self, params: Params, residual_out: Array, grads: Params) -> Array:
         """Mean squared errors (R,), float64; fills residual_out (R, n) = f - y and grads.
 
-        All heads must be held here. The returned array is overwritten by the next call. A descent
-        passes the same tuples at every step: their arrays are checked and laid out once.
+        All heads must be held here. The returned array is overwritten by the next call.
         """
-        given = (params, residual_out, grads, self._data)
-        if any(a is not b for a, b in itertools.zip_longest(given, self._given)):
-            self._given, self._evaluate = given, self._evaluation(params, residual_out, grads)
-        self._evaluate()
+        if self._two_pass:
+            self._in_two_passes(params, residual_out, grads)
+        elif self._by_runs:
+            self._share(fused_runs, self._jobs_by_runs(params, residual_out, grads))
+        else:
+            self._by_groups(params, residual_out, grads)
         mean_square(residual_out, self._mse)
         return self._mse
-
-    def _evaluation(self, params: Params, residual: Array, grads: Params) -> Callable[[], None]:
-        """What fills ``residual`` and ``grads`` from ``params`` as they are then."""
-        flat, flat_grads = self._flat(params), self._flat(grads)
-        self._check(residual, (self.runs, self._size.samples))
-        if self._two_pass:
-            return lambda: self._in_two_passes(params, residual, grads)
-        if self._by_runs:
-            jobs = self._jobs_by_runs(flat, residual, flat_grads)
-            return lambda: self._share(fused_runs, jobs)
-        return lambda: self._by_groups(flat, residual, flat_grads)
 
     def _in_two_passes(self, params: Params, residual: Array, grads: Params) -> None:
         self.forward(params, residual)
         residual -= self._data[3]
         self.backward(params, residual, grads)
 
-    def _jobs_by_runs(self, flat: Params, residual: Array, grads: Params) -> list[tuple[Any, ...]]:
-        """Whole runs to every thread."""
-        batch = self._batch
-        tiles = self._tiles(batch * self._size.heads)
-        cuts = self._cuts(-(-self.runs // batch))
-        return [
-            (
-                self._dims,
-                self._size,
-                first * batch,
-                min(last * batch, self.runs),
-                batch,
-                self._data,
-                flat,
-                own.packed,
-                own.scratch,
-                residual,
-                own.partials,
-                grads,
-            )
-            for own, (first, last) in zip(self._buffers(tiles, tiles, 2), cuts, strict=False)
-        ]
+    def _jobs_by_runs(
+        self, params: Params, residual: Array, grads: Params
+    ) -> list[tuple[Any, ...]]:
+        """Whole runs to every thread.
 
-    def _by_groups(self, flat: Params, residual: Array, grads: Params) -> None:
+        A descent passes the same tuples at every step: their arrays are checked and laid out once.
+        """
+        given = (params, residual, grads, self._data)
+        if any(a is not b for a, b in itertools.zip_longest(given, self._given)):
+            flat, flat_grads, batch = self._flat(params), self._flat(grads), self._batch
+            self._check(residual, (self.runs, self._size.samples))
+            tiles = self._tiles(batch * self._size.heads)
+            cuts = self._cuts(-(-self.runs // batch))
+            self._jobs = [
+                (
+                    self._dims,
+                    self._size,
+                    first * batch,
+                    min(last * batch, self.runs),
+                    batch,
+                    self._data,
+                    flat,
+                    own.packed,
+                    own.scratch,
+                    residual,
+                    own.partials,
+                    flat_grads,
+                )
+                for own, (first, last) in zip(self._buffers(tiles, tiles, 2), cuts, strict=False)
+            ]
+            self._given = given
+        return self._jobs
+
+    def _by_groups(self, params: Params, residual: Array, grads: Params) -> None:
         """Groups of samples to every thread, a batch of runs at a time."""
         size, batch = self._size, self._batch
+        flat, flat_grads = self._flat(params), self._flat(grads)
+        self._check(residual, (self.runs, size.samples))
         tiles = self._tiles(batch * size.heads)
         buffers = self._buffers(tiles, tiles, 1)
         packed, partials = buffers[0].packed, self._shared_partials(tiles)
@@ -385,7 +386,7 @@ class NativeKernel:
                 ],
             )
             sum_groups(partials)
-            unpack(size, partials[0], run0 * size.heads, runs * size.heads, *grads)
+            unpack(size, partials[0], run0 * size.heads, runs * size.heads, *flat_grads)
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.

@@ -23,7 +23,8 @@ from ntkbound.theorems.audit.constants import (
 from ntkbound.theorems.audit.decomposition import Share, decompose
 from ntkbound.theorems.audit.links import Link, links, links_without_target
 from ntkbound.theorems.audit.run import Run
-from ntkbound.theorems.judge import closed_form, no_transport, sharpest
+from ntkbound.theorems.certificates import certify, sharpened
+from ntkbound.theorems.judge import closed_form, no_transport, setting_of
 from ntkbound.theorems.shallow_transformer import Bounds, Norms
 from ntkbound.training.choose import objective_for
 from ntkbound.training.descent import Progress, RunDescent, descend, recorded_steps
@@ -127,10 +128,14 @@ def _bounds(
     closed = closed_form(config, start.task, start.initial, workers)
     if level == "closed-form" or not config.bounds:
         return closed, []
-    found, _, missing = sharpest(
-        config, model, start.task, start.initial, start.transported, config.radii, closed, workers
-    )
-    return found, [missing or "constants are the a-posteriori certificates, largest over samples"]
+    setting = setting_of(config, start.task, start.initial, workers)
+    certificates, missing = certify(
+        config, model, start.task, start.initial, start.transported, config.radii, setting, closed,
+        workers,
+    )  # fmt: skip
+    return sharpened(closed, certificates, setting), [
+        missing or "constants are the a-posteriori certificates, largest over samples"
+    ]
 
 
 def _observed(
