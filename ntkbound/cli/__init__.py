@@ -13,6 +13,7 @@ import typer
 from ntkbound.cli import audit, bench, linearized, plan, rates, runs, studies, sweeps
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
 from ntkbound.errors import InputError, RankLostError, nearest
+from ntkbound.garbage import collect_rarely
 
 __all__ = ["app", "main"]
 
@@ -66,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     Typer's own entry point boxes messages over several lines, and gives an interruption and a
     closed pipe exit codes of its own: the parser is called directly instead.
     """
+    collect_rarely()
     command = typer.main.get_command(app)
     try:
         with command.make_context(

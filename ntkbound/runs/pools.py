@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from ntkbound.errors import InputError
+from ntkbound.garbage import collect_rarely
 from ntkbound.runs.work import Job, Result, perform
 
 
@@ -88,8 +89,9 @@ class LocalPool(Pool):
 
 
 def _begin() -> None:
-    """In a worker: one thread for every library, and no life after the parent's."""
+    """In a worker: one thread for every library, quick imports, no life after the parent's."""
     os.environ["OMP_NUM_THREADS"] = "1"
+    collect_rarely()
     parent = multiprocessing.parent_process()
 
     def watch() -> None:

@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from ntkbound.claims import Claim
 from ntkbound.theorems.bound import Bound
+from ntkbound.theorems.minimum import minimum
 
 _claim = partial(Claim, model="transformer")
 
@@ -160,8 +160,10 @@ def approximation(setting: Setting, pairs: int, delta: float) -> float:
 
         ε_app = [ 2λ²(1+s)α² − d log(1 − 2λ²(1+1/s)β²) + (1/pairs) log(2n/δ) ] / λ,
 
-    minimised numerically over λ and s: every evaluated point is a valid bound. The inputs and the
-    map must not depend on φ_0. For β = 0 the infimum is α √(8 log(2n/δ)/pairs).
+    minimised over λ numerically (every point is a valid bound) and over s in closed form: with
+    x = 2λ²β² the derivative vanishes where (1 − x)(αs)² − αx(αs) = dβ², and there the logarithm is
+    that of dβ²/(αs)². The inputs and the map must not depend on φ_0. For β = 0 the infimum is
+    α √(8 log(2n/δ)/pairs).
     """
     s0, s1, _ = setting.sigma
     nu = setting.nu
@@ -170,22 +172,19 @@ def approximation(setting: Setting, pairs: int, delta: float) -> float:
     log_term = math.log(2 * setting.n / delta) / pairs
     if beta == 0:
         return alpha * math.sqrt(8 * log_term)
+    spread = math.sqrt(setting.d) * beta
 
-    def at(share: float, s: float) -> float:  # λ as a share of its largest value
-        b = 2 * (1 + 1 / s) * beta**2
-        lam = share / math.sqrt(b)
-        square = 2 * lam**2 * (1 + s) * alpha**2
-        return (square - setting.d * math.log1p(-(lam**2) * b) + log_term) / lam
+    def at(logit: np.ndarray) -> np.ndarray:  # of λ as a share of its largest value, 1/(√2 β)
+        share = 1 / (1 + np.exp(-logit))
+        x, lam = share**2, share / (math.sqrt(2) * beta)
+        product = alpha * x + np.sqrt((alpha * x) ** 2 + 4 * (1 - x) * spread**2)
+        product /= 2 * (1 - x)  # αs
+        square = 2 * lam**2 * alpha * (alpha + product)
+        exponent = square + 2 * setting.d * np.log(product / spread) + log_term
+        return np.asarray(exponent / lam)
 
-    def best_share(log_s: float) -> float:
-        found = minimize_scalar(
-            lambda x: at(1 / (1 + math.exp(-x)), math.exp(log_s)),
-            bounds=(-25, 12),
-            method="bounded",
-        )
-        return float(found.fun)
-
-    return float(minimize_scalar(best_share, bounds=(-12, 12), method="bounded").fun)
+    gaussian = math.sqrt(log_term / (alpha**2 + spread**2))  # λ, where its largest value is far
+    return minimum(at, math.log(min(1.0, gaussian * beta)) - 4, 12)
 
 
 def label_error(setting: Setting, teacher_heads: int, delta: float) -> float:

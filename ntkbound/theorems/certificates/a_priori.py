@@ -15,12 +15,12 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.stats import chi2
+from scipy.special import chdtr, chdtrc
 
 from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.theorems.bound import Bound
 from ntkbound.theorems.certificates.geometry import THIRD_CUMULANT
+from ntkbound.theorems.minimum import minimum
 from ntkbound.theorems.shallow_transformer import Norms, rmse_root
 
 CELLS = 1000  # of the radial sum
@@ -154,7 +154,7 @@ def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     and ε = [ψ(λ) + (M/N) ψ(λN/M) + log(2n/δ)/N]/λ for N = m/2 pairs and M teacher heads.
     """
     nu = problem.scaled(problem.nu)
-    edges, weights, _ = _cells(problem.d)
+    edges, weights = _cells(problem.d)
     low, high = _shares()
     u = problem.B_x * edges[:, None]
     inner = (nu.u * high + nu.w * u * (1 - low**2)).max(1)
@@ -165,27 +165,24 @@ def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     N = problem.m // 2
     budget = math.log(2 * problem.n / problem.delta) / N
 
-    def psi(lam: float) -> float:
+    def psi(lam: Array) -> Array:
         tail = _tail(problem.d, lam * G[-1])
-        x, below = lam * G, lam * np.concatenate([[0.0], G[:-1]])
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = float(weights @ np.cosh(x)) + tail
-            if not math.isfinite(total):
-                return math.inf
-            # |sinh x/N − x| over a cell, from its ends
-            gap = np.maximum(np.sinh(x) / total - below, x - np.sinh(below) / total)
-        return math.log(total) + float(weights @ gap) + 2 * tail
+        x, below = np.multiply.outer(lam, G), np.multiply.outer(lam, np.append(0.0, G[:-1]))
+        total = np.cosh(x) @ weights + tail
+        # |sinh x/N − x| over a cell, from its ends
+        scale = 1 / total[:, None]
+        gap = np.maximum(np.sinh(x) * scale - below, x - np.sinh(below) * scale)
+        return np.asarray(np.log(total) + gap @ weights + 2 * tail)
 
-    def at(log_lam: float) -> float:
-        lam = math.exp(log_lam)
+    def at(log_lam: Array) -> Array:
+        lam = np.exp(log_lam)
         exponent = psi(lam) + budget
         if teacher_heads is not None:
             exponent += teacher_heads / N * psi(lam * N / teacher_heads)
-        return exponent / lam if math.isfinite(exponent) else 1e300
+        return np.asarray(exponent / lam)
 
     centre = math.log(math.sqrt(2 * budget) / math.sqrt(float(weights @ G**2)))
-    found = minimize_scalar(at, bounds=(centre - 3, centre + 1), method="bounded")
-    return float(min(found.fun, at(centre - 1)))
+    return minimum(at, centre - 3, centre + 1)
 
 
 def training_rmse(
@@ -264,20 +261,23 @@ def _corners(activation: str) -> list[tuple[float, float]]:
     return hull
 
 
-def _cells(d: int) -> tuple[Array, Array, float]:
-    """Right edges of the cells of u, their probabilities, and the last edge."""
-    last = math.sqrt(d) + BEYOND
-    edges = np.linspace(0, last, CELLS + 1)
-    return edges[1:], np.diff(chi2.cdf(edges**2, d)), last
+@cache
+def _cells(d: int) -> tuple[Array, Array]:
+    """Right edges of the cells of u and their probabilities."""
+    edges = np.linspace(0, _last(d), CELLS + 1)
+    return edges[1:], np.diff(chdtr(d, edges**2))
 
 
-def _tail(d: int, top: float) -> float:
+def _last(d: int) -> float:
+    return math.sqrt(d) + BEYOND
+
+
+def _tail(d: int, top: Array) -> Array:
     """≥ E[e^{f(u)}; u > last] if f(u) ≤ top·(u/last)² there: a chi-square integral."""
-    last = math.sqrt(d) + BEYOND
-    gamma = top / last**2
-    if gamma >= 0.5:
-        return math.inf
-    return float((1 - 2 * gamma) ** (-d / 2) * chi2.sf(last**2 * (1 - 2 * gamma), d))
+    shrunk = 1 - 2 * top / _last(d) ** 2
+    finite = np.where(shrunk > 0, shrunk, 1.0)
+    beyond = finite ** (-d / 2) * chdtrc(d, _last(d) ** 2 * finite)
+    return np.where(shrunk > 0, beyond, math.inf)
 
 
 def _mean_of(problem: Problem, kappa: Callable[[Array], Array]) -> float:
@@ -285,16 +285,14 @@ def _mean_of(problem: Problem, kappa: Callable[[Array], Array]) -> float:
 
     κ increases at most quadratically: min over λ of [log E e^{λκ} + log(1/δ)/N]/λ.
     """
-    edges, weights, _ = _cells(problem.d)
+    edges, weights = _cells(problem.d)
     values = kappa(edges)
     budget = math.log(1 / problem.delta) / (problem.m // 2)
 
-    def at(log_lam: float) -> float:
-        lam = math.exp(log_lam)
-        tail = _tail(problem.d, lam * values[-1])
-        if not math.isfinite(tail) or lam * values[-1] > 700:
-            return 1e300
-        return (math.log(float(weights @ np.exp(lam * values)) + tail) + budget) / lam
+    def at(log_lam: Array) -> Array:
+        lam = np.exp(log_lam)
+        mean = np.exp(np.multiply.outer(lam, values)) @ weights
+        return np.asarray((np.log(mean + _tail(problem.d, lam * values[-1])) + budget) / lam)
 
     mean = float(weights @ values)
     spread = math.sqrt(max(float(weights @ (values - mean) ** 2), (1e-3 * mean) ** 2))
@@ -302,5 +300,4 @@ def _mean_of(problem: Problem, kappa: Callable[[Array], Array]) -> float:
         return 0.0
     centre = math.log(math.sqrt(2 * budget) / spread)
     lowest = min(centre - 6, math.log(200 / values[-1]))
-    found = minimize_scalar(at, bounds=(lowest, centre + 1), method="bounded")
-    return float(found.fun)
+    return minimum(at, lowest, centre + 1)
