@@ -25,7 +25,7 @@ from pydantic import (
 from ntkbound.errors import InputError, nearest
 
 SCHEMA = 1  # layout of a record
-NUMERICS = 4  # raised whenever results change
+NUMERICS = 5  # raised whenever results change
 
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]

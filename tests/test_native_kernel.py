@@ -240,7 +240,7 @@ def test_workspaces_are_bounded() -> None:
 
 @pytest.mark.parametrize("query", ["last", "fixed"])
 def test_held_bytes_are_what_was_allocated(query: str) -> None:
-    problem = Problem(3000, 5, 5, 24, query=query)  # padded, so that samples are copied
+    problem = Problem(3000, 5, 11, 24, query=query)  # padded, so that samples are copied
     residual, grads = problem.empty()
     problem.objective().loss_and_gradient(problem.params, residual, grads)  # compiles
     tracemalloc.start()

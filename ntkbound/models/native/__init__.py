@@ -22,6 +22,6 @@ def available() -> bool:
 
 def compiled() -> bool:
     """Whether an earlier run left compiled kernels in numba's cache (else the first is slow)."""
-    from ntkbound.models.native.search import _climb
+    from ntkbound.models.native.search import search_heads
 
-    return any(Path(_climb._cache.cache_path).glob("search._climb-*.nbi"))
+    return any(Path(search_heads._cache.cache_path).glob("search.search_heads-*.nbi"))

@@ -26,20 +26,18 @@ from __future__ import annotations
 
 import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ntkbound.models.native.packing import pack, sum_groups, unpack
+from ntkbound.models.native.packing import pack
 from ntkbound.models.native.passes import (
     backward_tiles,
     forward_blocks,
-    fused_groups,
-    fused_runs,
     mean_square,
 )
 from ntkbound.models.native.tangents import tangent_blocks
+from ntkbound.models.native.team import Team
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, Sizes
 from ntkbound.models.native.vectors import VECTOR_BYTES
 
@@ -49,6 +47,7 @@ BATCH_HEADS = 256  # runs are taken together up to so many heads, which keeps th
 SMALL = 1 << 17  # sample-token-head elements below which a second thread costs more than it gives
 PHASE_TOKENS = 128  # tokens a sweep handles before the next sweep starts: scores and values in L1
 MAX_GROUPS = 16  # partial gradients per run, and so the most threads one run can use
+GROUP_TOKENS = 28  # per parameter of a head: fewer, and a group's gradient moves too much memory
 PARTIAL_BYTES = 16 << 20  # memory for partial gradients; beyond it heads are divided, not samples
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -85,12 +84,7 @@ def nbytes(held: Any) -> int:
     return sum(map(nbytes, held)) if isinstance(held, tuple | list) else 0
 
 
-class _Buffers(NamedTuple):
-    """What one thread writes to."""
-
-    scratch: tuple[Array, Array, Array, Array]  # work, features, h, rho
-    packed: Array  # parameters of a batch of runs or of one tile
-    partials: Array  # packed gradients: a running sum and a group's, or one for every group
+Scratch = tuple[Array, Array, Array, Array]  # of one thread: work, features, h, rho
 
 
 class NativeKernel:
@@ -139,7 +133,8 @@ class NativeKernel:
         tile = self._lanes * (1 + rows + (rows if q is None else even * rows))
         packed = -(-heads // self._lanes) * tile
         feature_bytes = -(-heads // self._lanes) * BLOCK * (2 + rows + even) * VECTOR_BYTES
-        groups = min(MAX_GROUPS, samples * tokens * heads >> 17, -(-samples // BLOCK))
+        worthwhile = samples * tokens // (GROUP_TOKENS * (tile // self._lanes))
+        groups = min(MAX_GROUPS, worthwhile, samples * tokens * heads >> 17)
         # all of this depends on one run's sizes only, or results would depend on what else runs
         affordable = PARTIAL_BYTES // (packed * self.dtype.itemsize)
         self._two_pass = min(groups, 4) > affordable or feature_bytes > PARTIAL_BYTES // 2
@@ -166,14 +161,13 @@ class NativeKernel:
         query = () if q is None else (dim,)
         self._shapes = ((runs, heads), (runs, heads, dim), (runs, heads, dim, *query))
         self._batch = max(1, min(runs, BATCH_HEADS // heads))
-        self._workers = 1 if runs * samples * tokens * heads < SMALL else threads
-        self._pool = ThreadPoolExecutor(self._workers - 1) if self._workers > 1 else None
-        self._by_runs = -(-runs // self._batch) >= self._workers
-        self._cache: dict[tuple[int, int, int], list[_Buffers]] = {}
-        self._group_partials: Array | None = None
+        self._step_tiles = self._tiles(self._batch * heads)
+        self._team = Team(1 if runs * samples * tokens * heads < SMALL else threads)
+        self._scratches: dict[tuple[int, int], list[Scratch]] = {}
+        self._packs: dict[tuple[int, int], Array] = {}
         self._mse = np.empty(runs)
-        self._given: tuple[Any, ...] = ()  # what the jobs below were made for
-        self._jobs: list[tuple[Any, ...]] = []
+        self._given: tuple[Any, ...] = ()  # what the step below was laid out for
+        self._step: tuple[Any, ...] = ()
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
         """Replaces the samples by others of the same shape; q is ignored for a fixed query."""
@@ -186,49 +180,39 @@ class NativeKernel:
             np.ascontiguousarray(y, self.dtype),
         )
 
-    def _buffers(self, tiles: int, kept: int, partials: int) -> list[_Buffers]:
-        """One set per thread: h of `tiles` tiles, features of `kept`, so many partial gradients."""
-        key = (tiles, kept, partials)
-        if key not in self._cache:
+    def _scratch(self, tiles: int, kept: int) -> list[Scratch]:
+        """For every thread: h and rho of `tiles` tiles, features of `kept`."""
+        if (tiles, kept) not in self._scratches:
             size, lanes = self._size, self._lanes
             work = (BLOCK * size.even + 2 * size.ahead * (size.tokens + 1)) * lanes
             features = max(1, kept * BLOCK) * (2 + size.rows + size.even) * lanes
-            self._cache[key] = [
-                _Buffers(
-                    tuple(
-                        aligned(n, self.dtype)
-                        for n in (work, features, *[tiles * BLOCK * lanes] * 2)
-                    ),  # type: ignore[arg-type]
-                    aligned(tiles * size.tile, self.dtype),
-                    aligned(partials * max(1, kept) * size.tile, self.dtype).reshape(partials, -1),
-                )
-                for _ in range(self._workers)
-            ]
-        return self._cache[key]
+
+            def one() -> Scratch:
+                work_, kept_ = aligned(work, self.dtype), aligned(features, self.dtype)
+                h, rho = (aligned(tiles * BLOCK * lanes, self.dtype) for _ in range(2))
+                return work_, kept_, h, rho
+
+            self._scratches[tiles, kept] = [one() for _ in range(self._team.threads)]
+        return self._scratches[tiles, kept]
+
+    def _packed(self, rows: int, tiles: int) -> Array:
+        """Packed parameters or gradients of `tiles` tiles, (rows, ...)."""
+        if (rows, tiles) not in self._packs:
+            count = rows * tiles * self._size.tile
+            self._packs[rows, tiles] = aligned(count, self.dtype).reshape(rows, -1)
+        return self._packs[rows, tiles]
+
+    def _own(self) -> list[tuple[Scratch, Array]]:
+        """For every thread that works tile by tile: scratch, and three packed tiles."""
+        packs = self._packed(3 * self._team.threads, 1).reshape(self._team.threads, 3, -1)
+        return list(zip(self._scratch(1, 1), packs, strict=True))
 
     def held_bytes(self) -> int:
         """Bytes of samples and buffers, as they are once every method used has been called."""
-        return nbytes((self._data, self._cache, self._group_partials, self._mse))
-
-    def _shared_partials(self, tiles: int) -> Array:
-        if self._group_partials is None:
-            count = self._size.groups * tiles * self._size.tile
-            self._group_partials = aligned(count, self.dtype).reshape(self._size.groups, -1)
-        return self._group_partials
+        return nbytes((self._data, self._scratches, self._packs, self._mse))
 
     def _tiles(self, heads: int) -> int:
         return int(-(-heads // self._lanes))
-
-    def _share(self, function: Any, jobs: list[tuple[Any, ...]]) -> None:
-        """Run the jobs, one per thread, the first one here. The kernels release the GIL."""
-        if self._pool is None:
-            for job in jobs:
-                function(*job)
-            return
-        futures = [self._pool.submit(function, *job) for job in jobs[1:]]
-        function(*jobs[0])
-        for future in futures:
-            future.result()
 
     def _flat(self, arrays: Params) -> Params:
         """Check the caller's arrays and view them flat: heads of all runs in a row."""
@@ -243,21 +227,16 @@ class NativeKernel:
                 f"got {array.dtype} {array.shape}"
             )
 
-    def _cuts(self, count: int) -> list[tuple[int, int]]:
-        """Contiguous ranges of 0..count, one per thread."""
-        edges = [count * i // self._workers for i in range(self._workers + 1)]
-        return [(a, b) for a, b in itertools.pairwise(edges) if a < b]
-
     def forward(self, params: Params, out: Array) -> None:
         """out (R, n) = total_heads^{-1/2} sum over the heads held here of c act(z)."""
         size, batch, flat = self._size, self._batch, self._flat(params)
         self._check(out, (self.runs, size.samples))
-        buffers = self._buffers(self._tiles(batch * size.heads), 0, 1)
-        packed = buffers[0].packed
+        tiles = self._step_tiles
+        scratch, packed = self._scratch(tiles, 0), self._packed(1, tiles)[0]
         for run0 in range(0, self.runs, batch):
             runs = min(batch, self.runs - run0)
             pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
-            self._share(
+            self._team.share(
                 forward_blocks,
                 [
                     (
@@ -269,11 +248,11 @@ class NativeKernel:
                         packed,
                         run0,
                         runs,
-                        own.scratch,
+                        own,
                         out,
                     )
                     for own, (first, last) in zip(
-                        buffers, self._cuts(-(-size.samples // BLOCK)), strict=False
+                        scratch, self._team.cuts(-(-size.samples // BLOCK)), strict=False
                     )
                 ],
             )
@@ -282,8 +261,8 @@ class NativeKernel:
         """grads = (2/n) sum_j residual_j total_heads^{-1/2} dh_j/dtheta; recomputes the forward."""
         size, flat, flat_grads = self._size, self._flat(params), self._flat(grads)
         self._check(residual, (self.runs, size.samples))
-        cuts = self._cuts(self._tiles(self.runs * size.heads))
-        self._share(
+        cuts = self._team.cuts(self._tiles(self.runs * size.heads))
+        self._team.share(
             backward_tiles,
             [
                 (
@@ -293,13 +272,13 @@ class NativeKernel:
                     last,
                     self._data,
                     flat,
-                    own.scratch,
+                    scratch,
                     residual,
-                    own.packed,
-                    own.partials,
+                    packs[0],
+                    packs[1:],
                     flat_grads,
                 )
-                for own, (first, last) in zip(self._buffers(1, 1, 2), cuts, strict=False)
+                for (scratch, packs), (first, last) in zip(self._own(), cuts, strict=False)
             ],
         )
 
@@ -310,10 +289,10 @@ class NativeKernel:
         """
         if self._two_pass:
             self._in_two_passes(params, residual_out, grads)
-        elif self._by_runs:
-            self._share(fused_runs, self._jobs_by_runs(params, residual_out, grads))
         else:
-            self._by_groups(params, residual_out, grads)
+            tiles = self._step_tiles
+            step = self._laid_out(params, residual_out, grads)
+            self._team.take(step, self._scratch(tiles, tiles))
         mean_square(residual_out, self._mse)
         return self._mse
 
@@ -322,71 +301,29 @@ class NativeKernel:
         residual -= self._data[3]
         self.backward(params, residual, grads)
 
-    def _jobs_by_runs(
-        self, params: Params, residual: Array, grads: Params
-    ) -> list[tuple[Any, ...]]:
-        """Whole runs to every thread.
+    def _laid_out(self, params: Params, residual: Array, grads: Params) -> tuple[Any, ...]:
+        """The arguments of a step, checked and laid out.
 
-        A descent passes the same tuples at every step: their arrays are checked and laid out once.
+        A descent passes the same tuples every time: the same tuple is returned then.
         """
         given = (params, residual, grads, self._data)
         if any(a is not b for a, b in itertools.zip_longest(given, self._given)):
-            flat, flat_grads, batch = self._flat(params), self._flat(grads), self._batch
             self._check(residual, (self.runs, self._size.samples))
-            tiles = self._tiles(batch * self._size.heads)
-            cuts = self._cuts(-(-self.runs // batch))
-            self._jobs = [
-                (
-                    self._dims,
-                    self._size,
-                    first * batch,
-                    min(last * batch, self.runs),
-                    batch,
-                    self._data,
-                    flat,
-                    own.packed,
-                    own.scratch,
-                    residual,
-                    own.partials,
-                    flat_grads,
-                )
-                for own, (first, last) in zip(self._buffers(tiles, tiles, 2), cuts, strict=False)
-            ]
-            self._given = given
-        return self._jobs
-
-    def _by_groups(self, params: Params, residual: Array, grads: Params) -> None:
-        """Groups of samples to every thread, a batch of runs at a time."""
-        size, batch = self._size, self._batch
-        flat, flat_grads = self._flat(params), self._flat(grads)
-        self._check(residual, (self.runs, size.samples))
-        tiles = self._tiles(batch * size.heads)
-        buffers = self._buffers(tiles, tiles, 1)
-        packed, partials = buffers[0].packed, self._shared_partials(tiles)
-        for run0 in range(0, self.runs, batch):
-            runs = min(batch, self.runs - run0)
-            pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
-            self._share(
-                fused_groups,
-                [
-                    (
-                        self._dims,
-                        size,
-                        first,
-                        self._workers,
-                        self._data,
-                        packed,
-                        run0,
-                        runs,
-                        own.scratch,
-                        residual,
-                        partials,
-                    )
-                    for first, own in enumerate(buffers)
-                ],
+            packs = self._packed(1 + self._size.groups, self._step_tiles)
+            self._step = (
+                self._dims,
+                self._size,
+                self.runs,
+                self._batch,
+                self._data,
+                self._flat(params),
+                packs[0],
+                packs[1:],
+                residual,
+                self._flat(grads),
             )
-            sum_groups(partials)
-            unpack(size, partials[0], run0 * size.heads, runs * size.heads, *flat_grads)
+            self._given = given
+        return self._step
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.
@@ -397,8 +334,8 @@ class NativeKernel:
         if out.shape != (4, size.samples) or out.dtype != np.float64 or self.runs != 1:
             raise ValueError("expected one run and a float64 array (4, n)")
         out[:] = 0.0
-        cuts = self._cuts(-(-size.samples // BLOCK))
-        self._share(
+        cuts = self._team.cuts(-(-size.samples // BLOCK))
+        self._team.share(
             tangent_blocks,
             [
                 (
@@ -409,11 +346,11 @@ class NativeKernel:
                     self._data,
                     flat,
                     moved,
-                    own.scratch,
-                    own.packed,
-                    own.partials[0],
+                    scratch,
+                    packs[0],
+                    packs[1],
                     out,
                 )
-                for own, (first, last) in zip(self._buffers(1, 1, 1), cuts, strict=False)
+                for (scratch, packs), (first, last) in zip(self._own(), cuts, strict=False)
             ],
         )

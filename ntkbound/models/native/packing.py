@@ -64,8 +64,9 @@ def fill(array, at, count, value):
 
 
 @njit(**KERNEL)
-def add_into(target, term):
-    for i in range(target.size):
+def add_part(target, term, at, end):
+    """target[at:end] += term[at:end]."""
+    for i in range(at, end):
         target[i] += term[i]
 
 
@@ -73,7 +74,7 @@ def add_into(target, term):
 def sum_groups(partials):
     """partials[0] <- the sum over groups, in order."""
     for group in range(1, partials.shape[0]):
-        add_into(partials[0], partials[group])
+        add_part(partials[0], partials[group], 0, partials.shape[1])
 
 
 @njit(**KERNEL)
@@ -90,7 +91,7 @@ def lane_sum(h, at, count):
     return value
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def group_bounds(size, group):
     """First and last sample of a group: whole blocks."""
     blocks = (size.samples + BLOCK - 1) // BLOCK

@@ -10,12 +10,12 @@ import math
 import numpy as np
 from numba import njit
 
-from ntkbound.models.native.packing import add_into, fill, group_bounds, lane_sum, pack, unpack
-from ntkbound.models.native.tiles import BLOCK, KERNEL, accumulate, attend
+from ntkbound.models.native.packing import add_part, fill, group_bounds, lane_sum, pack, unpack
+from ntkbound.models.native.tiles import BLOCK, KERNEL, ONE, ONLY, accumulate, attend
 from ntkbound.models.native.vectors import width
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
     """residual = f - y of a block; rho = dloss/df m^{-1/2}, repeated for every head of the run."""
     factor = 2.0 * size.scale / size.samples
@@ -28,91 +28,23 @@ def residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
             at += size.heads
 
 
-@njit(**KERNEL)
-def _fused_group(dims, size, group, data, packed, run0, runs, scratch, residual, partial):
+@njit(**KERNEL, inline="always")
+def fused_group(dims, size, group, data, packed, run0, runs, scratch, residual, partial):
     """Residuals and summed gradient (packed) of one group of samples, for a batch of runs."""
     x, q, scaled_q, y = data
     work, features, h, rho = scratch
     lanes = width(x)
     tiles = (runs * size.heads + lanes - 1) // lanes
     h_step = tiles * lanes
-    f_step = BLOCK * (2 + size.rows + size.even) * lanes
     fill(partial, 0, tiles * size.tile, 0.0)
     first, last = group_bounds(size, group)
     for begin in range(first, last, BLOCK):
         end = min(begin + BLOCK, last)
         for i in range(tiles):
-            attend(
-                dims,
-                size,
-                x,
-                scaled_q,
-                packed,
-                i * size.tile,
-                begin,
-                end,
-                work,
-                features,
-                i * f_step,
-                h,
-                i * lanes,
-                h_step,
-                True,
-            )
+            attend(dims, size, x, scaled_q, packed, i, tiles, begin, end, work, features, h, True)
         residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho)
         for i in range(tiles):
-            accumulate(
-                dims,
-                size,
-                q,
-                begin,
-                end,
-                features,
-                i * f_step,
-                rho,
-                i * lanes,
-                h_step,
-                partial,
-                i * size.tile,
-            )
-
-
-@njit(**KERNEL)
-def fused_groups(dims, size, first, step, data, packed, run0, runs, scratch, residual, partials):
-    """Every step-th group of a batch of runs: the work of one thread."""
-    for group in range(first, size.groups, step):
-        _fused_group(
-            dims, size, group, data, packed, run0, runs, scratch, residual, partials[group]
-        )
-
-
-@njit(**KERNEL)
-def fused_runs(
-    dims, size, first, last, batch, data, params, packed, scratch, residual, partials, grads
-):
-    """All groups of runs first..last, a batch at a time: the work of one thread."""
-    c, u, w = params
-    for run0 in range(first, last, batch):
-        runs = min(batch, last - run0)
-        pack(size, c, u, w, run0 * size.heads, runs * size.heads, packed)
-        for group in range(size.groups):
-            _fused_group(
-                dims,
-                size,
-                group,
-                data,
-                packed,
-                run0,
-                runs,
-                scratch,
-                residual,
-                partials[min(group, 1)],
-            )
-            if group > 0:
-                add_into(partials[0], partials[1])
-        unpack(
-            size, partials[0], run0 * size.heads, runs * size.heads, grads[0], grads[1], grads[2]
-        )
+            accumulate(dims, size, q, i, tiles, begin, end, features, rho, partial)
 
 
 @njit(**KERNEL)
@@ -134,23 +66,7 @@ def forward_blocks(dims, size, first, last, data, packed, run0, runs, scratch, o
     for begin in range(first * BLOCK, last * BLOCK, BLOCK):
         end = min(begin + BLOCK, size.samples)
         for i in range(tiles):
-            attend(
-                dims,
-                size,
-                x,
-                scaled_q,
-                packed,
-                i * size.tile,
-                begin,
-                end,
-                work,
-                features,
-                0,
-                h,
-                i * lanes,
-                tiles * lanes,
-                False,
-            )
+            attend(dims, size, x, scaled_q, packed, i, tiles, begin, end, work, features, h, False)
         for j in range(begin, end):
             for run in range(runs):
                 at = (j - begin) * tiles * lanes + run * size.heads
@@ -182,25 +98,23 @@ def backward_tiles(
                     x,
                     scaled_q,
                     packed,
-                    0,
+                    ONLY,
+                    ONE,
                     begin,
                     end,
                     work,
                     features,
-                    0,
                     h,
-                    0,
-                    lanes,
                     True,
                 )
                 for lane in range(count):
                     run = (head0 + lane) // size.heads
                     for j in range(begin, end):
                         rho[(j - begin) * lanes + lane] = residual[run, j] * factor
-                accumulate(dims, size, q, begin, end, features, 0, rho, 0, lanes, partial, 0)
+                accumulate(dims, size, q, ONLY, ONE, begin, end, features, rho, partial)
                 begin = end
             if group > 0:
-                add_into(partials[0], partials[1])
+                add_part(partials[0], partials[1], 0, size.tile)
         unpack(size, partials[0], head0, count, grads[0], grads[1], grads[2])
 
 

@@ -20,7 +20,6 @@ neighbours, and samples are cut into the same groups whatever the threads.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +37,7 @@ from ntkbound.models.native.kernel import (
 )
 from ntkbound.models.native.packing import fill, group_bounds, sum_groups
 from ntkbound.models.native.passes import mean_square, residuals
+from ntkbound.models.native.team import Team
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, KERNEL, activate
 from ntkbound.models.native.vectors import (
     VECTOR_BYTES,
@@ -277,8 +277,7 @@ class RecurrentKernel:
         self._dims = (0,) * chunk_rows  # its length is the compile-time constant
         self._shapes = ((runs, heads), (runs, heads, dim), (runs, heads))
         self.runs = runs
-        self._threads = 1 if runs * samples * tokens * heads < SMALL else threads
-        self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
+        self._team = Team(1 if runs * samples * tokens * heads < SMALL else threads)
         self._buffers: dict[tuple[int, int], tuple[list[Any], Array, Array]] = {}
         self._mse = np.empty(runs)
         self.load(x, None, y)
@@ -297,11 +296,11 @@ class RecurrentKernel:
         tiles = -(-self.runs * size.heads // self._lanes)
         scratch, packed, partials = self._memory(tiles, size.groups)
         _pack(size, *flat, 0, self.runs * size.heads, packed)
-        self._share(
+        self._team.share(
             _gradient_groups,
             [
-                (self._dims, size, first, self._threads, self._x, self._y, packed, self.runs, own,
-                 residual_out, partials)
+                (self._dims, size, first, self._team.threads, self._x, self._y, packed, self.runs,
+                 own, residual_out, partials)
                 for first, own in enumerate(scratch)
             ],
         )  # fmt: skip
@@ -314,15 +313,14 @@ class RecurrentKernel:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads, for one run."""
         size, flat, moved = self._size, self._flat(params), self._flat(direction)
         out[:] = 0.0
-        scratch, _, tiles = self._memory(1, 2 * self._threads)
-        blocks = -(-size.samples // BLOCK)
-        cuts = [blocks * i // self._threads for i in range(self._threads + 1)]
-        self._share(
+        scratch, _, tiles = self._memory(1, 2 * self._team.threads)
+        cuts = self._team.cuts(-(-size.samples // BLOCK))
+        self._team.share(
             _tangent_blocks,
             [
-                (self._dims, size, cuts[i], cuts[i + 1], self._x, flat, moved, own, tiles[2 * i],
-                 tiles[2 * i + 1], out)
-                for i, own in enumerate(scratch)
+                (self._dims, size, *cut, self._x, flat, moved, own, tiles[2 * i], tiles[2 * i + 1],
+                 out)
+                for i, (own, cut) in enumerate(zip(scratch, cuts, strict=False))
             ],
         )  # fmt: skip
 
@@ -338,7 +336,7 @@ class RecurrentKernel:
             counts = (2 * AHEAD * size.tokens * lanes, tiles * BLOCK * size.tile)
             per_thread = (*counts, *[tiles * BLOCK * lanes] * 2)
             self._buffers[key] = (
-                [tuple(aligned(k, dtype) for k in per_thread) for _ in range(self._threads)],
+                [tuple(aligned(k, dtype) for k in per_thread) for _ in range(self._team.threads)],
                 aligned(tiles * size.tile, dtype),
                 aligned(partials * tiles * size.tile, dtype).reshape(partials, -1),
             )
@@ -350,10 +348,3 @@ class RecurrentKernel:
             if array.shape != shape or array.dtype != self.dtype or not array.flags.c_contiguous:
                 raise ValueError(f"expected a C-contiguous {self.dtype} array {shape}")
         return arrays[0].reshape(-1), arrays[1].reshape(-1), arrays[2].reshape(-1)
-
-    def _share(self, function: Any, jobs: list[tuple[Any, ...]]) -> None:
-        """One job per thread, the first one here. The kernels release the GIL."""
-        futures = [] if self._pool is None else [self._pool.submit(function, *j) for j in jobs[1:]]
-        function(*jobs[0])
-        for future in futures:
-            future.result()

@@ -255,7 +255,7 @@ def _keep(work, kept, other, count, better, value):
         store(work, kept + i, where_less(better, value, old, new))
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def _climb(plan, rule, xs, x, work):
     """Ascends from `at`, which it moves; the last value."""
     lanes, count = width(work), 2 * plan.rows
@@ -293,7 +293,7 @@ def _climb(plan, rule, xs, x, work):
     return value
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def _choose(plan, restart, first, count, points, xs, x, work):
     """at <- the best of the restart's candidates."""
     lanes = width(work)
@@ -315,7 +315,7 @@ def _choose(plan, restart, first, count, points, xs, x, work):
         value = where_less(found, value, value, found)
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
     """Everything about one tile that all its ascents share."""
     c, u, k, radius_c, radius_u, radius_k = heads
@@ -365,7 +365,7 @@ def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
         store(work, plan.origin + half + i, r_k * load(work, plan.slope + half + i))
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def _gap(plan, work):
     """Σ over blocks of ‖g‖ − ⟨g, ξ⟩ where the last ascent ended: its largest first-order gain."""
     half = plan.rows * width(work)

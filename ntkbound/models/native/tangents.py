@@ -17,7 +17,7 @@ import math
 from numba import njit
 
 from ntkbound.models.native.packing import fill, pack
-from ntkbound.models.native.tiles import BLOCK, KERNEL, attend, keys_of
+from ntkbound.models.native.tiles import BLOCK, KERNEL, ONE, ONLY, attend, keys_of
 from ntkbound.models.native.vectors import constant, fma, load, total, width
 
 
@@ -43,16 +43,14 @@ def tangent_blocks(dims, size, first, last, data, params, direction, scratch, pa
             mask[lane] = 1.0 if lane < count else 0.0
         for begin in range(first * BLOCK, last * BLOCK, BLOCK):
             end = min(begin + BLOCK, size.samples)
-            attend(
-                dims, size, x, scaled_q, packed, 0, begin, end, work, features, 0, h, 0, lanes, True
-            )
+            attend(dims, size, x, scaled_q, packed, ONLY, ONE, begin, end, work, features, h, True)
             if not size.fixed:
                 keys_of(dims, size, q, moved, (1 + size.rows) * lanes, begin, end, work)
             for j in range(begin, end):
                 _add_sample(size, j, j - begin, q, work, features, h, mask, moved, sums)
 
 
-@njit(**KERNEL)
+@njit(**KERNEL, inline="always")
 def _add_sample(size, j, i, q, work, features, h, mask, moved, sums):
     lanes = width(q)
     f_at = i * (2 + size.rows + size.even) * lanes

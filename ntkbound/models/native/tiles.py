@@ -42,6 +42,8 @@ from ntkbound.models.native.vectors import (
 
 ACTIVATIONS = ("tanh", "erf", "sigmoid", "bump", "relu")
 BLOCK = 16  # samples whose features are kept between the forward and the backward half
+# Tile 0 of 1. As literals they would have everything that takes them compiled once more.
+ONLY, ONE = np.int64(0), np.int64(1)
 LOCKSTEP = 4  # exponentials computed side by side
 _LOCKSTEP, _ONE = (0,) * LOCKSTEP, (0,)
 
@@ -181,18 +183,18 @@ def _moments(dims, size, x, j, work, at, features, f_at):
 
 
 @njit(**KERNEL)
-def attend(
-    dims, size, x, scaled_q, packed, at, begin, end, work, features, f_at, h, h_at, h_step, grad
-):
-    """h of one tile for samples begin..end and, if asked, the features their gradients need.
+def attend(dims, size, x, scaled_q, packed, tile, tiles, begin, end, work, features, h, grad):
+    """h of one of `tiles` tiles for samples begin..end and, if asked, what their gradients need.
 
-    features[j] = [act(z)][c act'(z)/S][S a: rows][S b: even]. The sweeps alternate over a few
-    samples, so that none waits for the end of the one before.
+    h[j, tile], and features[tile, j] = [act(z)][c act'(z)/S][S a: rows][S b: even]. The sweeps
+    alternate over a few samples, so that none waits for the end of the one before.
     """
     lanes = width(x)
+    at, h_at, h_step = tile * size.tile, tile * lanes, tiles * lanes
     u_at = at + lanes
     w_at = u_at + size.rows * lanes
-    f_step = (2 + size.rows + size.even) * lanes if grad else 0
+    f_step = (2 + size.rows + size.even) * lanes
+    f_at = tile * BLOCK * f_step
     s_at = BLOCK * size.even * lanes
     s_step = 2 * (size.tokens + 1) * lanes
     keys, key_at, key_step = packed, w_at, 0
@@ -208,7 +210,8 @@ def attend(
         for j in range(first, last):
             _softmax(size, work, s_at + (j - first) * s_step)
         for j in range(first, last):
-            f, own = f_at + (j - begin) * f_step, s_at + (j - first) * s_step
+            f = f_at + (j - begin) * f_step if grad else 0
+            own = s_at + (j - first) * s_step
             _outputs(size, c, work, own, features, f, h, h_at + (j - begin) * h_step)
         if grad:
             for j in range(first, last):
@@ -216,11 +219,13 @@ def attend(
                 _moments(dims, size, x, j, work, own, features, f + 2 * lanes)
 
 
-@njit(**KERNEL)
-def accumulate(dims, size, q, begin, end, features, f_at, rho, rho_at, rho_step, total_grad, at):
-    """Add the gradients of samples begin..end, weighted with rho, to one packed tile."""
+@njit(**KERNEL, inline="always")
+def accumulate(dims, size, q, tile, tiles, begin, end, features, rho, total_grad):
+    """Add the gradients of samples begin..end, weighted with rho, to one of the packed tiles."""
     lanes, chunk_rows = width(q), len(dims)
+    at, rho_at, rho_step = tile * size.tile, tile * lanes, tiles * lanes
     step = (2 + size.rows + size.even) * lanes
+    f_at = tile * BLOCK * step
     sum_c = constant(q, 0.0)
     for j in range(end - begin):
         weight = load(rho, rho_at + j * rho_step)
