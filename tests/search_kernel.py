@@ -31,7 +31,7 @@ def mutated(line, wrong):
     """``_evaluate`` compiled with one expression of its source replaced."""
     source = inspect.getsource(search._evaluate.py_func)
     assert source.count(line) == 1, f"not one place: {line}"
-    names = dict(vars(search), KERNEL=UNCACHED)
+    names = dict(vars(search), native=njit(**UNCACHED))
     exec(source.replace(line, wrong), names)
     return names["_evaluate"]
 

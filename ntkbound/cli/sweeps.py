@@ -81,6 +81,7 @@ def run_missing(
 
     ``save``: with parameters and inputs in the records.
     """
+    from ntkbound.models import native
     from ntkbound.parallel import available_cores
     from ntkbound.ranks import started_by_torchrun
     from ntkbound.report.sweep_table import live_table
@@ -95,8 +96,17 @@ def run_missing(
     check_writable(out)
     planned = sweeps.plan(preset.configs(base_seed))
 
+    def notice(line: str) -> None:
+        if not quiet:
+            stderr().print(line, highlight=False)
+
     def pool() -> Pool:
-        return DaskPool(scheduler) if scheduler else LocalPool(jobs or available_cores())
+        if scheduler:
+            return DaskPool(scheduler)
+        needs = [(run.config.model, run.config.d or 1, run.config.dtype) for run in planned]
+        # once, here, rather than by every worker
+        native.make_ready(needs, notice)
+        return LocalPool(jobs or available_cores())
 
     with live_table(stderr(), preset.title, quiet) as report:
         return sweeps.sweep(planned, out, pool, report, save)

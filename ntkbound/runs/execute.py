@@ -126,8 +126,7 @@ def _make(
     notice: Callable[[str], None] = lambda line: None,
 ) -> list[Record]:
     """Trains and measures; ``prepared`` is the task of all of them."""
-    if native.available() and not native.compiled():
-        notice("compiling the native kernels for this machine: once, about twenty seconds")
+    _make_ready(configs, prepared, workers.ranks, notice)
     started, clock = datetime.now(UTC), time.perf_counter()
     size = prepared.config.model_dump(include={"n", "T", "d"})
     sized = [build({**config.model_dump(), **size}) for config in configs]
@@ -141,6 +140,20 @@ def _make(
         _record(config, outcome, prepared.digest, machine, how, workers.ranks)
         for config, outcome in zip(sized, outcomes, strict=True)
     ]
+
+
+def _make_ready(
+    configs: Sequence[RunConfig],
+    prepared: Prepared,
+    ranks: Ranks,
+    notice: Callable[[str], None],
+) -> None:
+    """Compiles the native kernels that are missing; the other ranks wait for the first."""
+    d = prepared.config.d
+    assert d is not None
+    if ranks.index == 0:
+        native.make_ready([(config.model, d, config.dtype) for config in configs], notice)
+    ranks.share_(torch.zeros(1))
 
 
 def _record(

@@ -1,13 +1,9 @@
-"""The shallow Transformer as native vector code, compiled on first use and cached.
-
-numba notices only changes of the file a kernel lives in, not of the kernels it calls: after editing
-one of these files, delete this folder's ``__pycache__``.
-"""
+"""Head models as native vector code, compiled on first use and cached."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 
 
 @cache
@@ -20,8 +16,16 @@ def available() -> bool:
     return True
 
 
-def compiled() -> bool:
-    """Whether an earlier run left compiled kernels in numba's cache (else the first is slow)."""
-    from ntkbound.models.native.search import search_heads
+def make_ready(needs: Iterable[tuple[str, int, str]], notice: Callable[[str], None]) -> None:
+    """Compiles what runs of these models, token dimensions d and dtypes take, if it is missing.
 
-    return any(Path(search_heads._cache.cache_path).glob("search.search_heads-*.nbi"))
+    Without this every kernel is compiled when it is first called, one after the other.
+    """
+    if not available():
+        return
+    from ntkbound.models.native.compiling import compile_side_by_side, missing, parts
+
+    wanted = missing({part for need in set(needs) for part in parts(*need)})
+    if wanted:
+        notice("compiling the native kernels for this machine: once, about ten seconds")
+        compile_side_by_side(wanted)

@@ -54,6 +54,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Params = tuple[Array, Array, Array]
 
 
+def chunk_rows(dim: int) -> int:
+    """Coordinates held at a time: as few chunks as fit, as equal as can be."""
+    return -(-dim // -(-dim // MAX_CHUNK))
+
+
 def aligned(count: int, dtype: np.dtype[Any]) -> Array:
     """A flat zeroed array that starts on a cache line, so that no vector straddles two."""
     raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
@@ -125,9 +130,9 @@ class NativeKernel:
         if min(*x.shape, heads, runs, threads) < 1:
             raise ValueError("n, T, d, heads, runs and threads must be at least 1")
         samples, tokens, dim = x.shape
-        chunks = -(-dim // MAX_CHUNK)
-        chunk_rows = -(-dim // chunks)
-        rows = chunks * chunk_rows
+        held = chunk_rows(dim)
+        chunks = -(-dim // held)
+        rows = chunks * held
         even = rows + rows % 2
         self._lanes = VECTOR_BYTES // self.dtype.itemsize
         tile = self._lanes * (1 + rows + (rows if q is None else even * rows))
@@ -155,7 +160,7 @@ class NativeKernel:
             max(1, groups),
             float((total_heads or heads) ** -0.5),
         )
-        self._dims = (0,) * chunk_rows  # its length is the compile-time constant
+        self._dims = (0,) * held  # its length is the compile-time constant
         self.load(x, q, y)
         self.runs = runs
         query = () if q is None else (dim,)

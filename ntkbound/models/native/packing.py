@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
-from ntkbound.models.native.tiles import BLOCK, KERNEL
+from ntkbound.models.native.cache import native
+from ntkbound.models.native.tiles import BLOCK
 from ntkbound.models.native.vectors import constant, load, total, width
 
 
-@njit(**KERNEL)
+@native
 def pack(size, c, u, w, head0, heads, packed):
     """Heads head0.. of the flat parameters into tiles; a fixed query's k is scaled by log2(e)."""
     lanes = width(packed)
@@ -36,7 +35,7 @@ def pack(size, c, u, w, head0, heads, packed):
                     ]
 
 
-@njit(**KERNEL)
+@native
 def unpack(size, packed, head0, heads, c, u, w):
     """One packed gradient into the flat gradients."""
     lanes = width(c)
@@ -57,27 +56,27 @@ def unpack(size, packed, head0, heads, c, u, w):
                     w[(head * size.dim + row) * size.dim + col] = packed[at + entry]
 
 
-@njit(**KERNEL)
+@native
 def fill(array, at, count, value):
     for i in range(at, at + count):
         array[i] = value
 
 
-@njit(**KERNEL)
+@native
 def add_part(target, term, at, end):
     """target[at:end] += term[at:end]."""
     for i in range(at, end):
         target[i] += term[i]
 
 
-@njit(**KERNEL)
+@native
 def sum_groups(partials):
     """partials[0] <- the sum over groups, in order."""
     for group in range(1, partials.shape[0]):
         add_part(partials[0], partials[group], 0, partials.shape[1])
 
 
-@njit(**KERNEL)
+@native
 def lane_sum(h, at, count):
     """h[at] + ... in an order that depends on count only."""
     lanes = width(h)
@@ -91,7 +90,7 @@ def lane_sum(h, at, count):
     return value
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def group_bounds(size, group):
     """First and last sample of a group: whole blocks."""
     blocks = (size.samples + BLOCK - 1) // BLOCK

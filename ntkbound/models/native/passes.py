@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.packing import add_part, fill, group_bounds, lane_sum, pack, unpack
-from ntkbound.models.native.tiles import BLOCK, KERNEL, ONE, ONLY, accumulate, attend
+from ntkbound.models.native.tiles import BLOCK, ONE, ONLY, accumulate, attend
 from ntkbound.models.native.vectors import width
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
     """residual = f - y of a block; rho = dloss/df m^{-1/2}, repeated for every head of the run."""
     factor = 2.0 * size.scale / size.samples
@@ -28,7 +28,7 @@ def residuals(size, y, h, h_step, begin, end, run0, runs, residual, rho):
             at += size.heads
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def fused_group(dims, size, group, data, packed, run0, runs, scratch, residual, partial):
     """Residuals and summed gradient (packed) of one group of samples, for a batch of runs."""
     x, q, scaled_q, y = data
@@ -47,7 +47,7 @@ def fused_group(dims, size, group, data, packed, run0, runs, scratch, residual, 
             accumulate(dims, size, q, i, tiles, begin, end, features, rho, partial)
 
 
-@njit(**KERNEL)
+@native
 def mean_square(residual, mse):
     for run in range(residual.shape[0]):
         square = 0.0
@@ -56,7 +56,7 @@ def mean_square(residual, mse):
         mse[run] = square / residual.shape[1]
 
 
-@njit(**KERNEL)
+@native
 def forward_blocks(dims, size, first, last, data, packed, run0, runs, scratch, out):
     """f of a batch of runs at blocks first..last of the samples: the work of one thread."""
     x, _, scaled_q, _ = data
@@ -73,7 +73,7 @@ def forward_blocks(dims, size, first, last, data, packed, run0, runs, scratch, o
                 out[run0 + run, j] = lane_sum(h, at, size.heads) * size.scale
 
 
-@njit(**KERNEL)
+@native
 def backward_tiles(
     dims, size, first, last, data, params, scratch, residual, packed, partials, grads
 ):
@@ -118,7 +118,7 @@ def backward_tiles(
         unpack(size, partials[0], head0, count, grads[0], grads[1], grads[2])
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@native(fastmath={"reassoc", "contract"})
 def project(values, gradient, start, eta, radius, reach):
     """values <- projection of values - eta gradient on the ball about start, per run and head.
 
@@ -141,7 +141,7 @@ def project(values, gradient, start, eta, radius, reach):
         reach[run] = math.sqrt(farthest)
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@native(fastmath={"reassoc", "contract"})
 def add_squares(values, squares):
     """squares[run] += Σ values², values (R, m, k), in float64."""
     for run in range(values.shape[0]):

@@ -23,22 +23,22 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.kernel import (
-    MAX_CHUNK,
     MAX_GROUPS,
     SMALL,
     Array,
     Params,
     aligned,
+    chunk_rows,
     nbytes,
     padded,
 )
 from ntkbound.models.native.packing import fill, group_bounds, sum_groups
 from ntkbound.models.native.passes import mean_square, residuals
 from ntkbound.models.native.team import Team
-from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, KERNEL, activate
+from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, activate
 from ntkbound.models.native.vectors import (
     VECTOR_BYTES,
     add_outer,
@@ -74,7 +74,7 @@ class Sizes(NamedTuple):
     scale: float  # m^{-1/2}
 
 
-@njit(**KERNEL)
+@native
 def _pack(size, c, u, w, head0, heads, packed):
     """Heads head0.. of the flat parameters into tiles."""
     lanes = width(packed)
@@ -86,7 +86,7 @@ def _pack(size, c, u, w, head0, heads, packed):
             packed[at + (2 + row) * lanes] = u[head * size.dim + row]
 
 
-@njit(**KERNEL)
+@native
 def _unpack(size, packed, c, u, w):
     """One packed gradient into the flat gradients."""
     lanes = width(c)
@@ -98,7 +98,7 @@ def _unpack(size, packed, c, u, w):
             u[head * size.dim + row] = packed[at + (2 + row) * lanes]
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _drive(dims, size, x, j, packed, u_at, work, at):
     """work[at] = [U.x_t: T] of sample j."""
     lanes, chunk_rows = width(x), len(dims)
@@ -111,7 +111,7 @@ def _drive(dims, size, x, j, packed, u_at, work, at):
             store(work, at + t * lanes, v)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _recur(size, w, work, step, count):
     """work of each sample from [U.x_t: T] to [h_t: T][act'(z_t): T]."""
     lanes = width(work)
@@ -126,7 +126,7 @@ def _recur(size, w, work, step, count):
             store(work, at + size.tokens * lanes, slope)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _reverse(dims, size, x, j, w, work, at, features, f_at):
     """features = [h_T][dh_T/dw][dh_T/dU: rows] of sample j, from what `_recur` left."""
     lanes, chunk_rows = width(x), len(dims)
@@ -148,7 +148,7 @@ def _reverse(dims, size, x, j, w, work, at, features, f_at):
         store_rows(features, f_at + (2 + chunk * chunk_rows) * lanes, du)
 
 
-@njit(**KERNEL)
+@native
 def _unroll(dims, size, x, packed, at, begin, end, work, features, f_at):
     """Features of one tile for samples begin..end."""
     lanes = width(x)
@@ -164,7 +164,7 @@ def _unroll(dims, size, x, packed, at, begin, end, work, features, f_at):
             _reverse(dims, size, x, j, w, work, (j - first) * step, features, f)
 
 
-@njit(**KERNEL)
+@native
 def _accumulate(dims, size, count, packed, at, features, f_at, rho, rho_at, rho_step, total_grad):
     """Add the gradients of a block of samples, weighted with rho, to one packed tile."""
     lanes, chunk_rows = width(rho), len(dims)
@@ -185,7 +185,7 @@ def _accumulate(dims, size, count, packed, at, features, f_at, rho, rho_at, rho_
         add_rows(total_grad, at + offset, du)
 
 
-@njit(**KERNEL)
+@native
 def _gradient_groups(dims, size, first, step, x, y, packed, runs, scratch, residual, partials):
     """Residuals and summed gradients of every step-th group of samples: one thread's work."""
     work, features, h, rho = scratch
@@ -213,7 +213,7 @@ def _gradient_groups(dims, size, first, step, x, y, packed, runs, scratch, resid
                 )  # fmt: skip
 
 
-@njit(**KERNEL)
+@native
 def _tangent_blocks(dims, size, first, last, x, params, direction, scratch, packed, moved, sums):
     """Adds to sums (4, n) at blocks first..last of the samples: one thread's work."""
     work, features, mask, _ = scratch
@@ -260,21 +260,21 @@ class RecurrentKernel:
         samples, tokens, dim = x.shape
         self.dtype = x.dtype
         self._lanes = VECTOR_BYTES // self.dtype.itemsize
-        chunks = -(-dim // MAX_CHUNK)
-        chunk_rows = -(-dim // chunks)
+        held = chunk_rows(dim)
+        chunks = -(-dim // held)
         self._size = Sizes(
             samples,
             tokens,
             dim,
             heads,
-            chunks * chunk_rows,
+            chunks * held,
             chunks,
             ACTIVATIONS.index(activation),
-            (2 + chunks * chunk_rows) * self._lanes,
+            (2 + chunks * held) * self._lanes,
             max(1, min(MAX_GROUPS, samples * tokens * heads >> 17, -(-samples // BLOCK))),
             float(heads**-0.5),
         )
-        self._dims = (0,) * chunk_rows  # its length is the compile-time constant
+        self._dims = (0,) * held  # its length is the compile-time constant
         self._shapes = ((runs, heads), (runs, heads, dim), (runs, heads))
         self.runs = runs
         self._team = Team(1 if runs * samples * tokens * heads < SMALL else threads)

@@ -28,11 +28,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.elementary import dot_rows, exp2_negative, sum_rows
 from ntkbound.models.native.packing import fill
-from ntkbound.models.native.tiles import ACTIVATIONS, KERNEL, activate
+from ntkbound.models.native.tiles import ACTIVATIONS, activate
 from ntkbound.models.native.vectors import (
     VECTOR_BYTES,
     absolute,
@@ -97,7 +97,7 @@ class Plan(NamedTuple):
 C, R_C, R_U, R_K, V_C, START, OFFSET, SIGN = range(8)  # START: σ(z_0); OFFSET: ⟨∇h_0, v⟩
 
 
-@njit(**KERNEL)
+@native
 def _products(plan, xs, work, one_at, two_at, one_out, two_out):
     """X_t · one and X_t · two of every token."""
     lanes = width(work)
@@ -111,7 +111,7 @@ def _products(plan, xs, work, one_at, two_at, one_out, two_out):
         store_rows(work, two_out + t * lanes, two)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _curvature(kind, like, z, value, slope):
     """σ''(z), given σ and σ'."""
     if kind == 0:
@@ -125,7 +125,7 @@ def _curvature(kind, like, z, value, slope):
     return constant(like, 0.0)
 
 
-@njit(**KERNEL)
+@native
 def _evaluate(plan, mode, xs, x, work, point, slope):
     """± the error at a point, maximal over δc, and unless mode is `value` its gradient in `slope`.
 
@@ -213,7 +213,7 @@ def _evaluate(plan, mode, xs, x, work, point, slope):
     return result
 
 
-@njit(**KERNEL)
+@native
 def _dot(work, one, two, count):
     lanes, value = width(work), constant(work, 0.0)
     for i in range(0, count * lanes, lanes):
@@ -221,7 +221,7 @@ def _dot(work, one, two, count):
     return value
 
 
-@njit(**KERNEL)
+@native
 def _into_unit_ball(work, at, count):
     lanes, one = width(work), constant(work, 1.0)
     size = square_root(_dot(work, at, at, count))
@@ -230,7 +230,7 @@ def _into_unit_ball(work, at, count):
         store(work, i, factor * load(work, i))
 
 
-@njit(**KERNEL)
+@native
 def _direction(work, source, sign, at, count):
     """at <- sign · source/‖source‖, 0 where the source is 0; scaled first: squares underflow."""
     lanes, zero, one = width(work), constant(work, 0.0), constant(work, 1.0)
@@ -246,7 +246,7 @@ def _direction(work, source, sign, at, count):
         store(work, i, factor * load(work, i))
 
 
-@njit(**KERNEL)
+@native
 def _keep(work, kept, other, count, better, value):
     """kept <- other in the lanes where not (better < value)."""
     lanes = width(work)
@@ -255,7 +255,7 @@ def _keep(work, kept, other, count, better, value):
         store(work, kept + i, where_less(better, value, old, new))
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _climb(plan, rule, xs, x, work):
     """Ascends from `at`, which it moves; the last value."""
     lanes, count = width(work), 2 * plan.rows
@@ -293,7 +293,7 @@ def _climb(plan, rule, xs, x, work):
     return value
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _choose(plan, restart, first, count, points, xs, x, work):
     """at <- the best of the restart's candidates."""
     lanes = width(work)
@@ -315,7 +315,7 @@ def _choose(plan, restart, first, count, points, xs, x, work):
         value = where_less(found, value, value, found)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
     """Everything about one tile that all its ascents share."""
     c, u, k, radius_c, radius_u, radius_k = heads
@@ -365,7 +365,7 @@ def _load_heads(plan, j, first, count, heads, goal, xs, x, work):
         store(work, plan.origin + half + i, r_k * load(work, plan.slope + half + i))
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _gap(plan, work):
     """Σ over blocks of ‖g‖ − ⟨g, ξ⟩ where the last ascent ended: its largest first-order gain."""
     half = plan.rows * width(work)
@@ -376,7 +376,7 @@ def _gap(plan, work):
     return maximum(gap, constant(work, 0.0))
 
 
-@njit(**KERNEL)
+@native
 def search_heads(plan, rule, j, begin, end, heads, goal, points, xs, x, work, out):
     """out[0, side, j, i] = the largest +error or −error found for sample j, heads begin..end,
     out[1, side, j, i] = its gap."""

@@ -14,14 +14,13 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.packing import fill, pack
-from ntkbound.models.native.tiles import BLOCK, KERNEL, ONE, ONLY, attend, keys_of
+from ntkbound.models.native.tiles import BLOCK, ONE, ONLY, attend, keys_of
 from ntkbound.models.native.vectors import constant, fma, load, total, width
 
 
-@njit(**KERNEL)
+@native
 def tangent_blocks(dims, size, first, last, data, params, direction, scratch, packed, moved, sums):
     """Adds to sums (4, n) at blocks first..last of the samples: the work of one thread.
 
@@ -50,7 +49,7 @@ def tangent_blocks(dims, size, first, last, data, params, direction, scratch, pa
                 _add_sample(size, j, j - begin, q, work, features, h, mask, moved, sums)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _add_sample(size, j, i, q, work, features, h, mask, moved, sums):
     lanes = width(q)
     f_at = i * (2 + size.rows + size.even) * lanes

@@ -22,12 +22,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from ntkbound.models.native.atomics import fetch_add, pause, read, replace, write
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.packing import add_part, pack, unpack
 from ntkbound.models.native.passes import fused_group
-from ntkbound.models.native.tiles import KERNEL
 from ntkbound.models.native.vectors import width
 
 # Where what stands in the flags; each on a cache line of its own. A helper's flag is its state, or
@@ -46,7 +46,7 @@ _yield = types.ExternalFunction("sched_yield", types.int32())
 _CAN_YIELD = os.name == "posix"
 
 
-@njit(**KERNEL)
+@native
 def _wait(spins):
     if _CAN_YIELD and spins > STUBBORN:
         _yield()
@@ -54,7 +54,7 @@ def _wait(spins):
         pause()
 
 
-@njit(**KERNEL)
+@native
 def _wait_until(flags, at, least):
     """Returns when flags[at] has reached `least`."""
     spins = 0
@@ -63,7 +63,7 @@ def _wait_until(flags, at, least):
         spins += 1
 
 
-@njit(**KERNEL)
+@native
 def _call(flags, helpers):
     """The leader calls those helpers that are awake; the size of the team."""
     write(flags, TEAM, 0)
@@ -82,7 +82,7 @@ def _call(flags, helpers):
     return team
 
 
-@njit(**KERNEL)
+@native
 def _called(flags, at, last):
     """A helper's new state: called again, or ASLEEP after PATIENCE or when it was sent away."""
     patience = PATIENCE
@@ -98,7 +98,7 @@ def _called(flags, at, last):
     return now
 
 
-@njit(**KERNEL)
+@native
 def take_part(flags, helpers, me, step, scratch):
     """Member `me` of the threads: 0 leads one step, others help step after step until ASLEEP."""
     dims, size, runs, batch, data, params, packed, partials, residual, grads = step
@@ -147,7 +147,7 @@ def take_part(flags, helpers, me, step, scratch):
             return
 
 
-@njit(**KERNEL)
+@native
 def send_away(flags, helpers):
     """Returns when every helper is asleep."""
     for helper in range(helpers):

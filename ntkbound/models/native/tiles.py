@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from ntkbound.models.native.cache import native
 from ntkbound.models.native.elementary import (
     act_bump,
     act_erf,
@@ -47,10 +47,6 @@ ONLY, ONE = np.int64(0), np.int64(1)
 LOCKSTEP = 4  # exponentials computed side by side
 _LOCKSTEP, _ONE = (0,) * LOCKSTEP, (0,)
 
-# The kernels allocate nothing: without numba's runtime, arrays passed on are not reference-counted,
-# which would be atomic increments of counters that all threads share.
-KERNEL: dict[str, Any] = {"nogil": True, "cache": True, "_nrt": False}
-
 
 class Sizes(NamedTuple):
     """Problem and layout. A packed tile is [c][U: rows][W: even x rows, or k: rows] vectors."""
@@ -70,7 +66,7 @@ class Sizes(NamedTuple):
     scale: float  # (heads of all processes)^{-1/2}
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def activate(kind: Any, z: Any) -> Any:
     if kind == 0:
         return act_tanh(z)
@@ -83,7 +79,7 @@ def activate(kind: Any, z: Any) -> Any:
     return act_relu(z)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def keys_of(dims, size, scaled_q, packed, at, begin, end, work):
     """work[j, row] = (W q_j)_row log2(e) for one tile, two rows of W in registers at a time."""
     lanes, chunk_rows = width(packed), len(dims)
@@ -103,7 +99,7 @@ def keys_of(dims, size, scaled_q, packed, at, begin, end, work):
                 store(work, key_at + lanes, two)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _scores(dims, size, x, j, keys, key_at, packed, u_at, work, at):
     """work[at] = [s_t: T][v_t: T][max_t s_t] of sample j."""
     lanes, chunk_rows = width(x), len(dims)
@@ -124,7 +120,7 @@ def _scores(dims, size, x, j, keys, key_at, packed, u_at, work, at):
         store(work, v_at + size.tokens * lanes, top)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _softmax(size, work, at):
     """work[at] = [e_t: T][v_t: T][S][z], with e_t = exp(s_t - max s) and S = sum_t e_t."""
     lanes = width(work)
@@ -147,7 +143,7 @@ def _softmax(size, work, at):
     store(work, norm_at + lanes, z / norm)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _outputs(size, c, work, at, features, f_at, h, h_at):
     """h = c act(z) and features = [act(z)][c act'(z) / S], from what `_softmax` left."""
     lanes = width(work)
@@ -158,7 +154,7 @@ def _outputs(size, c, work, at, features, f_at, h, h_at):
     store(features, f_at + lanes, c * slope / load(work, norm_at))
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def _moments(dims, size, x, j, work, at, features, f_at):
     """features = [S a: rows][S b: rows] of sample j, from what `_softmax` left."""
     lanes, chunk_rows = width(x), len(dims)
@@ -182,7 +178,7 @@ def _moments(dims, size, x, j, work, at, features, f_at):
         store_rows(features, f_at + (size.rows + chunk * chunk_rows) * lanes, b)
 
 
-@njit(**KERNEL)
+@native
 def attend(dims, size, x, scaled_q, packed, tile, tiles, begin, end, work, features, h, grad):
     """h of one of `tiles` tiles for samples begin..end and, if asked, what their gradients need.
 
@@ -219,7 +215,7 @@ def attend(dims, size, x, scaled_q, packed, tile, tiles, begin, end, work, featu
                 _moments(dims, size, x, j, work, own, features, f + 2 * lanes)
 
 
-@njit(**KERNEL, inline="always")
+@native(inline="always")
 def accumulate(dims, size, q, tile, tiles, begin, end, features, rho, total_grad):
     """Add the gradients of samples begin..end, weighted with rho, to one of the packed tiles."""
     lanes, chunk_rows = width(q), len(dims)

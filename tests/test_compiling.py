@@ -1,0 +1,93 @@
+"""Kernels compiled ahead are all a run needs, and are kept apart by source and machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ntkbound.models import native
+from ntkbound.models.native import cache, compiling
+from ntkbound.models.native.compiling import Part
+
+# Everything compiled ahead, then a run: whatever is compiled after that is printed.
+SCRIPT = """
+import json
+import sys
+from pathlib import Path
+from numba.core import event
+from ntkbound import Execution, RunConfig, run
+from ntkbound.models.native import compiling
+
+fields, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+config = RunConfig(m=16, n=24, T=3, d=8, tau=4, teacher_heads=64, **fields)
+compiling.main(map(str, compiling.parts(config.model, config.d, config.dtype)))
+
+
+class Late(event.Listener):
+    def on_start(self, happened):
+        print("late:", happened.data["dispatcher"].py_func.__name__, happened.data["args"])
+
+    def on_end(self, happened):
+        pass
+
+
+event.register("numba:compile", Late())
+run(config, Execution(out=out, threads=2))
+print("ran")
+"""
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"dtype": "float64"}, {"query": "fixed"}, {"model": "indrnn", "omega": 0.9}]
+)
+def test_a_run_compiles_nothing_that_was_not_compiled_ahead(fields, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(fields), str(tmp_path)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ran\n"
+
+
+def test_what_is_compiled_is_marked_and_not_compiled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiling, "folder", lambda: tmp_path)
+    wanted = compiling.parts("transformer", 8, "float32")
+    assert compiling.missing(wanted) == wanted
+    monkeypatch.setitem(compiling.KINDS, "step", lambda d, dtype: None)
+    compiling.main(["step:8:float32"])
+    assert compiling.missing(wanted) == [part for part in wanted if part.kind != "step"]
+
+
+def test_a_part_that_cannot_be_compiled_is_told_and_not_marked(capfd):
+    broken = Part("nothing", 8, "float32")
+    compiling.compile_side_by_side([broken])
+    assert "KeyError: 'nothing'" in capfd.readouterr().err
+    assert compiling.missing([broken]) == [broken]
+
+
+def test_the_notice_is_given_only_where_something_is_missing(monkeypatch):
+    told, compiled = [], []
+    monkeypatch.setattr(compiling, "missing", lambda parts: [p for p in parts if p.rows == 5])
+    monkeypatch.setattr(compiling, "compile_side_by_side", compiled.extend)
+    native.make_ready([("transformer", 8, "float32")], told.append)
+    assert told == compiled == []
+    native.make_ready([("transformer", 8, "float32"), ("transformer", 5, "float64")], told.append)
+    assert len(told) == 1
+    assert {part.kind for part in compiled} == {"labels", "step", "measured"}
+
+
+def test_the_cache_folder_depends_on_every_source(tmp_path, monkeypatch):
+    for source in cache.HERE.glob("*.py"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    names = set()
+    monkeypatch.setattr(cache, "HERE", tmp_path)
+    for name in [None, *(path.name for path in tmp_path.glob("*.py"))]:
+        if name is not None:
+            (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
+        cache.folder.cache_clear()
+        names.add(cache.folder().name)
+    cache.folder.cache_clear()
+    assert len(names) == 1 + len(list(tmp_path.glob("*.py")))
