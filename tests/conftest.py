@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from ntkbound import RunConfig, run
 from ntkbound.cli import main
+from ntkbound.models import native
 from ntkbound.runs.execute import Execution
 from tests.problems import SMALL_RUN
 
@@ -33,6 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "filterwarnings", "ignore:`torch.jit.script` is deprecated:DeprecationWarning"
     )
+    if not hasattr(config, "workerinput"):  # once for all processes, and no test has to wait
+        native.make_ready([("transformer", d, "float32") for d in (2, 3, 8)], print)
 
 
 @pytest.fixture
