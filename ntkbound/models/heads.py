@@ -201,9 +201,9 @@ def symmetric_init(
     """
     params, pairs = {}, ranks.pairs(m)
     for block in model.blocks:
-        half = _draw(model, block, seed, "init", pairs.start, pairs.stop)
-        mirrored = -half if block == model.output_block else half
-        params[block] = torch.from_numpy(np.concatenate([half, mirrored])).to(dtype)
+        drawn = _draw(model, block, seed, "init", pairs.start, pairs.stop)
+        half = torch.from_numpy(drawn).to(dtype)
+        params[block] = torch.cat([half, -half if block == model.output_block else half])
     return params
 
 

@@ -7,6 +7,7 @@ so that no float64 copy of all parameters is ever held.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,6 +21,18 @@ CHUNK_HEADS = 4096
 def measured(params: Params, heads: slice, model: HeadModel) -> Params:
     """Some heads in float64, the precision of everything that is measured."""
     return {b: v.double() for b, v in slice_heads(params, heads, model).items()}
+
+
+def in_chunks(like: Params, work: Callable[[slice], Params]) -> Params:
+    """``work(heads)`` of all heads, float64, block → as in ``like``, a few heads at a time.
+
+    No second copy of so many parameters is ever held.
+    """
+    whole = {b: torch.empty(v.shape, dtype=torch.float64) for b, v in like.items()}
+    for heads in partition(len(next(iter(like.values()))), CHUNK_HEADS):
+        for block, part in work(heads).items():
+            whole[block][heads] = part
+    return whole
 
 
 def _sums(
@@ -66,13 +79,23 @@ def squared_feature_norms(
     return tangent_and_norm(model, params, params, params, inputs, workers)[2]
 
 
+def squared_distance(model: HeadModel, one: Params, other: Params, workers: Workers) -> float:
+    """‖φ − φ'‖² over all blocks and heads."""
+    total = torch.zeros(len(one), dtype=torch.float64)
+    for heads in partition(one[model.output_block].shape[0], CHUNK_HEADS):
+        a, b = measured(one, heads, model), measured(other, heads, model)
+        total += torch.stack([(a[block] - b[block]).square().sum() for block in a])
+    return float(workers.ranks.sum_(total.sum()))
+
+
 def adjoint(
     model: HeadModel, at: Params, weights: Tensor, inputs: Inputs, workers: Workers
 ) -> Params:
     """Jᵀw = Σ_j w_j ∇f(X_j; φ) at φ = ``at``, float64, block → (m, *shape); ``weights`` (n,)."""
+
+    def part(heads: slice) -> Params:
+        sums = model.weighted_gradient_sums(measured(at, heads, model), inputs, weights, workers)
+        return {b: v / math.sqrt(m) for b, v in sums.items()}
+
     m = at[model.output_block].shape[0]
-    parts = [
-        model.weighted_gradient_sums(measured(at, heads, model), inputs, weights, workers)
-        for heads in partition(m, CHUNK_HEADS)
-    ]
-    return {b: torch.cat([part[b] for part in parts]) / math.sqrt(m) for b in at}
+    return in_chunks(at, part)

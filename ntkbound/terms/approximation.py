@@ -10,6 +10,7 @@ import math
 from torch import Tensor
 
 from ntkbound.models.heads import HeadModel, Inputs, Params
+from ntkbound.models.sums import in_chunks
 from ntkbound.parallel import Workers
 from ntkbound.ranks import ALONE, Ranks
 from ntkbound.tasks.transport import TransportMap
@@ -20,9 +21,13 @@ def transported_parameters(
     initial: Params, transport: TransportMap, ranks: Ranks = ALONE
 ) -> Params:
     """φ̃ of the heads held here, float64, block → (m, *shape)."""
-    theta = {b: v.double() for b, v in initial.items()}
-    m = ranks.total(theta["c"].shape[0])
-    return {b: theta[b] + v / math.sqrt(m) for b, v in transport(theta).items()}
+    root = math.sqrt(ranks.total(initial["c"].shape[0]))
+
+    def part(heads: slice) -> Params:
+        theta = {b: v[heads].double() for b, v in initial.items()}
+        return {b: theta[b] + v / root for b, v in transport(theta).items()}
+
+    return in_chunks(initial, part)
 
 
 def approximation_errors(

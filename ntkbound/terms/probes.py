@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ntkbound import streams
 from ntkbound.models.heads import HeadModel, Inputs, Params
-from ntkbound.models.sums import CHUNK_HEADS, measured
-from ntkbound.parallel import Workers, partition
+from ntkbound.models.sums import in_chunks, measured
+from ntkbound.parallel import Workers
 from ntkbound.ranks import ALONE, Ranks
 
 
@@ -25,21 +25,28 @@ def random_probe(
     model: HeadModel, initial: Params, radii: dict[str, float], seed: int, ranks: Ranks = ALONE
 ) -> Params:
     """φ_0 + Δ with Δ uniform in the product of balls; ``radii`` already divided by √m."""
-    params = {}
-    for block, value in initial.items():
-        size = math.prod(model.blocks[block])
+    count = len(initial[model.output_block])
 
-        def draw(rng: np.random.Generator, count: int, size: int = size) -> np.ndarray:
-            direction = rng.standard_normal((count, size))
-            direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-            return direction * rng.random((count, 1)) ** (1 / size)
+    def part(heads: slice) -> Params:
+        base = measured(initial, heads, model)
+        for block, value in base.items():
+            size = math.prod(model.blocks[block])
 
-        purpose = f"probe/random/{block}"
-        held = ranks.held(slice(0, len(value)), len(value))
-        ball = np.concatenate([streams.rows(seed, purpose, h.start, h.stop, draw) for h in held])
-        delta = torch.from_numpy(ball).reshape(value.shape)
-        params[block] = value.double() + radii[block] * delta
-    return params
+            def draw(rng: np.random.Generator, rows: int, size: int = size) -> np.ndarray:
+                direction = rng.standard_normal((rows, size))
+                direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+                return direction * rng.random((rows, 1)) ** (1 / size)
+
+            purpose = f"probe/random/{block}"
+            ball = [
+                streams.rows(seed, purpose, own.start, own.stop, draw)
+                for own in ranks.held(heads, count)
+            ]
+            delta = torch.from_numpy(np.concatenate(ball)).reshape(value.shape)
+            base[block] = value + radii[block] * delta
+        return base
+
+    return in_chunks(initial, part)
 
 
 def aligned_probe(
@@ -48,7 +55,7 @@ def aligned_probe(
     """φ_0 + Δ with Δ on the boundary along the unsigned gradient sums."""
     everywhere = torch.ones(inputs.n, dtype=torch.float64)
 
-    def block(heads: slice) -> Params:
+    def part(heads: slice) -> Params:
         base = measured(initial, heads, model)
         unsigned = base | {model.output_block: torch.ones_like(base[model.output_block])}
         total = model.weighted_gradient_sums(unsigned, inputs, everywhere, workers)
@@ -56,8 +63,7 @@ def aligned_probe(
         moved[model.output_block] = base[model.output_block] + radii[model.output_block]
         return moved
 
-    parts = [block(h) for h in partition(initial[model.output_block].shape[0], CHUNK_HEADS)]
-    return {b: torch.cat([part[b] for part in parts]) for b in initial}
+    return in_chunks(initial, part)
 
 
 def unit(v: Tensor, lead: int = 1) -> Tensor:

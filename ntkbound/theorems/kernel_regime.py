@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ntkbound import streams
 from ntkbound.config import RunConfig, digest
@@ -34,7 +35,7 @@ from ntkbound.training.descent import (
     Progress,
     RunDescent,
     descend,
-    detach_run,
+    of_run,
     parameter_sets,
     recorded_steps,
 )
@@ -151,7 +152,7 @@ def _train(
     config, task, runs = members[0].config, members[0].task, len(members)
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
-    initial = {b: torch.stack([o.initial[b] for o in members]).to(device) for b in model.blocks}
+    initial = {b: _stacked([o.initial[b] for o in members]).to(device) for b in model.blocks}
     heads = initial[model.output_block].shape[1]
     objective = objective_for(model, inputs, y, heads, workers, runs)
     batches = None
@@ -170,7 +171,7 @@ def _train(
     def observe(step: int, params: Params, norms: np.ndarray) -> None:
         for index in np.flatnonzero(~np.isnan(norms)).tolist():
             member = members[index]
-            member.trajectory.observe(step, detach_run(params, index), float(norms[index]))
+            member.trajectory.observe(step, of_run(params, index), float(norms[index]))
 
     rule = descent_rule([member.config for member in members], device)
     descent = descend(
@@ -189,6 +190,11 @@ def _train(
         return descent, None
     parameters = sum(value.nbytes for value in initial.values())
     return descent, (held + parameter_sets(rule) * parameters) // runs
+
+
+def _stacked(values: Sequence[Tensor]) -> Tensor:
+    """A leading run axis; a single run is not copied for it."""
+    return values[0].unsqueeze(0) if len(values) == 1 else torch.stack(list(values))
 
 
 def descent_rule(configs: Sequence[RunConfig], device: str = "cpu") -> Rule:

@@ -65,8 +65,8 @@ class Descent:
     def of(self, run: int) -> RunDescent:
         """One of the runs by itself."""
         return RunDescent(
-            detach_run(self.final, run),
-            detach_run(self.best, run),
+            of_run(self.final, run),
+            of_run(self.best, run),
             int(self.best_step[run]),
             float(self.mean_mse[run]),
             float(self.gradient_norm_max[run]),
@@ -76,9 +76,9 @@ class Descent:
         )
 
 
-def detach_run(params: Params, run: int) -> Params:
-    """One run's parameters out of (R, m, *shape), as a copy on the CPU."""
-    return {b: torch.clone(v[run]).cpu() for b, v in params.items()}
+def of_run(params: Params, run: int) -> Params:
+    """One run's parameters out of (R, m, *shape), on the CPU; there, they share its memory."""
+    return {b: v[run].cpu() for b, v in params.items()}
 
 
 def parameter_sets(rule: Rule) -> int:

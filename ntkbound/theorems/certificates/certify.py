@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import torch
-
 from ntkbound.config import RunConfig
 from ntkbound.models.heads import HeadModel, Params
+from ntkbound.models.sums import squared_distance
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
@@ -108,8 +107,7 @@ def certify(
         app = approximation_errors(model, initial, transported, task.inputs, task.y, workers)
         epsilon = float((sure.combined + app.abs()).square().mean().sqrt())
         L2 = float(sure.squared_feature_norm.mean())
-        moved = [(transported[b].double() - initial[b].double()).square().sum() for b in initial]
-        V0 = float(workers.ranks.sum_(torch.stack(moved).sum()))
+        V0 = squared_distance(model, transported, initial, workers)
         realised = a_priori.descent_bound(epsilon, L2, V0, setting.eta, setting.tau)
         add(
             "a-posteriori", "training_rmse", realised.value,

@@ -22,11 +22,13 @@ with a sampled moment generating function: an estimate, which nothing proves.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from ntkbound.models.heads import HeadModel, Inputs, Params, fresh_heads, slice_heads
+from ntkbound.models.sums import measured
 from ntkbound.parallel import Workers, partition
 from ntkbound.tasks.transport import TransportMap
 
@@ -55,20 +57,26 @@ def approximation_bound(
     ``initial`` is symmetric and the map's integrand does not depend on c (``TransportMap``), so one
     value stands for a pair.
     """
-    held = initial[model.output_block].shape[0]
-    m = workers.ranks.total(held)
-    pairs, first = m // 2, slice(0, held // 2)
-    start, end = (slice_heads(p, first, model) for p in (initial, transported))
-    own = {b: v.double() for b, v in start.items()}
-    moved = {b: math.sqrt(m) * (end[b].double() - own[b]) for b in own}
+    held = initial[model.output_block].shape[0] // 2  # pairs, of which the first heads are taken
+    pairs = workers.ranks.total(held)
+    start, end = (slice_heads(p, slice(0, held), model) for p in (initial, transported))
+
+    def own(heads: slice) -> tuple[Params, Params]:
+        theta, moved = measured(start, heads, model), measured(end, heads, model)
+        return theta, {b: math.sqrt(2 * pairs) * (moved[b] - theta[b]) for b in theta}
+
     others = fresh_heads(model, seed, 0, FRESH, torch.float64, "certificate")
     toward = mapping(others)
+
+    def drawn(heads: slice) -> tuple[Params, Params]:
+        return slice_heads(others, heads, model), slice_heads(toward, heads, model)
+
     log_term = math.log(2 * inputs.n / delta)
 
     def block(rows: slice) -> Tensor:
         sample = inputs.rows(rows)
-        student = workers.ranks.join(_values(model, own, moved, sample))
-        fresh = _values(model, others, toward, sample)
+        student = workers.ranks.join(_values(model, own, held, sample))
+        fresh = _values(model, drawn, FRESH, sample)
         gap = (fresh.mean(1) - y[rows]).abs()
         chance = deviation(student, fresh, log_term)
         return torch.stack([gap + (1 + pairs / FRESH) * chance, gap + chance])
@@ -81,22 +89,17 @@ def approximation_bound(
     return bound, estimate
 
 
-def _values(model: HeadModel, theta: Params, v: Params, inputs: Inputs) -> Tensor:
-    """⟨v(θ_i), ∇h(X_j; θ_i)⟩, (n, heads), a few heads at a time."""
-    heads = theta[model.output_block].shape[0]
+def _values(
+    model: HeadModel, at: Callable[[slice], tuple[Params, Params]], count: int, inputs: Inputs
+) -> Tensor:
+    """⟨v(θ_i), ∇h(X_j; θ_i)⟩, (n, count), of heads (θ, v) = ``at(slice)``, a few at a time."""
     rows = partition(inputs.n, max(1, (1 << 16) // (CHUNK * inputs.T)))
-    blocks = partition(heads, CHUNK)
-    parts = [
-        torch.cat(
-            [
-                model.jvp(slice_heads(theta, h, model), slice_heads(v, h, model), inputs.rows(r))[1]
-                for h in blocks
-            ],
-            dim=1,
-        )
-        for r in rows
-    ]
-    return torch.cat(parts)
+    values = torch.empty(inputs.n, count, dtype=torch.float64)
+    for heads in partition(count, CHUNK):
+        theta, v = at(heads)
+        for row in rows:
+            values[row, heads] = model.jvp(theta, v, inputs.rows(row))[1]
+    return values
 
 
 def deviation(student: Tensor, fresh: Tensor, log_term: float) -> Tensor:
