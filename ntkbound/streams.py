@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-CHUNK = 256  # rows drawn together; a part of the stream's definition, so never changed
+CHUNK = 256  # rows drawn together
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
@@ -27,9 +27,15 @@ def generator(seed: int, purpose: str, chunk: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 
-def rows(seed: int, purpose: str, start: int, stop: int, draw: Draw) -> np.ndarray:
-    """Rows ``start … stop − 1`` of a stream whose chunks are ``draw(generator, CHUNK)``."""
-    first, last = start // CHUNK, -(-stop // CHUNK)
-    chunks = [draw(generator(seed, purpose, k), CHUNK) for k in range(first, last)]
-    whole = np.concatenate(chunks) if chunks else draw(generator(seed, purpose), CHUNK)[:0]
-    return whole[start - first * CHUNK : stop - first * CHUNK]
+def rows(
+    seed: int, purpose: str, start: int, stop: int, draw: Draw, chunk: int = CHUNK
+) -> np.ndarray:
+    """Rows ``start … stop − 1`` of a stream whose chunks are ``draw(generator, chunk)``.
+
+    Large rows have smaller chunks, so that a few of them do not cost many. The size of a chunk is
+    part of the stream's definition: it is never changed.
+    """
+    first, last = start // chunk, -(-stop // chunk)
+    chunks = [draw(generator(seed, purpose, k), chunk) for k in range(first, last)]
+    whole = np.concatenate(chunks) if chunks else draw(generator(seed, purpose), chunk)[:0]
+    return whole[start - first * chunk : stop - first * chunk]

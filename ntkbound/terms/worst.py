@@ -33,6 +33,7 @@ from ntkbound.terms.ascent import ARMIJO, GROW, SHRINK, SPAN, Ascent
 from ntkbound.terms.probes import unit
 
 CANDIDATES = 8  # points per start, of which the best begins the ascent
+DRAWN_HEADS = 16  # whose candidates are drawn together
 JOB_HEADS = 64  # heads of one sample that a thread takes at a time
 
 
@@ -150,7 +151,9 @@ def candidates(model: HeadModel, search: Search, heads: Sequence[slice]) -> Para
             return v
 
         purpose = f"search/{block}/{search.restarts}"
-        parts = [streams.rows(search.seed, purpose, h.start, h.stop, draw) for h in heads]
+        parts = [
+            streams.rows(search.seed, purpose, h.start, h.stop, draw, DRAWN_HEADS) for h in heads
+        ]
         drawn = np.concatenate(parts)
         points[block] = torch.from_numpy(drawn.reshape(*drawn.shape[:3], *shape))
     return points

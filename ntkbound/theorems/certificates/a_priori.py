@@ -4,6 +4,8 @@ The norms u = ‖U_i(0)‖ are chi distributed with d degrees of freedom, so a b
 κ(u_i) over the m/2 pairs is itself bounded, with probability at least 1 − δ, by Chernoff's
 inequality; its moment generating function is an upper Riemann sum of the increasing κ. Inputs are
 arbitrary in the unit ball (others are rescaled). Proofs: docs/certificates.md §5.
+
+Runs that differ in their seed alone share these bounds: within one process each is computed once.
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ class Problem:
         return Norms(norms.c, self.B_x * norms.u, self.B_x * self.B_q * norms.w)
 
 
+@cache
 def linearization(problem: Problem) -> float:
     """≥ sup over Ω_ρ and X of |f − f_lin|.
 
@@ -60,11 +63,13 @@ def linearization(problem: Problem) -> float:
     return _pair_mean(problem, r, r, own=True) / (2 * math.sqrt(problem.m))
 
 
+@cache
 def change_of_feature(problem: Problem) -> float:
     """≥ |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for every φ ∈ Ω_ρ and φ̃ ∈ Ω_ν: D²h[Δ, Δ] and D²h[Δ, v]."""
     return (_own(problem) + _toward(problem)) / math.sqrt(problem.m)
 
 
+@cache
 def combined(problem: Problem) -> float:
     """≥ |change of feature − linearization| at the same φ: ½ D²h[Δ, Δ] and D²h[Δ, v]."""
     return (_own(problem) / 2 + _toward(problem)) / math.sqrt(problem.m)
@@ -126,6 +131,7 @@ def _third_cumulant(r: Array) -> Array:
     return np.where(r < 1 / 3, near, np.where(r < 1 / math.sqrt(3), middle, THIRD_CUMULANT))
 
 
+@cache
 def squared_feature_norm(problem: Problem) -> float:
     """L² ≥ sup over Ω_ρ and X of ‖∇f‖² = mean of σ² + c²σ'²(‖a‖² + ‖M U‖²‖q‖²), as a pair mean."""
     r, root = problem.rho, math.sqrt(problem.m)
@@ -143,6 +149,7 @@ def squared_feature_norm(problem: Problem) -> float:
     return _mean_of(problem, kappa)
 
 
+@cache
 def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     """≥ max_j |f_lin(X_j; φ̃) − y_j|; without ``teacher_heads`` y is f̃ itself.
 
