@@ -330,19 +330,17 @@ def test_a_computed_transport_defines_the_terms_but_not_the_bounds(data, folder,
 def test_the_computed_transport_lies_in_its_own_class():
     """φ̃ = φ_0 + Δ block by block, inside Ω_ν of the realised ν; no labels, no displacement."""
     model, task, initial, _, _ = make_case(n=5, m=6)
-    moved = membership.with_computed_transport(model, initial, task, 0.0, ONE)
-    assert moved.transport is not None
-    v = moved.transport(initial)
-    for block, value in v.items():
-        largest = max(np.linalg.norm(head) for head in value.numpy())
-        assert largest <= moved.transport.nu[block] <= largest * (1 + 1e-12)
-    at = {b: initial[b] + v[b] / math.sqrt(6) for b in v}
+    found, at = membership.with_computed_transport(model, initial, task, 0.0, ONE)
+    assert found.transport is not None
+    for block, value in at.items():
+        v = math.sqrt(6) * (value - initial[block])
+        largest = max(np.linalg.norm(head) for head in v.numpy())
+        assert found.transport.nu[block] == pytest.approx(largest, rel=1e-12)
     linear = linearized_outputs(model, initial, at, task.inputs, ONE)
     assert_close(linear, task.y, 1e-9, "f_lin(φ̃) = y")
     zero = type(task)(task.inputs, torch.zeros(5).double(), 1.0, 1.0)
-    still = membership.with_computed_transport(model, initial, zero, 0.0, ONE).transport
-    assert still is not None
-    assert all(not value.any() for value in still(initial).values())
+    _, still = membership.with_computed_transport(model, initial, zero, 0.0, ONE)
+    assert all(torch.equal(still[b], initial[b]) for b in initial)
 
 
 # --- the verdict on growth ----------------------------------------------------------------------

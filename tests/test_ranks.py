@@ -76,31 +76,56 @@ def numbers(value, path=""):
         yield path, value
 
 
-def test_two_ranks_leave_the_record_of_one_process(tmp_path):
-    """By the documented command; the second call finds the record and trains nothing."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
-    alone = subprocess.run(
-        [sys.executable, "-m", "ntkbound", *OPTIONS, "--out", str(tmp_path / "1")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    sharded = [*launch, "ntkbound", *OPTIONS, "--out", str(tmp_path / "2")]
-    both, again = (subprocess.run(sharded, capture_output=True, text=True) for _ in range(2))
-    assert both.returncode == again.returncode == 0, both.stderr + again.stderr
-    assert "record reused" in again.stderr
-    assert both.stdout == again.stdout, "rank 0 alone prints"
-    one, two = json.loads(alone.stdout), json.loads(both.stdout)
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "--"]
+
+
+def called(*command):
+    done = subprocess.run(list(command), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def same_record(one, two):
+    """As one process leaves it, to rounding."""
     assert (one["environment"]["ranks"], two["environment"]["ranks"]) == (1, 2)
     assert one["id"] == two["id"]
-    for part in ("config", "terms", "bounds", "certificates", "checks", "notes"):
+    for part in ("config", "terms", "bounds", "certificates", "checks"):
         found = dict(numbers(two[part]))
         for path, value in numbers(one[part]):
             close = pytest.approx(value, rel=1e-9, abs=1e-12) if type(value) is float else value
             assert found[path] == close, f"{part}{path}"
-    folder = tmp_path / "2" / one["id"]
-    verified = subprocess.run(
-        [sys.executable, "-m", "ntkbound", "verify", str(folder)], capture_output=True, text=True
-    )
-    assert verified.returncode == 0, "the gathered parameters are those of the terms"
+
+
+def test_two_ranks_leave_the_record_of_one_process(tmp_path):
+    """By the documented command; the second call finds the record and trains nothing."""
+    alone = called(sys.executable, "-m", "ntkbound", *OPTIONS, "--out", str(tmp_path / "1"))
+    sharded = [*LAUNCH, "ntkbound", *OPTIONS, "--out", str(tmp_path / "2")]
+    both, again = called(*sharded), called(*sharded)
+    assert "record reused" in again.stderr
+    assert both.stdout == again.stdout, "rank 0 alone prints"
+    one, two = json.loads(alone.stdout), json.loads(both.stdout)
+    same_record(one, two)
+    assert one["notes"] == two["notes"]
+    # the gathered parameters are those of the terms
+    called(sys.executable, "-m", "ntkbound", "verify", str(tmp_path / "2" / one["id"]))
+
+
+SERIES = ["--task", "ar", "--lag", "2", "--positions", "none", "--n", "24", "--m", "12"]
+SHORT = ["--tau", "20", "--dtype", "float64", "--rho", "0.3", "--search-samples", "2", "--json"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [*SERIES, *SHORT, "--model", "indrnn"],
+        [*SERIES, *SHORT, "--rescale", "--transport", "computed", "--ridge", "0.1"],
+    ],
+)
+def test_a_recurrence_and_a_computed_transport_are_divided_too(options, tmp_path):
+    train = ["ntkbound", "train", *options, "--out"]
+    alone = called(sys.executable, "-m", *train, str(tmp_path / "1"))
+    both = called(*LAUNCH, *train, str(tmp_path / "2"))
+    same_record(json.loads(alone.stdout), json.loads(both.stdout))
 
 
 def test_a_rank_that_dies_ends_the_run_with_one_line_and_no_record(tmp_path):

@@ -97,5 +97,5 @@ def adjoint(
         sums = model.weighted_gradient_sums(measured(at, heads, model), inputs, weights, workers)
         return {b: v / math.sqrt(m) for b, v in sums.items()}
 
-    m = at[model.output_block].shape[0]
+    m = workers.ranks.total(at[model.output_block].shape[0])
     return in_chunks(at, part)

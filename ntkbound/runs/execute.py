@@ -82,8 +82,7 @@ def run_on_ranks(
     heads cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
     """
     check_device(execution.device)
-    if ranks.count > 1:
-        _check_divisible(config, ranks)
+    ranks.pairs(config.m)  # refused where they cannot be dealt evenly
     first = ranks.index == 0
     if first:
         check_writable(execution.out)
@@ -96,16 +95,6 @@ def run_on_ranks(
     workers = Workers(execution.threads, ranks)
     (made,) = _make([config], prepared, execution, workers, progress, notice)
     return record.write(made, execution.out) if first else None
-
-
-def _check_divisible(config: RunConfig, ranks: Ranks) -> None:
-    ranks.pairs(config.m)
-    if config.model != "transformer":
-        raise InputError(
-            f"--model: only the transformer is divided over ranks, not {config.model!r}"
-        )
-    if config.ridge is not None:
-        raise InputError("--transport: 'computed' needs all heads in one process, not torchrun")
 
 
 def _known(prepared: Prepared, how: Execution) -> Record | None:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.models.sums import adjoint
 from ntkbound.parallel import Workers
+from ntkbound.ranks import ALONE, Ranks
 from ntkbound.tasks.task import Task
 from ntkbound.tasks.transport import TransportMap
 from ntkbound.terms.tangent_kernel import tangent_kernel
@@ -69,28 +70,31 @@ def minimum_norm_displacement(
     return adjoint(model, initial, alpha, inputs, workers)
 
 
-def required_nu(displacement: Params) -> dict[str, float]:
+def required_nu(displacement: Params, ranks: Ranks = ALONE) -> dict[str, float]:
     """√m max_i ‖Δ_i‖ per block: the smallest ν whose class holds this transport map."""
     still = {b: torch.zeros_like(v) for b, v in displacement.items()}
     norms = displacement_norms(displacement, still, lead=0)
-    return {b: math.sqrt(len(v)) * float(v.max()) for b, v in norms.items()}
+    return {
+        b: math.sqrt(ranks.total(len(v))) * float(ranks.max_(v.max())) for b, v in norms.items()
+    }
 
 
 def with_computed_transport(
     model: HeadModel, initial: Params, task: Task, ridge: float, workers: Workers
-) -> Task:
-    """The task with the transport map v(θ_i(0)) = √m Δ_i of its own labels, for these heads only.
+) -> tuple[Task, Params]:
+    """The task with the transport map v(θ_i(0)) = √m Δ_i of its own labels, and φ̃.
 
-    Its ν are the realised sup norms, so that φ̃ ∈ Ω_ν. The map depends on φ_0 and is no map of
-    the theorem: bounds that need one independent of φ_0 do not apply, and the notes say so.
+    The map is known at these heads only. Its ν are the realised sup norms, so that φ̃ ∈ Ω_ν. It
+    depends on φ_0 and is no map of the theorem: bounds that need one independent of φ_0 do not
+    apply, and the notes say so.
 
     Raises InputError where the kernel does not fit into memory.
     """
     kernel = tangent_kernel(model, initial, task.inputs, workers)
     (fit,) = kernel_fits(kernel, task.y, [ridge])
     displacement = minimum_norm_displacement(model, initial, fit.alpha, task.inputs, workers)
-    nu = required_nu(displacement)
-    root = math.sqrt(len(displacement[model.output_block]))
+    nu = required_nu(displacement, workers.ranks)
+    root = math.sqrt(workers.ranks.total(len(displacement[model.output_block])))
     # A block that does not move has ν = 0, and stays 0 whatever it is divided by.
     inside = {b: v * (root / (nu[b] or 1.0)) for b, v in displacement.items()}
     told = ", ".join(f"{b} {value:.3g}" for b, value in nu.items())
@@ -100,4 +104,5 @@ def with_computed_transport(
         "does not apply"
     )
     transport = TransportMap("computed", nu, lambda theta: inside)
-    return replace(task, transport=transport, notes=(*task.notes, note))
+    moved = {b: initial[b].double() + v / root for b, v in transport(initial).items()}
+    return replace(task, transport=transport, notes=(*task.notes, note)), moved

@@ -71,11 +71,12 @@ def tangent_kernel(
         _accumulate(grams, left, right, columns is None, workers)
     total = torch.zeros_like(grams[0])
     for gram, coupling in zip(grams, couplings, strict=True):
+        workers.ranks.sum_(gram)
         total += gram if coupling is None else gram.mul_(coupling)
     if columns is None:  # only tiles on and right of the diagonal were made
         for rows in partition(n, TILE):
             total[rows.stop :, rows] = total[rows, rows.stop :].mT
-    return total.div_(m)
+    return total.div_(workers.ranks.total(m))
 
 
 def _heads_at_once(model: HeadModel, n: int) -> int:

@@ -126,8 +126,8 @@ def start(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> 
     seed, dtype = config.init_seed or 0, getattr(torch, config.dtype)
     initial, moved = symmetric_init(model, config.m, seed, dtype, workers.ranks), None
     if config.ridge is not None:
-        train = with_computed_transport(model, initial, train, config.ridge, workers)
-    if train.transport is not None:
+        train, moved = with_computed_transport(model, initial, train, config.ridge, workers)
+    elif train.transport is not None:
         moved = transported_parameters(initial, train.transport, workers.ranks)
     return Start(train, initial, moved)
 

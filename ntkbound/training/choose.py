@@ -17,9 +17,14 @@ from ntkbound.training.objective import AutogradObjective, Objective
 def objective_for(
     model: HeadModel, inputs: Inputs, y: Tensor, m: int, workers: Workers, runs: int = 1
 ) -> Objective:
-    """A native kernel on a CPU with numba, else the Transformer's closed form, else autograd."""
-    if inputs.X.device.type == "cpu" and isinstance(model, NativeModel) and native.available():
+    """A native kernel on a CPU with numba, else the Transformer's closed form, else autograd.
+
+    Over ranks a kernel must do the outputs and the gradient apart: only the Transformer's can.
+    """
+    divisible = isinstance(model, ShallowTransformer)
+    usable = inputs.X.device.type == "cpu" and native.available()
+    if usable and isinstance(model, NativeModel) and (divisible or workers.ranks.count == 1):
         return FusedObjective(model, inputs, y, m, workers, runs)
     if isinstance(model, ShallowTransformer):
         return BlockedObjective(model, inputs, y, m, workers)
-    return AutogradObjective(model, inputs, y)
+    return AutogradObjective(model, inputs, y, workers.ranks)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.parallel import partition
+from ntkbound.ranks import ALONE, Ranks
 
 AUTOGRAD_ELEMENTS = 1 << 18
 
@@ -38,8 +39,8 @@ class Objective(ABC):
 class AutogradObjective(Objective):
     """Plain autograd over blocks of samples: any head model, and the oracle of the closed forms."""
 
-    def __init__(self, model: HeadModel, inputs: Inputs, y: Tensor) -> None:
-        self.model, self.inputs, self.y = model, inputs, y
+    def __init__(self, model: HeadModel, inputs: Inputs, y: Tensor, ranks: Ranks = ALONE) -> None:
+        self.model, self.inputs, self.y, self.ranks = model, inputs, y, ranks
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
         self.inputs, self.y = inputs, y
@@ -47,15 +48,16 @@ class AutogradObjective(Objective):
     def evaluate(self, params: Params, grads: Params) -> Tensor:
         leaves = {b: v.detach().requires_grad_() for b, v in params.items()}
         runs, m = params[self.model.output_block].shape
-        n = self.inputs.n
+        n, root = self.inputs.n, self.ranks.total(m) ** 0.5
         loss = torch.zeros(runs, dtype=torch.float64)
         for g in grads.values():
             g.zero_()
         for rows in partition(n, max(1, AUTOGRAD_ELEMENTS // (m * self.inputs.T))):
-            f = self.model.h(leaves, self.inputs.rows(rows)).sum(-1) / m**0.5
-            residual = (f - self.y[rows]).detach()
+            own = self.model.h(leaves, self.inputs.rows(rows)).sum(-1) / root
+            f = self.ranks.sum_(own.detach().clone())
+            residual = f - self.y[rows]
             loss += residual.double().square().sum(-1).cpu()
-            partial = torch.autograd.grad(f, list(leaves.values()), residual * (2 / n))
+            partial = torch.autograd.grad(own, list(leaves.values()), residual * (2 / n))
             for g, more in zip(grads.values(), partial, strict=True):
                 g += more
         return loss / n
