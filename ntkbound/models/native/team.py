@@ -1,13 +1,13 @@
 """The threads of one step: a leader, and helpers that stay awake between steps.
 
 Waking a thread takes 50 µs and more, of steps of a millisecond. So a helper that has done its share
-waits awake for the next step, up to PATIENCE, and only then sleeps. The leader never depends on
-one: who is awake when a step begins takes part, and the bits of the result do not depend on who
-that was.
+waits awake for more, up to PATIENCE, and only then sleeps. The leader never waits for a helper but
+for what that has begun: whoever is awake takes part, at any moment, and the bits of the result do
+not depend on who did what.
 
-A step goes through three phases for every batch of runs, each begun when everybody has ended the
-one before: lay the parameters of one's own tiles out; claim group after group of samples and sum
-its gradients; sum one's own tiles of all groups' gradients.
+A step is three phases for every batch of runs, each opened when the one before is done: lay the
+parameters out, part by part; sum the gradients of the samples, group by group; add up the groups,
+part by part. All threads claim the items of the open phase one after the other.
 """
 
 # numba infers the types of kernels: they carry no annotations
@@ -30,16 +30,20 @@ from ntkbound.models.native.packing import add_part, pack, unpack
 from ntkbound.models.native.passes import fused_group
 from ntkbound.models.native.vectors import width
 
-# Where what stands in the flags; each on a cache line of its own. A helper's flag is its state, or
-# awake: LARGEST · (how often it was called) + its place in the team of its last step.
+# Flags, each on a cache line of its own: the open phase and its next item, how many items of it
+# are done, and the state of every helper.
 LINE = 8
-TEAM, ARRIVED, CLAIMED, HELPERS = 0, LINE, 2 * LINE, 3 * LINE
-LARGEST = 1 << 10
-AWAKE, ASLEEP, STARTING, LEAVING = 0, -1, -2, -3
+OPEN, DONE, HELPERS = 0, LINE, 2 * LINE
+ITEMS = (
+    1 << 20
+)  # OPEN is ITEMS · phase + item, and CLOSED between steps: no phase has so many items
+CLOSED = ITEMS - 1
+AWAKE, ASLEEP, STARTING, LEAVING = range(4)
+PACK, SUM, ADD, PHASES = range(4)  # of one batch of runs
+PARTS = 8  # of the tiles, when they are packed or added up
 
 # In pauses of 10 to 50 ns.
-WELCOME = 4_000  # that a leader gives helpers which are just starting
-PATIENCE = 10_000  # of a helper, for the next step
+PATIENCE = 10_000  # of a helper, for more to do
 STUBBORN = 1_000  # before a core is left to whoever else wants it
 
 _yield = types.ExternalFunction("sched_yield", types.int32())
@@ -55,96 +59,77 @@ def _wait(spins):
 
 
 @native
-def _wait_until(flags, at, least):
-    """Returns when flags[at] has reached `least`."""
-    spins = 0
-    while read(flags, at) < least:
-        _wait(spins)
-        spins += 1
+def _batch_of(step, phase):
+    """First run, runs and tiles of a phase's batch."""
+    size, runs, batch, packed = step[1], step[2], step[3], step[6]
+    run0 = phase // PHASES * batch
+    count = min(batch, runs - run0)
+    lanes = width(packed)
+    return run0, count, (count * size.heads + lanes - 1) // lanes
 
 
 @native
-def _call(flags, helpers):
-    """The leader calls those helpers that are awake; the size of the team."""
-    write(flags, TEAM, 0)
-    write(flags, ARRIVED, 0)
-    write(flags, CLAIMED, 0)
-    team, patience = 1, WELCOME
-    for helper in range(helpers):
-        at = HELPERS + helper * LINE
-        while patience > 0 and read(flags, at) == STARTING:
-            pause()
-            patience -= 1
-        now = read(flags, at)
-        if now >= AWAKE and replace(flags, at, now, now // LARGEST * LARGEST + LARGEST + team):
-            team += 1
-    write(flags, TEAM, team)
-    return team
-
-
-@native
-def _called(flags, at, last):
-    """A helper's new state: called again, or ASLEEP after PATIENCE or when it was sent away."""
-    patience = PATIENCE
-    while patience > 0 and read(flags, at) == last:
-        pause()
-        patience -= 1
-    if replace(flags, at, last, ASLEEP):
-        return ASLEEP
-    now = read(flags, at)
-    if now == LEAVING:
-        write(flags, at, ASLEEP)
-        return ASLEEP
-    return now
+def _items(step, phase):
+    return step[1].groups if phase % PHASES == SUM else min(PARTS, _batch_of(step, phase)[2])
 
 
 @native
 def take_part(flags, helpers, me, step, scratch):
-    """Member `me` of the threads: 0 leads one step, others help step after step until ASLEEP."""
+    """Thread `me`: 0 leads one step, unless a helper is asleep; others help until they sleep.
+
+    Returns whether the step was taken.
+    """
     dims, size, runs, batch, data, params, packed, partials, residual, grads = step
-    lanes, at, state = width(packed), HELPERS + (me - 1) * LINE, AWAKE
+    state, phase, spins = HELPERS + (me - 1) * LINE, -1, 0
     if me > 0:
-        replace(flags, at, STARTING, AWAKE)  # unless it was sent away before it began
+        replace(flags, state, STARTING, AWAKE)  # unless it was sent away before it began
+    for helper in range(helpers):
+        if me == 0 and read(flags, HELPERS + helper * LINE) == ASLEEP:
+            return False
     while True:
-        if me == 0:
-            place, team = me, _call(flags, helpers)
+        claimed = read(flags, OPEN)
+        if claimed % ITEMS < _items(step, claimed // ITEMS):
+            claimed = fetch_add(flags, OPEN, 1)
+        at, item = claimed // ITEMS, claimed % ITEMS
+        if item < _items(step, at):
+            run0, count, tiles = _batch_of(step, at)
+            if at % PHASES == SUM:
+                partial = partials[item]
+                fused_group(dims, size, item, data, packed, run0, count, scratch, residual, partial)
+            else:
+                parts, lanes = _items(step, at), width(packed)
+                first, last = item * tiles // parts, (item + 1) * tiles // parts
+                begin, end = first * size.tile, last * size.tile
+                head0 = run0 * size.heads + first * lanes
+                heads = min(count * size.heads, last * lanes) - first * lanes
+                if at % PHASES == PACK:
+                    pack(size, params[0], params[1], params[2], head0, heads, packed[begin:end])
+                else:
+                    for group in range(1, size.groups):
+                        add_part(partials[0], partials[group], begin, end)
+                    total = partials[0][begin:end]
+                    unpack(size, total, head0, heads, grads[0], grads[1], grads[2])
+            fetch_add(flags, DONE, 1)
+            spins = 0
+        elif me == 0:
+            if phase >= 0 and read(flags, DONE) < _items(step, phase):
+                _wait(spins)
+                spins += 1
+                continue
+            phase, spins = phase + 1, 0
+            if phase // PHASES * batch >= runs:
+                write(flags, OPEN, CLOSED)
+                return True
+            write(flags, DONE, 0)
+            write(flags, OPEN, phase * ITEMS)
         else:
-            state = _called(flags, at, state)
-            if state == ASLEEP:
-                return
-            _wait_until(flags, TEAM, 1)
-            place, team = state % LARGEST, read(flags, TEAM)
-        meeting, claims = 0, 0
-        for run0 in range(0, runs, batch):
-            count = min(batch, runs - run0)
-            heads = count * size.heads
-            tiles = (heads + lanes - 1) // lanes
-            first, last = place * tiles // team, (place + 1) * tiles // team
-            begin, end = first * size.tile, last * size.tile
-            head0 = run0 * size.heads + first * lanes
-            own = min(heads, last * lanes) - first * lanes
-            pack(size, params[0], params[1], params[2], head0, own, packed[begin:end])
-            meeting += team
-            fetch_add(flags, ARRIVED, 1)
-            _wait_until(flags, ARRIVED, meeting)
-            while True:
-                group = fetch_add(flags, CLAIMED, 1) - claims
-                if group >= size.groups:
-                    break
-                fused_group(
-                    dims, size, group, data, packed, run0, count, scratch, residual, partials[group]
-                )
-            claims += size.groups + team  # everybody claims once in vain
-            meeting += team
-            fetch_add(flags, ARRIVED, 1)
-            _wait_until(flags, ARRIVED, meeting)
-            for group in range(1, size.groups):
-                add_part(partials[0], partials[group], begin, end)
-            unpack(size, partials[0][begin:end], head0, own, grads[0], grads[1], grads[2])
-        fetch_add(flags, ARRIVED, 1)
-        if me == 0:
-            _wait_until(flags, ARRIVED, meeting + team)
-            return
+            if read(flags, state) == LEAVING:
+                write(flags, state, ASLEEP)
+                return False
+            if spins > PATIENCE and replace(flags, state, AWAKE, ASLEEP):
+                return False
+            pause()
+            spins += 1
 
 
 @native
@@ -169,7 +154,7 @@ class Team:
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self._places = [HELPERS + helper * LINE for helper in range(threads - 1)]
         self._flags = np.zeros(HELPERS + LINE * threads, np.int64)
-        self._flags[self._places] = ASLEEP
+        self._flags[OPEN], self._flags[self._places] = CLOSED, ASLEEP
         self._step: Any = None
 
     def take(self, step: tuple[Any, ...], scratch: Sequence[Any]) -> None:
@@ -178,12 +163,14 @@ class Team:
             self.dismiss()
             self._step = step
         helpers = len(self._places)
-        for me, at in enumerate(self._places, start=1):
-            if self._flags[at] == ASLEEP:
-                self._flags[at] = STARTING
-                assert self._pool is not None
-                self._pool.submit(take_part, self._flags, helpers, me, step, scratch[me])
-        take_part(self._flags, helpers, 0, step, scratch[0])
+        while True:
+            for me, at in enumerate(self._places, start=1):
+                if self._flags[at] == ASLEEP:
+                    self._flags[at] = STARTING
+                    assert self._pool is not None
+                    self._pool.submit(take_part, self._flags, helpers, me, step, scratch[me])
+            if take_part(self._flags, helpers, 0, step, scratch[0]):
+                return
 
     def dismiss(self) -> None:
         send_away(self._flags, len(self._places))
