@@ -10,9 +10,10 @@ its gradient per sample), and nothing for the exponential.
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,8 +36,9 @@ NAMES = ("kernel", "blocked", "autograd", "compile", "jax")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}  # relative, per block, between implementations
 REPEATS = 7
 LEAST_SECONDS = 0.1  # a step is timed over as many calls, as a descent makes them, as this takes
-GROWTH = tuple(4**k for k in range(6))  # times 2^10 elements: up to 2^20
-Step = Callable[[], Params]
+GROWTH = tuple(4**k for k in range(6))  # times the smallest size: 2^10 to 2^20 elements
+GPU_GROWTH = 1 << 8  # a GPU starts with so many times the samples: below, launches are all it does
+Step = Callable[[], Mapping[str, Any]]  # block → gradient, an array of whatever library
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,15 @@ def bench(
 def growth(d: int, dtype: str, threads: int, device: str) -> dict[str, Any]:
     """Seconds per step from 2^10 to 2^20 elements along n, m and T, and their log-log slopes.
 
-    Each axis starts from n = 16, T = 4, m = 16; slopes are least squares, the median and extremes
-    over interleaved repeats. The kernel is timed where there is one, else the blocked torch path.
+    Each axis starts from n = 16, T = 4, m = 16, on a GPU from n = 4096, up to 2^28 elements; slopes
+    are least squares, the median and extremes over interleaved repeats. The kernel is timed where
+    there is one, else the blocked torch path.
     """
     workers = Workers(threads)
     name = "kernel" if device == "cpu" and native.available() else "blocked"
     axes: dict[str, Any] = {}
     for axis in ("n", "m", "T"):
-        base = Sizes(n=16, T=4, d=d, m=16)
+        base = Sizes(n=16 * (1 if device == "cpu" else GPU_GROWTH), T=4, d=d, m=16)
         grown = [replace(base, **{axis: getattr(base, axis) * factor}) for factor in GROWTH]
         steps = [
             _make(name, _problem(sizes, getattr(torch, dtype), device), workers, device)
@@ -236,6 +239,7 @@ def _autograd_step(problem: Problem, *, compiled: bool) -> Step:
 
 
 def _jax_step(problem: Problem, device: str) -> Step:
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs some, too
     try:
         import jax as package
     except ImportError:
@@ -244,7 +248,11 @@ def _jax_step(problem: Problem, device: str) -> Step:
     jnp = jax.numpy
     if problem.y.dtype == torch.float64:
         jax.config.update("jax_enable_x64", True)
-    place = jax.devices("gpu" if device == "cuda" else "cpu")[0]
+    jax.config.update("jax_default_matmul_precision", "highest")
+    try:
+        place = jax.devices("gpu" if device == "cuda" else "cpu")[0]
+    except RuntimeError:
+        raise _UnavailableError("jax has no GPU here") from None
 
     def put(value: Tensor) -> Any:
         return jax.device_put(jnp.asarray(value.cpu().numpy()), place)
@@ -262,16 +270,12 @@ def _jax_step(problem: Problem, device: str) -> Step:
     gradient = jax.jit(jax.grad(loss))
     params = {b: put(v) for b, v in problem.params.items()}
 
-    def step() -> Params:
-        found = jax.block_until_ready(gradient(params))
-        return {b: torch.from_numpy(np.array(found[b])) for b in params}
-
-    return step
+    return lambda: dict(jax.block_until_ready(gradient(params)))
 
 
 def _check_equal(steps: dict[str, Step], tolerance: float) -> None:
     """Raises RuntimeError naming the pair if two implementations disagree."""
-    found = {name: {b: g.cpu() for b, g in step().items()} for name, step in steps.items()}
+    found = {name: {b: _on_cpu(g) for b, g in step().items()} for name, step in steps.items()}
     for name, grads in found.items():
         other = next(iter(found))
         for block, g in grads.items():
@@ -279,6 +283,10 @@ def _check_equal(steps: dict[str, Step], tolerance: float) -> None:
             gap = float((g - found[other][block]).abs().max())
             if not gap <= tolerance * scale:
                 raise RuntimeError(f"{name} and {other} differ in ∂R̂/∂{block} by {gap / scale:.1e}")
+
+
+def _on_cpu(gradient: Any) -> Tensor:
+    return gradient.cpu() if isinstance(gradient, Tensor) else torch.from_numpy(np.array(gradient))
 
 
 def _seconds(step: Callable[[], object], device: str) -> float:
@@ -308,7 +316,7 @@ def _step_seconds(step: Step, calls: int, device: str) -> float:
 
 def _matmul_rate(dtype: str, device: str) -> float:
     """Multiply-adds per second of a square matrix product."""
-    size = 768 if device == "cpu" else 8192
+    size = 768 if device == "cpu" else 8192 if dtype == "float32" else 4096
     a = torch.ones(size, size, dtype=getattr(torch, dtype), device=device)
     b, out = torch.ones_like(a), torch.empty_like(a)
     _seconds(lambda: torch.mm(a, b, out=out), device)
@@ -317,14 +325,19 @@ def _matmul_rate(dtype: str, device: str) -> float:
 
 def _exp_time(dtype: str, device: str) -> float:
     """ns per exponential in an array that stays in cache."""
-    count = 1 << (14 if device == "cpu" else 26)
+    count, calls = (1 << 14, 1) if device == "cpu" else (1 << 21, 100)
     x = torch.linspace(-5, 0, count, dtype=getattr(torch, dtype), device=device)
     out = torch.empty_like(x)
-    return min(_seconds(lambda: torch.exp(x, out=out), device) for _ in range(9)) / count * 1e9
+
+    def repeated() -> None:
+        for _ in range(calls):
+            torch.exp(x, out=out)
+
+    return min(_seconds(repeated, device) for _ in range(9)) / calls / count * 1e9
 
 
 def _copy_rate(device: str) -> float:
     """Bytes read and written per second by a copy far larger than the cache."""
-    x = torch.ones(1 << (25 if device == "cpu" else 29), device=device)
+    x = torch.ones(1 << (25 if device == "cpu" else 27), device=device)
     out = torch.empty_like(x)
     return 2 * x.nbytes / min(_seconds(lambda: out.copy_(x), device) for _ in range(3))

@@ -32,6 +32,7 @@ class Workers:
         self.ranks = ranks
         self.threads = threads or cores_per_rank(available_cores())
         torch.set_num_threads(1)
+        torch.set_float32_matmul_precision("highest")  # whatever a GPU or the environment prefers
         self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
 
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

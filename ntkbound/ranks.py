@@ -78,13 +78,20 @@ class ProcessGroup(Ranks):
 
         self._group = dist
         if device == "cuda":
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            local, present = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+            if local >= present:
+                raise InputError(
+                    f"--device: 'cuda' needs a GPU for every rank, and here are {present}"
+                )
+            torch.cuda.set_device(local)
         dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
         self.index, self.count = dist.get_rank(), dist.get_world_size()
 
     def _collective(self, operation: Callable[[], object]) -> None:
         try:
             operation()
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # gloo and nccl have no type of their own for a lost peer
             reason = str(error).splitlines()[0]
             raise RankLostError(f"another rank was lost ({reason})") from None

@@ -21,7 +21,6 @@ BAD_OPTIONS = [
     (["--activaton", "erf"], "--activaton: no such option; did you mean '--activation'?"),
     (["--activation=tann"], "--activation: input should be 'tanh', 'erf', 'sigmoid', 'bump' or"),
     (["--activation=relu"], "--activation: relu has no bounded second derivative, so no bound"),
-    (["--device=cuda"], "--device: 'cuda' needs a GPU that torch can use, and there is none here"),
     (["--device=cuda:0"], "--device: 'cuda:0' is unknown; accepted: cpu, cuda"),
     (["--rho=x"], "--rho: expected a number, c,U,W or block=number pairs"),
     (["--threads=0"], "Invalid value for '--threads'"),
@@ -33,6 +32,12 @@ BAD_OPTIONS = [
     (["--rescale"], "--rescale: only for a data file"),
     (["surplus"], "Got unexpected extra argument(s) (surplus)"),
 ]  # fmt: skip
+
+
+def test_a_gpu_that_is_not_there_is_refused(refused, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    told = refused("train", "--device=cuda")
+    assert told == "--device: 'cuda' needs a GPU that torch can use, and there is none here"
 
 
 @pytest.mark.parametrize(("arguments", "start"), BAD_OPTIONS, ids=lambda v: str(v)[:30])

@@ -62,7 +62,7 @@ def test_the_contract_of_run_json(finished):
     }  # fmt: skip
     assert set(data["environment"]) == {
         "ntkbound", "python", "torch", "numpy", "platform", "cpu", "threads", "ranks", "device",
-        "git", "started", "seconds", "training_bytes",
+        "gpu", "git", "started", "seconds", "training_bytes",
     }  # fmt: skip
     for row in data["checks"]:
         assert set(row) == {

@@ -48,8 +48,9 @@ def train(
     """
     from ntkbound.ranks import joined
     from ntkbound.report.run_table import print_run
-    from ntkbound.runs.execute import Execution, run_on_ranks
+    from ntkbound.runs.execute import Execution, check_device, run_on_ranks
 
+    check_device(device)
     how = Execution(out, threads, device, save_params, save_inputs, force)
     told: list[Record] = []
 

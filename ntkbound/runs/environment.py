@@ -29,10 +29,17 @@ def describe(workers: Workers, device: str, started: datetime, seconds: float) -
         "threads": workers.threads,
         "ranks": workers.ranks.count,
         "device": device,
+        "gpu": _gpu() if device == "cuda" else None,
         "git": _git(),
         "started": started.astimezone(UTC).isoformat(timespec="seconds"),
         "seconds": round(seconds, 3),
     }
+
+
+def _gpu() -> str:
+    import torch
+
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
 
 
 @cache

@@ -30,7 +30,7 @@ from ntkbound.training.descent import Progress
 
 @dataclass(frozen=True)
 class Execution:
-    """How and where to run; nothing here changes a number."""
+    """How and where to run; nothing here changes a number, but for a GPU's rounding."""
 
     out: Path = Path("results")
     threads: int | None = None

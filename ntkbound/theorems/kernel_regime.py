@@ -163,7 +163,7 @@ def _train(
 
         def draw(step: int) -> None:
             rng = streams.generator(seed, "batch", step)
-            rows = torch.from_numpy(rng.choice(n, size, replace=False))
+            rows = torch.from_numpy(rng.choice(n, size, replace=False)).to(y.device)
             small.load(inputs.rows(rows), y[rows])
 
         batches = Batches(small, draw)

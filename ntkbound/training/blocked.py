@@ -24,7 +24,9 @@ from ntkbound.parallel import Workers, partition
 from ntkbound.training.objective import Objective
 
 BLOCK_ELEMENTS = 1 << 17  # sample × token × head elements: large enough to hide the calls' cost
-GPU_BLOCK_ELEMENTS = 1 << 26  # on a GPU a block must fill the device; 0.8 GB of float32 workspace
+# On a GPU a block must fill the device: four arrays of at most so many numbers (1 GB in float32).
+# Gradients sum over its tokens in the training precision, which bounds those as well.
+GPU_BLOCK_ELEMENTS, GPU_BLOCK_TOKENS = 1 << 26, 1 << 20
 GROUPS = 4  # partial gradients, at most; fewer when the parameters are large
 PARTIAL_BYTES = 32 << 20
 
@@ -51,8 +53,12 @@ class BlockedObjective(Objective):
         self.load(inputs, y)
         n, T, d = inputs.X.shape
         dtype, device = inputs.X.dtype, inputs.X.device
-        elements = BLOCK_ELEMENTS if device.type == "cpu" else GPU_BLOCK_ELEMENTS
-        size = max(1, elements // (T * m))
+        keyed = model.key != "k"  # W q of every sample is kept: d numbers a head
+        size = BLOCK_ELEMENTS // (T * m)
+        if device.type != "cpu":
+            widest = max(T, d) if keyed else T
+            size = min(GPU_BLOCK_ELEMENTS // (widest * m), GPU_BLOCK_TOKENS // T)
+        size = max(1, size)
         blocks = partition(n, size)
         shapes = {b: (*reversed(shape), m) for b, shape in model.blocks.items()}
         bytes_each = sum(math.prod(s) for s in shapes.values()) * dtype.itemsize
@@ -71,7 +77,7 @@ class BlockedObjective(Objective):
                 scores=buffer(size, T, m),
                 products=buffer(size, T, m),
                 weights=buffer(size, T, m),
-                keys=buffer(size, d * m),
+                keys=buffer(size, d * m if keyed else 0),
                 grads={b: buffer(*s) for b, s in shapes.items()},
             )
             for _ in self._groups
@@ -82,14 +88,16 @@ class BlockedObjective(Objective):
 
     def evaluate(self, params: Params, grads: Params) -> Tensor:
         runs = params["c"].shape[0]
-        loss = torch.zeros(runs, dtype=torch.float64)
+        loss = torch.zeros(runs, dtype=torch.float64, device=self.X.device)
+        # A GPU has its own queue, and is not to be waited for.
+        run_all = self.workers.map if self.X.device.type == "cpu" else map
         for run in range(runs):
             one = {b: _heads_last(v[run]) for b, v in params.items()}
 
-            def group(index: int, one: Params = one) -> float:
+            def group(index: int, one: Params = one) -> Tensor:
                 return self._group(one, self._groups[index], self._workspaces[index])
 
-            loss[run] = math.fsum(self.workers.map(group, range(len(self._groups))))
+            loss[run] = torch.stack(list(run_all(group, range(len(self._groups))))).sum()
             for block, total in grads.items():
                 target = total[run].permute(*reversed(range(total.ndim - 1)))
                 target.copy_(self._workspaces[0].grads[block])
@@ -97,13 +105,13 @@ class BlockedObjective(Objective):
                     target += other.grads[block]
         return loss / len(self.y)
 
-    def _group(self, params: Params, blocks: list[slice], work: _Workspace) -> float:
+    def _group(self, params: Params, blocks: list[slice], work: _Workspace) -> Tensor:
         """Σ r² over the blocks of one group; its gradients are left in the workspace."""
         for partial in work.grads.values():
             partial.zero_()
-        return math.fsum(self._block(params, rows, work) for rows in blocks)
+        return torch.stack([self._block(params, rows, work) for rows in blocks]).sum()
 
-    def _block(self, params: Params, rows: slice, work: _Workspace) -> float:
+    def _block(self, params: Params, rows: slice, work: _Workspace) -> Tensor:
         X, q, y = self.X[rows], self.q[rows], self.y[rows]
         b, T, d = X.shape
         m, key = len(params["c"]), self.model.key
@@ -137,7 +145,7 @@ class BlockedObjective(Objective):
         else:
             torch.bmm(X.mT, p, out=keys.view(b, d, m))
             work.grads["W"].view(d, d * m).addmm_(q.mT, keys)
-        return float(residual.double().square().sum())
+        return residual.double().square().sum()
 
 
 def _heads_last(value: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -112,7 +112,6 @@ def descend(
     """
     params, best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
     grads = {b: torch.empty_like(v) for b, v in initial.items()}
-    rule = replace(rule, eta=rule.eta.clone())
     update = make_step(params, grads, initial, rule, ranks)
     runs = rule.eta.shape[0]
     lowest, limit = np.full(runs, math.inf), np.full(runs, math.nan)
@@ -135,7 +134,7 @@ def descend(
             if lost.any():
                 diverged |= lost
                 steps[lost] = step
-                rule.eta[torch.from_numpy(lost)] = 0.0
+                update.freeze(lost)
                 _copy_runs(previous, params, lost)
                 if diverged.all():
                     break
@@ -168,9 +167,10 @@ def descend(
         progress(tau, float(lowest.min()))
         observe(tau, params, norms)
     mean = total / np.maximum(1, evaluated)
-    for values in update.reach.values():
+    reach = update.reach()
+    for values in reach.values():
         ranks.max_(torch.from_numpy(values))
-    return Descent(params, best, best_step, mean, steepest, steps, diverged, update.reach)
+    return Descent(params, best, best_step, mean, steepest, steps, diverged, reach)
 
 
 def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:

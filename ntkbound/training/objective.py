@@ -11,7 +11,7 @@ from ntkbound.models.heads import HeadModel, Inputs, Params
 from ntkbound.parallel import partition
 from ntkbound.ranks import ALONE, Ranks
 
-AUTOGRAD_ELEMENTS = 1 << 18
+AUTOGRAD_ELEMENTS, GPU_AUTOGRAD_ELEMENTS = 1 << 18, 1 << 24
 
 
 class Objective(ABC):
@@ -22,7 +22,7 @@ class Objective(ABC):
 
     @abstractmethod
     def evaluate(self, params: Params, grads: Params) -> Tensor:
-        """R̂ per run, float64 (R,); ∇R̂ is written into ``grads``."""
+        """R̂ per run, float64 (R,), where the samples are; ∇R̂ is written into ``grads``."""
 
     @abstractmethod
     def load(self, inputs: Inputs, y: Tensor) -> None:
@@ -49,14 +49,16 @@ class AutogradObjective(Objective):
         leaves = {b: v.detach().requires_grad_() for b, v in params.items()}
         runs, m = params[self.model.output_block].shape
         n, root = self.inputs.n, self.ranks.total(m) ** 0.5
-        loss = torch.zeros(runs, dtype=torch.float64)
+        device = self.y.device
+        elements = AUTOGRAD_ELEMENTS if device.type == "cpu" else GPU_AUTOGRAD_ELEMENTS
+        loss = torch.zeros(runs, dtype=torch.float64, device=device)
         for g in grads.values():
             g.zero_()
-        for rows in partition(n, max(1, AUTOGRAD_ELEMENTS // (m * self.inputs.T))):
+        for rows in partition(n, max(1, elements // (m * self.inputs.T))):
             own = self.model.h(leaves, self.inputs.rows(rows)).sum(-1) / root
             f = self.ranks.sum_(own.detach().clone())
             residual = f - self.y[rows]
-            loss += residual.double().square().sum(-1).cpu()
+            loss += residual.double().square().sum(-1)
             partial = torch.autograd.grad(own, list(leaves.values()), residual * (2 / n))
             for g, more in zip(grads.values(), partial, strict=True):
                 g += more

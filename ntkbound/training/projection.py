@@ -32,7 +32,7 @@ def project_(params: Params, centre: Params, radii: dict[str, Tensor]) -> None:
         norms = _norms(delta, lead=1)
         radius = radii[block][:, None]
         outside = norms > radius
-        if outside.any():
+        if value.device.type != "cpu" or outside.any():  # asking a GPU would mean waiting for it
             factor = torch.where(
                 outside, radius / norms.where(outside, torch.ones_like(norms)), 1.0
             )

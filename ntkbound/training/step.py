@@ -23,23 +23,27 @@ from ntkbound.training.projection import displacement_norms, project_
 class Rule:
     """One descent rule for R runs."""
 
-    eta: Tensor  # (R,) float64; a run is frozen by setting its η to 0
+    eta: Tensor  # (R,) float64
     radii: dict[str, Tensor] | None  # block → (R,), ρ/√m; None: no projection
     decay: float = 0.0
 
 
 class Step(ABC):
-    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0.
-
-    ``reach``: block → (R,), the largest ‖φ_i − φ_i(0)‖ of the heads held here at any step so far.
-    """
+    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0."""
 
     ranks: Ranks
-    reach: dict[str, np.ndarray]
 
     @abstractmethod
     def take(self) -> None:
         """Moves the parameters by the gradients as they are now."""
+
+    @abstractmethod
+    def freeze(self, lost: np.ndarray) -> None:
+        """These runs, (R,) bool, stay where they are from now on."""
+
+    @abstractmethod
+    def reach(self) -> dict[str, np.ndarray]:
+        """Block → (R,), the largest ‖φ_i − φ_i(0)‖ of the heads held here at any step so far."""
 
     @abstractmethod
     def squared_norms(self) -> np.ndarray:
@@ -69,11 +73,15 @@ class TorchStep(Step):
     ) -> None:
         self.ranks = ranks
         self.params, self.grads, self.centre, self.rule = params, grads, centre, rule
-        self.reach = {block: np.zeros(value.shape[0]) for block, value in params.items()}
+        like = next(iter(params.values()))
+        self._eta = rule.eta.to(like, copy=True)
+        self._reach = {
+            b: torch.zeros(len(v), dtype=torch.float64, device=v.device) for b, v in params.items()
+        }
 
     def take(self) -> None:
         for block, value in self.params.items():
-            rate = self.rule.eta.to(value).reshape(-1, *[1] * (value.ndim - 1))
+            rate = self._eta.reshape(-1, *[1] * (value.ndim - 1))
             if self.rule.decay:
                 drift = value - self.centre[block]
                 self.grads[block].add_(drift, alpha=self.rule.decay)
@@ -81,8 +89,13 @@ class TorchStep(Step):
         if self.rule.radii is not None:
             project_(self.params, self.centre, self.rule.radii)
         for block, norms in displacement_norms(self.params, self.centre, lead=1).items():
-            farthest = norms.amax(1).double().cpu().numpy()
-            np.fmax(self.reach[block], farthest, out=self.reach[block])
+            torch.fmax(self._reach[block], norms.amax(1).double(), out=self._reach[block])
+
+    def freeze(self, lost: np.ndarray) -> None:
+        self._eta[torch.from_numpy(lost).to(self._eta.device)] = 0.0
+
+    def reach(self) -> dict[str, np.ndarray]:
+        return {block: farthest.cpu().numpy() for block, farthest in self._reach.items()}
 
     def squared_norms(self) -> np.ndarray:
         squares = [g.flatten(1).double().square().sum(1) for g in self.grads.values()]
@@ -103,18 +116,18 @@ class NativeStep(Step):
             return value.numpy().reshape(runs, m, -1)
 
         self._native = passes
-        self._eta = rule.eta.numpy()  # shared, so that freezing a run is seen
+        self._eta = rule.eta.numpy().copy()
         self._gradients = [view(g) for g in grads.values()]
         self._squares = np.empty(runs)
         unbounded = np.full(runs, np.inf)
-        self.reach = {block: np.zeros(runs) for block in params}
+        self._reach = {block: np.zeros(runs) for block in params}
         self._blocks = [
             (
                 view(params[block]),
                 view(grads[block]),
                 view(centre[block]),
                 unbounded if rule.radii is None else rule.radii[block].double().numpy(),
-                self.reach[block],
+                self._reach[block],
             )
             for block in params
         ]
@@ -122,6 +135,12 @@ class NativeStep(Step):
     def take(self) -> None:
         for values, gradient, centre, radius, reach in self._blocks:
             self._native.project(values, gradient, centre, self._eta, radius, reach)
+
+    def freeze(self, lost: np.ndarray) -> None:
+        self._eta[lost] = 0.0
+
+    def reach(self) -> dict[str, np.ndarray]:
+        return self._reach
 
     def squared_norms(self) -> np.ndarray:
         self._squares[:] = 0.0
