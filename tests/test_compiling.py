@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from filelock import FileLock, Timeout
 
 from ntkbound.models import native
 from ntkbound.models.native import cache, compiling
@@ -77,6 +78,91 @@ def test_the_notice_is_given_only_where_something_is_missing(monkeypatch):
     native.make_ready([("transformer", 8, "float32"), ("transformer", 5, "float64")], told.append)
     assert len(told) == 1
     assert {part.kind for part in compiled} == {"labels", "step", "measured"}
+
+
+def test_where_nothing_can_be_kept_kernels_are_compiled_by_every_process(monkeypatch):
+    cache.folder.cache_clear()
+    monkeypatch.setattr(cache, "_usable", lambda path: False)
+    try:
+        assert cache.folder() is None
+        assert cache.native(lambda x: x + 1)(41) == 42
+        monkeypatch.setattr(compiling, "folder", cache.folder)
+        assert compiling.missing(compiling.parts("transformer", 8, "float32")) == []
+    finally:
+        monkeypatch.undo()
+        cache.folder.cache_clear()
+
+
+def test_the_first_folder_that_can_be_written_is_taken(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cache, "_bases", lambda: iter([tmp_path / "file", tmp_path / "home"]))
+    cache.folder.cache_clear()
+    try:
+        assert cache.folder().parent == tmp_path / "home"
+        assert list(cache.folder().iterdir()) == []
+    finally:
+        monkeypatch.undo()
+        cache.folder.cache_clear()
+
+
+def test_without_an_interpreter_to_start_kernels_are_compiled_on_first_use(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "")
+    compiling.compile_side_by_side(compiling.parts("transformer", 8, "float32"))
+
+
+def test_the_working_folder_does_not_get_into_the_compiling_processes(folder, capfd):
+    (folder / "random.py").write_text("raise RuntimeError('not this one')")
+    part = Part("labels", 8, "float32")
+    compiling.compile_side_by_side([part])
+    assert capfd.readouterr().err == ""
+    assert compiling.missing([part]) == []
+
+
+def test_an_interrupted_compilation_leaves_no_process(monkeypatch):
+    started = []
+
+    class Child:
+        def __init__(self, *_, **__):
+            self.ended = False
+            started.append(self)
+
+        def wait(self):
+            if not self.ended:
+                raise KeyboardInterrupt
+
+        def poll(self):
+            return 0 if self.ended else None
+
+        def terminate(self):
+            self.ended = True
+
+    monkeypatch.setattr(compiling.subprocess, "Popen", Child)
+    with pytest.raises(KeyboardInterrupt):
+        compiling.compile_side_by_side(compiling.parts("transformer", 8, "float32"))
+    assert len(started) == 3
+    assert all(child.ended for child in started)
+
+
+def test_signatures_are_saved_one_process_at_a_time(tmp_path):
+    """numba's index of a function is read, extended and replaced: that must not overlap."""
+    from ntkbound.models.native.packing import fill
+
+    lock = FileLock(cache.folder() / "lock")
+    with lock, pytest.raises(Timeout):
+        FileLock(lock.lock_file, timeout=0).acquire()
+    calls = []
+
+    class Cache:
+        def save_overload(self, *arguments):
+            with pytest.raises(Timeout):
+                FileLock(tmp_path / "lock", timeout=0).acquire()
+            calls.append(arguments)
+
+    function = type("Function", (), {"_cache": Cache()})()
+    cache._one_at_a_time(function, tmp_path / "lock")
+    function._cache.save_overload("signature", "data")
+    assert calls == [("signature", "data")]
+    assert fill._cache.save_overload.__name__ == "locked"
 
 
 def test_the_cache_folder_depends_on_every_source(tmp_path, monkeypatch):

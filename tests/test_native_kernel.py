@@ -224,6 +224,25 @@ def test_backward_repeats_the_fused_gradient_bit_for_bit() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(again, grads, strict=True))
 
 
+@pytest.mark.parametrize("d", [8, 9])
+def test_a_result_that_is_not_finite_does_not_live_on(d: int) -> None:
+    """What one call leaves in the buffers, padding included, is not seen by the next."""
+    problem = Problem(40, 5, d, 20)
+    kernel, wanted = problem.objective(), np.empty((4, 40))
+    problem.objective().tangent_sums(problem.params, problem.params, wanted)
+    residual, grads = problem.empty()
+    lost: Params = tuple(np.full_like(p, np.inf) for p in problem.params)  # type: ignore[assignment]
+    with np.errstate(invalid="ignore"):
+        kernel.loss_and_gradient(lost, residual, grads)
+        kernel.backward(problem.params, np.full_like(residual, np.inf), grads)
+    found = np.empty((4, 40))
+    kernel.tangent_sums(problem.params, problem.params, found)
+    np.testing.assert_array_equal(found, wanted)
+    got, want = problem.evaluate(kernel), problem.evaluate(problem.objective())
+    for a, b in zip([*got[:2], *got[2]], [*want[:2], *want[2]], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_workspaces_are_bounded() -> None:
     m = 65536
     problem = Problem(4, 2, 8, m)
@@ -274,6 +293,12 @@ def test_bad_arrays_are_refused() -> None:
     for grads in ((c, u, w.swapaxes(2, 3)), (c, u.astype("float64"), w), (c[:, :2], u, w)):
         with pytest.raises(ValueError, match="C-contiguous float32"):
             objective.loss_and_gradient(problem.params, residual, grads)
+
+
+def test_samples_of_another_shape_are_not_loaded() -> None:
+    problem, other = Problem(8, 3, 8, 4), Problem(8, 4, 8, 4)
+    with pytest.raises(ValueError, match="expected 8 samples of 3 × 8"):
+        problem.objective().load(other.x, other.q, other.y)
 
 
 def test_loading_other_samples_leaves_the_first_ones_alone() -> None:

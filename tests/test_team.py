@@ -21,6 +21,11 @@ def results(kernel: NativeKernel, problem: Problem) -> list[np.ndarray]:
     return [mse, residual, *grads]
 
 
+def states(kernel: NativeKernel) -> set[int]:
+    """What the helpers are doing."""
+    return set(kernel._team._flags[team.HELPERS :: team.LINE][: kernel._team.threads - 1].tolist())
+
+
 PROBLEMS = [Problem(*SIZES, 8, seed=seed) for seed in range(2)]
 WANTED = [results(p.objective(), p) for p in PROBLEMS]
 KERNELS = {k: PROBLEMS[0].objective(threads=k) for k in (2, 3, 7)}
@@ -41,7 +46,7 @@ def test_any_sequence_of_calls_has_the_bits_of_one_thread(threads, calls):
     for call in calls:
         if call == "dismiss":
             kernel._team.dismiss()
-            assert all(kernel._team._flags[kernel._team._places] == team.ASLEEP)
+            assert states(kernel) == {team.ASLEEP}
             continue
         if call == "forward":
             kernel.forward(problem.params, residual)
@@ -78,6 +83,17 @@ def test_a_descent_of_steps_has_the_bits_of_one_thread(threads):
         np.testing.assert_array_equal(a, b)
 
 
+def repeated(kernel: NativeKernel, times: int = 3) -> None:
+    """Steps on the same arrays, each with the bits of one thread."""
+    residual, grads = PROBLEMS[0].empty()
+    for _ in range(times):
+        for array in (residual, *grads):
+            array[:] = np.nan
+        mse = kernel.loss_and_gradient(PROBLEMS[0].params, residual, grads)
+        for a, b in zip([mse, residual, *grads], WANTED[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_helpers_fall_asleep_by_themselves():
     """And their threads end with the process: nothing spins for ever."""
     kernel = PROBLEMS[0].objective(threads=3)
@@ -85,21 +101,86 @@ def test_helpers_fall_asleep_by_themselves():
     pool = kernel._team._pool
     assert pool is not None
     pool.shutdown(wait=True)  # returns only when every helper has left its kernel
-    assert all(kernel._team._flags[kernel._team._places] == team.ASLEEP)
+    assert states(kernel) == {team.ASLEEP}
 
 
 def test_a_helper_that_starts_late_is_not_waited_for():
-    """The pool's only thread is held up: the leader takes the step alone."""
+    """The pool's only thread is held up: the leader takes the steps alone, also other ones."""
     kernel = PROBLEMS[0].objective(threads=2)
     pool, held = kernel._team._pool, threading.Event()
     assert pool is not None
     pool.submit(held.wait)
     try:
-        residual, grads = PROBLEMS[0].empty()
-        for _ in range(3):
-            mse = kernel.loss_and_gradient(PROBLEMS[0].params, residual, grads)
-            for a, b in zip([mse, residual, *grads], WANTED[0], strict=True):
-                np.testing.assert_array_equal(a, b)
-            assert kernel._team._flags[kernel._team._places[0]] == team.STARTING
+        for _ in range(2):  # the second has other arrays: the helper is sent away before it began
+            repeated(kernel)
+            assert min(states(kernel)) >= team.CALLED
     finally:
         held.set()
+    pool.shutdown(wait=True)
+    assert states(kernel) == {team.ASLEEP}
+
+
+def test_claims_that_come_late_open_nothing():
+    """A thread may be held up between seeing a free item and claiming it, past the end of a step.
+
+    What it then adds must leave the flag closed, or a phase would begin between two steps.
+    """
+    kernel = PROBLEMS[0].objective(threads=3)
+    residual, grads = PROBLEMS[0].empty()
+    kernel.loss_and_gradient(PROBLEMS[0].params, residual, grads)
+    kernel._team.dismiss()
+    flags, step = kernel._team._flags, kernel._laid[1]
+    for late in range(64):
+        phase, item = divmod(int(flags[team.OPEN]) + late, team.ITEMS)
+        assert item >= team._items(step, phase)
+    flags[team.OPEN] += 64
+    repeated(kernel)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("can't start new thread")])
+def test_a_call_that_fails_leaves_nothing_to_wait_for(monkeypatch, error):
+    kernel = PROBLEMS[0].objective(threads=2)
+    pool = kernel._team._pool
+    assert pool is not None
+
+    def fails(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "submit", fails)
+        with pytest.raises(type(error) if isinstance(error, Exception) else error):
+            results(kernel, PROBLEMS[0])
+    repeated(kernel)
+    kernel.forward(PROBLEMS[0].params, PROBLEMS[0].empty()[0])
+    pool.shutdown(wait=True)
+    assert states(kernel) == {team.ASLEEP}
+
+
+def test_an_error_in_a_helper_is_told_when_it_is_called_again(monkeypatch):
+    kernel, real = PROBLEMS[0].objective(threads=2), team.take_part
+    monkeypatch.setattr(
+        team, "take_part", lambda flags, me, *rest: real(flags, me, *rest) if me == 0 else 1 / 0
+    )
+    repeated(kernel)  # the leader needs nobody
+    kernel._team.dismiss()
+    with pytest.raises(ZeroDivisionError):
+        results(kernel, PROBLEMS[0])
+
+
+def test_jobs_that_are_interrupted_do_not_go_on_writing():
+    shared, done = team.Team(2), []
+    begun, release = threading.Event(), threading.Event()
+
+    def other():
+        begun.set()
+        release.wait()
+        done.append("other")
+
+    def here():
+        begun.wait()
+        threading.Timer(0.0, release.set).start()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shared.share(lambda job: job(), [(here,), (other,)])
+    assert done == ["other"]

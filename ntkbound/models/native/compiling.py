@@ -2,15 +2,18 @@
 
     python -m ntkbound.models.native.compiling step:8:float32 labels:8:float32
 
-compiles the named parts into ``cache.folder()`` and leaves a mark there for each.
+compiles the named parts into ``cache.folder()`` and leaves a mark there for each. Nothing depends
+on it: a kernel that was not compiled ahead is compiled when it is first called.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +37,7 @@ class Part(NamedTuple):
 
 
 def parts(model: str, d: int, dtype: str) -> list[Part]:
-    """What one run of a model takes, in the order it is needed."""
+    """What one run of a model takes."""
     rows = chunk_rows(d)
     if model == "indrnn":
         trained = [Part("recurrent", rows, dtype), Part("recurrent", rows, "float64")]
@@ -45,12 +48,17 @@ def parts(model: str, d: int, dtype: str) -> list[Part]:
 
 
 def missing(wanted: Iterable[Part]) -> list[Part]:
-    """Those that nobody has compiled here yet."""
-    return [part for part in wanted if not (folder() / str(part).replace(":", "-")).exists()]
+    """Those that nobody has compiled here yet; none where nothing can be kept."""
+    kept = folder()
+    return [] if kept is None else [part for part in wanted if not _mark(kept, part).exists()]
+
+
+def _mark(kept: Path, part: Part) -> Path:
+    return kept / "-".join(map(str, part))
 
 
 def compile_side_by_side(wanted: Iterable[Part]) -> None:
-    """In processes of their own, as many as have nothing in common.
+    """In processes of their own, one for every dtype and one for the search.
 
     Should one of them fail, its kernels are compiled where they are called, and the reason is told.
     """
@@ -58,13 +66,26 @@ def compile_side_by_side(wanted: Iterable[Part]) -> None:
     def common(part: Part) -> tuple[bool, str]:
         return part.kind == "search", part.dtype
 
-    command = [sys.executable, "-m", __name__]
-    running = [
-        subprocess.Popen([*command, *map(str, together)], stdout=subprocess.DEVNULL)
-        for _, together in groupby(sorted(wanted, key=common), common)
-    ]
-    for process in running:
-        process.wait()
+    if not sys.executable or getattr(sys, "frozen", False):
+        return  # no interpreter that could be started
+    # The same package from the same place, whatever the working folder holds.
+    path = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    command = [sys.executable, "-P", "-m", "ntkbound.models.native.compiling"]
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for _, together in groupby(sorted(wanted, key=common), common):
+            arguments = [*command, *map(str, together)]
+            nothing = subprocess.DEVNULL
+            child = subprocess.Popen(arguments, env=environment, stdin=nothing, stdout=nothing)
+            running.append(child)
+        for process in running:
+            process.wait()
+    finally:  # an interruption may have reached this process alone
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
 
 
 def _step(d: int, dtype: str) -> None:
@@ -124,8 +145,8 @@ def main(names: Iterable[str]) -> None:
     for name in names:
         kind, rows, dtype = name.split(":")
         KINDS[kind](int(rows) or 1, dtype)
-        folder().mkdir(parents=True, exist_ok=True)
-        (folder() / name.replace(":", "-")).touch()
+        if kept := folder():
+            _mark(kept, Part(kind, int(rows), dtype)).touch()
 
 
 if __name__ == "__main__":

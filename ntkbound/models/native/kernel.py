@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.models.native.packing import pack
+from ntkbound.models.native.packing import Array, aligned, pack
 from ntkbound.models.native.passes import (
     backward_tiles,
     forward_blocks,
@@ -50,20 +50,12 @@ MAX_GROUPS = 16  # partial gradients per run, and so the most threads one run ca
 GROUP_TOKENS = 28  # per parameter of a head: fewer, and a group's gradient moves too much memory
 PARTIAL_BYTES = 16 << 20  # memory for partial gradients; beyond it heads are divided, not samples
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Params = tuple[Array, Array, Array]
 
 
 def chunk_rows(dim: int) -> int:
     """Coordinates held at a time: as few chunks as fit, as equal as can be."""
     return -(-dim // -(-dim // MAX_CHUNK))
-
-
-def aligned(count: int, dtype: np.dtype[Any]) -> Array:
-    """A flat zeroed array that starts on a cache line, so that no vector straddles two."""
-    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
 def padded(values: Array, rows: int, dtype: np.dtype[Any], factor: float = 1.0) -> Array:
@@ -169,14 +161,18 @@ class NativeKernel:
         self._step_tiles = self._tiles(self._batch * heads)
         self._team = Team(1 if runs * samples * tokens * heads < SMALL else threads)
         self._scratches: dict[tuple[int, int], list[Scratch]] = {}
-        self._packs: dict[tuple[int, int], Array] = {}
+        self._packs: dict[str, Array] = {}
         self._mse = np.empty(runs)
-        self._given: tuple[Any, ...] = ()  # what the step below was laid out for
-        self._step: tuple[Any, ...] = ()
+        self._laid: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
 
     def load(self, x: Array, q: Array | None, y: Array) -> None:
-        """Replaces the samples by others of the same shape; q is ignored for a fixed query."""
+        """Replaces the samples by others of the same shape; q is ignored for a fixed query.
+
+        Raises ValueError for another shape.
+        """
         size = self._size
+        if x.shape != (size.samples, size.tokens, size.dim) or y.shape != x.shape[:1]:
+            raise ValueError(f"expected {size.samples} samples of {size.tokens} × {size.dim}")
         queries = np.zeros((1, size.dim)) if size.fixed or q is None else q
         self._data = (
             padded(x, size.rows, self.dtype),
@@ -200,16 +196,17 @@ class NativeKernel:
             self._scratches[tiles, kept] = [one() for _ in range(self._team.threads)]
         return self._scratches[tiles, kept]
 
-    def _packed(self, rows: int, tiles: int) -> Array:
-        """Packed parameters or gradients of `tiles` tiles, (rows, ...)."""
-        if (rows, tiles) not in self._packs:
+    def _packed(self, purpose: str, rows: int, tiles: int) -> Array:
+        """Packed parameters or gradients of `tiles` tiles, (rows, ...): always the same ones."""
+        if purpose not in self._packs:
             count = rows * tiles * self._size.tile
-            self._packs[rows, tiles] = aligned(count, self.dtype).reshape(rows, -1)
-        return self._packs[rows, tiles]
+            self._packs[purpose] = aligned(count, self.dtype).reshape(rows, -1)
+        return self._packs[purpose]
 
     def _own(self) -> list[tuple[Scratch, Array]]:
         """For every thread that works tile by tile: scratch, and three packed tiles."""
-        packs = self._packed(3 * self._team.threads, 1).reshape(self._team.threads, 3, -1)
+        threads = self._team.threads
+        packs = self._packed("own", 3 * threads, 1).reshape(threads, 3, -1)
         return list(zip(self._scratch(1, 1), packs, strict=True))
 
     def held_bytes(self) -> int:
@@ -237,7 +234,7 @@ class NativeKernel:
         size, batch, flat = self._size, self._batch, self._flat(params)
         self._check(out, (self.runs, size.samples))
         tiles = self._step_tiles
-        scratch, packed = self._scratch(tiles, 0), self._packed(1, tiles)[0]
+        scratch, packed = self._scratch(tiles, 0), self._packed("forward", 1, tiles)[0]
         for run0 in range(0, self.runs, batch):
             runs = min(batch, self.runs - run0)
             pack(size, *flat, run0 * size.heads, runs * size.heads, packed)
@@ -312,10 +309,11 @@ class NativeKernel:
         A descent passes the same tuples every time: the same tuple is returned then.
         """
         given = (params, residual, grads, self._data)
-        if any(a is not b for a, b in itertools.zip_longest(given, self._given)):
+        last, step = self._laid
+        if any(a is not b for a, b in itertools.zip_longest(given, last)):
             self._check(residual, (self.runs, self._size.samples))
-            packs = self._packed(1 + self._size.groups, self._step_tiles)
-            self._step = (
+            packs = self._packed("step", 1 + self._size.groups, self._step_tiles)
+            step = (
                 self._dims,
                 self._size,
                 self.runs,
@@ -327,8 +325,8 @@ class NativeKernel:
                 residual,
                 self._flat(grads),
             )
-            self._given = given
-        return self._step
+            self._laid = given, step
+        return step
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
         """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.

@@ -6,10 +6,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from ntkbound.models.native.cache import native
 from ntkbound.models.native.tiles import BLOCK
 from ntkbound.models.native.vectors import constant, load, total, width
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def aligned(count: int, dtype: np.dtype[Any]) -> Array:
+    """A flat zeroed array that starts on a cache line, so that no vector straddles two."""
+    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
 @native

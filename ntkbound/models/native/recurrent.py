@@ -28,14 +28,12 @@ from ntkbound.models.native.cache import native
 from ntkbound.models.native.kernel import (
     MAX_GROUPS,
     SMALL,
-    Array,
     Params,
-    aligned,
     chunk_rows,
     nbytes,
     padded,
 )
-from ntkbound.models.native.packing import fill, group_bounds, sum_groups
+from ntkbound.models.native.packing import Array, aligned, fill, group_bounds, sum_groups
 from ntkbound.models.native.passes import mean_square, residuals
 from ntkbound.models.native.team import Team
 from ntkbound.models.native.tiles import ACTIVATIONS, BLOCK, activate

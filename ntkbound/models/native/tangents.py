@@ -33,9 +33,8 @@ def tangent_blocks(dims, size, first, last, data, params, direction, scratch, pa
     lanes = width(x)
     for head0 in range(0, size.heads, lanes):
         count = min(lanes, size.heads - head0)
-        if count < lanes:  # beyond the last head a lane would hold what the tile before left
-            fill(packed, 0, size.tile, 0.0)
-            fill(moved, 0, size.tile, 0.0)
+        fill(packed, 0, size.tile, 0.0)  # padding would hold what was left here before
+        fill(moved, 0, size.tile, 0.0)
         pack(size, c, u, w, head0, count, packed)
         pack(size, dc, du, dw, head0, count, moved)
         for lane in range(lanes):
