@@ -44,9 +44,9 @@ ASLEEP, AWAKE, LEAVING, CALLED = range(4)
 PACK, SUM, ADD, PHASES = range(4)  # of one batch of runs
 PARTS = 8  # of the tiles, when they are packed or added up
 
-# In pauses of 10 to 50 ns.
-PATIENCE = 10_000  # of a helper, for more to do
+# In pauses of 10 to 50 ns, and after STUBBORN of them in yields of 0.2 to 1 µs.
 STUBBORN = 1_000  # before a core is left to whoever else wants it
+PATIENCE = 4_000  # of a helper, for more to do
 
 _yield = types.ExternalFunction("sched_yield", types.int32())
 _CAN_YIELD = os.name == "posix"
@@ -124,7 +124,7 @@ def take_part(flags, me, call, step, scratch):
                 return False
             if spins > PATIENCE and replace(flags, state, AWAKE, ASLEEP):
                 return False
-            pause()
+            _wait(spins)
             spins += 1
         elif phase >= 0 and read(flags, DONE) < _items(step, phase):
             _wait(spins)
