@@ -13,7 +13,8 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +77,6 @@ def bench(
     """Medians in ns per element, ratios to the kernel, ceilings, and what could not be run."""
     problem = _problem(sizes, getattr(torch, dtype), device)
     workers = Workers(threads)
-    torch.set_num_threads(threads)  # autograd and torch.compile use torch's own threads
     steps: dict[str, Step] = {}
     absent: dict[str, str] = {}
     for name in (name for name in NAMES if name in only):
@@ -93,7 +93,7 @@ def bench(
     for _ in range(REPEATS):
         for name, step in steps.items():
             times[name].append(_step_seconds(step, calls[name], device))
-        peaks.append(_matmul_rate(dtype, device))
+        peaks.append(_matmul_rate(dtype, device, threads))
     median = {name: statistics.median(values) for name, values in times.items()}
     per_element = {name: t / sizes.elements * 1e9 for name, t in median.items()}
     rate = statistics.median(peaks)
@@ -113,8 +113,8 @@ def bench(
         "absent": absent,
         "ceilings": {
             "multiply_adds_per_second": rate,
-            "exp_ns": _exp_time(dtype, device),
-            "copy_bytes_per_second": _copy_rate(device),
+            "exp_ns": _exp_time(dtype, device, threads),
+            "copy_bytes_per_second": _copy_rate(device, threads),
         },
         "floor_ns": floor,
         "times_floor": per_element[first] / floor,
@@ -194,8 +194,8 @@ def _make(name: str, problem: Problem, workers: Workers, device: str) -> Step:
             BlockedObjective(problem.model, problem.inputs, problem.y, m, workers), problem
         )
     if name == "jax":
-        return _jax_step(problem, device)
-    return _autograd_step(problem, compiled=name == "compile")
+        return _jax_step(problem, device, workers.threads)
+    return _autograd_step(problem, workers.threads, compiled=name == "compile")
 
 
 def _stepper(objective: Objective, problem: Problem) -> Step:
@@ -219,15 +219,16 @@ def _plain_loss(c: Tensor, U: Tensor, W: Tensor, X: Tensor, q: Tensor, y: Tensor
     return loss
 
 
-def _autograd_step(problem: Problem, *, compiled: bool) -> Step:
+def _autograd_step(problem: Problem, threads: int, *, compiled: bool) -> Step:
     loss: Any = _plain_loss
     if compiled:
         loss = torch.compile(_plain_loss)
     leaves = {b: v.clone().requires_grad_() for b, v in problem.params.items()}
 
     def step() -> Params:
-        value = loss(*leaves.values(), problem.inputs.X, problem.inputs.q, problem.y)
-        grads = torch.autograd.grad(value, list(leaves.values()))
+        with _torch_threads(threads):
+            value = loss(*leaves.values(), problem.inputs.X, problem.inputs.q, problem.y)
+            grads = torch.autograd.grad(value, list(leaves.values()))
         return dict(zip(leaves, grads, strict=True))
 
     if compiled:
@@ -238,8 +239,9 @@ def _autograd_step(problem: Problem, *, compiled: bool) -> Step:
     return step
 
 
-def _jax_step(problem: Problem, device: str) -> Step:
+def _jax_step(problem: Problem, device: str, threads: int) -> Step:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs some, too
+    os.environ["NPROC"] = str(threads)  # the one bound XLA knows for its threads: else all cores
     try:
         import jax as package
     except ImportError:
@@ -314,18 +316,17 @@ def _step_seconds(step: Step, calls: int, device: str) -> float:
     return _seconds(repeated, device) / calls
 
 
-def _matmul_rate(dtype: str, device: str) -> float:
+def _matmul_rate(dtype: str, device: str, threads: int) -> float:
     """Multiply-adds per second of a square matrix product."""
     size = 768 if device == "cpu" else 8192 if dtype == "float32" else 4096
     a = torch.ones(size, size, dtype=getattr(torch, dtype), device=device)
     b, out = torch.ones_like(a), torch.empty_like(a)
-    _seconds(lambda: torch.mm(a, b, out=out), device)
-    return size**3 / min(_seconds(lambda: torch.mm(a, b, out=out), device) for _ in range(3))
+    return size**3 / _quickest(lambda: torch.mm(a, b, out=out), device, threads)
 
 
-def _exp_time(dtype: str, device: str) -> float:
+def _exp_time(dtype: str, device: str, threads: int) -> float:
     """ns per exponential in an array that stays in cache."""
-    count, calls = (1 << 14, 1) if device == "cpu" else (1 << 21, 100)
+    count, calls = (threads << 16, 8) if device == "cpu" else (1 << 21, 100)
     x = torch.linspace(-5, 0, count, dtype=getattr(torch, dtype), device=device)
     out = torch.empty_like(x)
 
@@ -333,11 +334,28 @@ def _exp_time(dtype: str, device: str) -> float:
         for _ in range(calls):
             torch.exp(x, out=out)
 
-    return min(_seconds(repeated, device) for _ in range(9)) / calls / count * 1e9
+    return _quickest(repeated, device, threads) / calls / count * 1e9
 
 
-def _copy_rate(device: str) -> float:
+def _copy_rate(device: str, threads: int) -> float:
     """Bytes read and written per second by a copy far larger than the cache."""
     x = torch.ones(1 << (25 if device == "cpu" else 27), device=device)
     out = torch.empty_like(x)
-    return 2 * x.nbytes / min(_seconds(lambda: out.copy_(x), device) for _ in range(3))
+    return 2 * x.nbytes / _quickest(lambda: out.copy_(x), device, threads)
+
+
+def _quickest(work: Callable[[], object], device: str, threads: int) -> float:
+    """Seconds, of five repeats after one that is not counted."""
+    with _torch_threads(threads):
+        _seconds(work, device)
+        return min(_seconds(work, device) for _ in range(5))
+
+
+@contextmanager
+def _torch_threads(threads: int) -> Iterator[None]:
+    """Torch's own threads, which only plain torch code uses: Workers has set them to one."""
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(1)

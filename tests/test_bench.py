@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from ntkbound import bench
 from ntkbound.cli import main
@@ -35,6 +36,25 @@ def test_implementations_that_disagree_are_not_timed(monkeypatch):
     monkeypatch.setattr(bench, "_plain_loss", lambda c, *rest: plain(1.01 * c, *rest))
     with pytest.raises(RuntimeError, match=r"autograd and kernel differ in ∂R̂/∂c"):
         bench.bench(bench.Sizes(24, 3, 2, 4), "float64", 1, "cpu", ("kernel", "autograd"))
+
+
+def test_every_implementation_has_the_threads_asked_for(monkeypatch):
+    # Blocked and kernel have threads of their own: torch's would come on top of those.
+    seen = {"plain": set(), "blocked": set()}
+    plain, blocked = bench._plain_loss, bench.BlockedObjective.evaluate
+    monkeypatch.setattr(
+        bench,
+        "_plain_loss",
+        lambda *args: (seen["plain"].add(torch.get_num_threads()), plain(*args))[1],
+    )
+    monkeypatch.setattr(
+        bench.BlockedObjective,
+        "evaluate",
+        lambda *args: (seen["blocked"].add(torch.get_num_threads()), blocked(*args))[1],
+    )
+    bench.bench(bench.Sizes(24, 3, 2, 4), "float64", 2, "cpu", ("blocked", "autograd"))
+    assert seen == {"plain": {2}, "blocked": {1}}
+    assert torch.get_num_threads() == 1
 
 
 def test_growth_gives_a_slope_for_every_axis(capsys, monkeypatch):
