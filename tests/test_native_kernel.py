@@ -228,14 +228,14 @@ def test_backward_repeats_the_fused_gradient_bit_for_bit() -> None:
 def test_a_result_that_is_not_finite_does_not_live_on(d: int) -> None:
     """What one call leaves in the buffers, padding included, is not seen by the next."""
     problem = Problem(40, 5, d, 20)
-    kernel, wanted = problem.objective(), np.empty((4, 40))
+    kernel, wanted = problem.objective(), np.empty((1, 4, 40))
     problem.objective().tangent_sums(problem.params, problem.params, wanted)
     residual, grads = problem.empty()
     lost: Params = tuple(np.full_like(p, np.inf) for p in problem.params)  # type: ignore[assignment]
     with np.errstate(invalid="ignore"):
         kernel.loss_and_gradient(lost, residual, grads)
         kernel.backward(problem.params, np.full_like(residual, np.inf), grads)
-    found = np.empty((4, 40))
+    found = np.empty((1, 4, 40))
     kernel.tangent_sums(problem.params, problem.params, found)
     np.testing.assert_array_equal(found, wanted)
     got, want = problem.evaluate(kernel), problem.evaluate(problem.objective())

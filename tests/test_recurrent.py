@@ -62,6 +62,7 @@ def test_closed_forms_equal_torch_func(activation, T):
     model, inputs = indrnn(activation), make_inputs(5, T, 3, "last", seed=1)
     generic = AutogradView(model)
     params, delta = make_params(model, 6, seed=2), make_params(model, 6, seed=3)
+    runs, moved = make_params(model, 6, seed=2, runs=3), make_params(model, 6, seed=3, runs=3)
     for a, b in zip(
         model.jvp(params, delta, inputs), generic.jvp(params, delta, inputs), strict=True
     ):
@@ -73,7 +74,7 @@ def test_closed_forms_equal_torch_func(activation, T):
     for name in ("squared_gradient_norms",):
         pair = [getattr(m, name)(params, inputs) for m in (model, generic)]
         assert_close(*pair, ROUNDING[torch.float64], name)
-    sums = [m.tangent_sums(params, delta, inputs, ONE) for m in (model, generic)]
+    sums = [m.tangent_sums(runs, moved, inputs, ONE) for m in (model, generic)]
     assert_close(*sums, ROUNDING[torch.float64], "sums over heads, native and torch.func")
 
 
@@ -133,7 +134,7 @@ def test_without_numba_it_trains_by_autograd(monkeypatch):
     assert isinstance(objective_for(model, inputs, inputs.X[:, 0, 0], 4, ONE), FusedObjective)
     monkeypatch.setattr(native, "available", lambda: False)
     assert isinstance(objective_for(model, inputs, inputs.X[:, 0, 0], 4, ONE), AutogradObjective)
-    params, delta = make_params(model, 4, seed=2), make_params(model, 4, seed=3)
+    params, delta = make_params(model, 4, seed=2, runs=2), make_params(model, 4, seed=3, runs=2)
     closed = model.tangent_sums(params, delta, inputs, ONE)
     generic = AutogradView(model).tangent_sums(params, delta, inputs, ONE)
     assert_close(closed, generic, ROUNDING[torch.float64], "sums in torch")

@@ -71,10 +71,10 @@ def test_a_group_with_a_failing_run_is_done_one_by_one(tmp_path, monkeypatch):
     configs = members()
     measure = kernel_regime.measure
 
-    def broken(member, *arguments):
-        if member.config.seed == 2:
+    def broken(config, *arguments):
+        if config.seed == 2:
             raise RuntimeError("this one cannot be measured")
-        return measure(member, *arguments)
+        return measure(config, *arguments)
 
     monkeypatch.setattr(kernel_regime, "measure", broken)
 

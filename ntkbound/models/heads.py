@@ -155,16 +155,24 @@ class HeadModel(ABC):
     def tangent_sums(
         self, params: Params, delta: Params, inputs: Inputs, workers: Workers
     ) -> Tensor:
-        """Σ_i h, Σ_i ⟨∇h, Δ_i⟩, Σ_i ⟨∇h, Δ_i⟩² and Σ_i ‖∇h‖² over the given heads, (4, n)."""
+        """Σ_i h, Σ_i ⟨∇h, Δ_i⟩, Σ_i ⟨∇h, Δ_i⟩² and Σ_i ‖∇h‖² over the given heads, (R, 4, n).
 
-        def block(rows: slice, heads: slice) -> Tensor:
-            base, moved = slice_heads(params, heads, self), slice_heads(delta, heads, self)
-            sample = inputs.rows(rows)
-            h, dh = self.jvp(base, moved, sample)
-            return torch.stack([h, dh, dh.square(), self.squared_gradient_norms(base, sample)])
+        ``params`` and the Δ of ``delta`` are those of R runs, (R, m, *shape).
+        """
+        runs, m = params[self.output_block].shape
 
-        m = params[self.output_block].shape[0]
-        return sum_heads(block, inputs.n, m, inputs.T, workers).double()
+        def of_run(run: int) -> Tensor:
+            at, toward = ({b: v[run] for b, v in p.items()} for p in (params, delta))
+
+            def block(rows: slice, heads: slice) -> Tensor:
+                base, moved = slice_heads(at, heads, self), slice_heads(toward, heads, self)
+                sample = inputs.rows(rows)
+                h, dh = self.jvp(base, moved, sample)
+                return torch.stack([h, dh, dh.square(), self.squared_gradient_norms(base, sample)])
+
+            return sum_heads(block, inputs.n, m, inputs.T, workers)
+
+        return torch.stack([of_run(run) for run in range(runs)]).double()
 
 
 class AutogradView(HeadModel):

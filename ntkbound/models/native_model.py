@@ -46,20 +46,21 @@ class NativeModel(HeadModel):
     ) -> Tensor:
         if not native.available():
             return super().tangent_sums(params, delta, inputs, workers)
-        kernel = self._shared_kernel(inputs, params[self.output_block].shape[0], workers)
-        out = np.empty((4, inputs.n))
-        kernel.tangent_sums(self._one_run(params, inputs), self._one_run(delta, inputs), out)
+        runs, m = params[self.output_block].shape
+        kernel = self._shared_kernel(inputs, runs, m, workers)
+        out = np.empty((runs, 4, inputs.n))
+        kernel.tangent_sums(self._arrays(params, inputs), self._arrays(delta, inputs), out)
         return torch.from_numpy(out)
 
-    def _shared_kernel(self, inputs: Inputs, m: int, workers: Workers) -> Kernel:
+    def _shared_kernel(self, inputs: Inputs, runs: int, m: int, workers: Workers) -> Kernel:
         """One kernel per samples and number of heads: its layout of the samples is kept."""
         return inputs.derived(
-            ("tangents", type(self), tuple(self.blocks), self.activation.name, m),
-            lambda: self.native_kernel(inputs, m, workers),
+            ("tangents", type(self), tuple(self.blocks), self.activation.name, runs, m),
+            lambda: self.native_kernel(inputs, m, workers, runs=runs),
         )
 
-    def _one_run(self, params: Params, inputs: Inputs) -> Arrays:
-        """The blocks as the kernel wants them: its dtype, contiguous, a leading axis of runs."""
+    def _arrays(self, params: Params, inputs: Inputs) -> Arrays:
+        """The blocks as the kernel wants them: in its dtype, contiguous."""
         blocks = (params[b].to(inputs.X.dtype).contiguous() for b in self.blocks)
-        c, u, w = (value.numpy()[None] for value in blocks)
+        c, u, w = (value.numpy() for value in blocks)
         return c, u, w

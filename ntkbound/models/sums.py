@@ -1,7 +1,8 @@
 """f, tangents and feature norms of a whole model: every mean over heads, in float64.
 
 All measured quantities are sums over heads; they meet here, over ranks too, streamed over chunks,
-so that no float64 copy of all parameters is ever held.
+so that no float64 copy of all parameters is ever held. Parameters (m, *shape) of one run give (n,)
+numbers where those of R runs, (R, m, *shape), give (R, n), each the bits that its run gets alone.
 """
 
 from __future__ import annotations
@@ -38,19 +39,23 @@ def in_chunks(like: Params, work: Callable[[slice], Params]) -> Params:
 def _sums(
     model: HeadModel, at: Params, to: Params, origin: Params, inputs: Inputs, workers: Workers
 ) -> Tensor:
-    m = at[model.output_block].shape[0]
-    total = torch.zeros(4, inputs.n, dtype=torch.float64)
+    """(4, ..., n)"""
+    lead, m = at[model.output_block].shape[:-1], at[model.output_block].shape[-1]
+    if not lead:
+        at, to, origin = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (at, to, origin))
+    total = torch.zeros(*(lead or (1,)), 4, inputs.n, dtype=torch.float64)
     for heads in partition(m, CHUNK_HEADS):
         end, start = measured(to, heads, model), measured(origin, heads, model)
         delta = {b: end[b] - start[b] for b in end}
         total += model.tangent_sums(measured(at, heads, model), delta, inputs, workers)
-    return workers.ranks.sum_(total)
+    sums = workers.ranks.sum_(total)
+    return sums.movedim(1, 0) if lead else sums[0]
 
 
 def tangent(
     model: HeadModel, at: Params, to: Params, origin: Params, inputs: Inputs, workers: Workers
 ) -> tuple[Tensor, Tensor]:
-    """f(X_j; φ) and ⟨∇f(X_j; φ), to − origin⟩ at φ = ``at``, float64 (n,) each.
+    """f(X_j; φ) and ⟨∇f(X_j; φ), to − origin⟩ at φ = ``at``, float64 (..., n) each.
 
     With at = origin = φ_0 the second is f_lin(X_j; to).
     """
@@ -61,21 +66,21 @@ def tangent(
 def tangent_and_norm(
     model: HeadModel, at: Params, to: Params, origin: Params, inputs: Inputs, workers: Workers
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """f, ⟨∇f, to − origin⟩ and ‖∇f(X_j; φ)‖² at φ = ``at`` in one pass, float64 (n,) each."""
-    m = workers.ranks.total(at[model.output_block].shape[0])
+    """f, ⟨∇f, to − origin⟩ and ‖∇f(X_j; φ)‖² at φ = ``at`` in one pass, float64 (..., n) each."""
+    m = workers.ranks.total(at[model.output_block].shape[-1])
     h, dh, _, norm = _sums(model, at, to, origin, inputs, workers)
     return h / math.sqrt(m), dh / math.sqrt(m), norm / m
 
 
 def outputs(model: HeadModel, params: Params, inputs: Inputs, workers: Workers) -> Tensor:
-    """f(X_j; φ) = m^{-1/2} Σ_i h(X_j; θ_i), float64 (n,)."""
+    """f(X_j; φ) = m^{-1/2} Σ_i h(X_j; θ_i), float64 (..., n)."""
     return tangent(model, params, params, params, inputs, workers)[0]
 
 
 def squared_feature_norms(
     model: HeadModel, params: Params, inputs: Inputs, workers: Workers
 ) -> Tensor:
-    """‖∇f(X_j; φ)‖² = (1/m) Σ_i ‖∇h(X_j; θ_i)‖², float64 (n,)."""
+    """‖∇f(X_j; φ)‖² = (1/m) Σ_i ‖∇h(X_j; θ_i)‖², float64 (..., n)."""
     return tangent_and_norm(model, params, params, params, inputs, workers)[2]
 
 

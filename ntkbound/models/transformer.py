@@ -77,12 +77,13 @@ class ShallowTransformer(NativeModel):
         if not native.available():
             return super().weighted_gradient_sums(params, inputs, weights, workers)
         m = params["c"].shape[0]
-        kernel = cast("NativeKernel", self._shared_kernel(inputs, m, workers))
+        kernel = cast("NativeKernel", self._shared_kernel(inputs, 1, m, workers))
         sums = {b: torch.empty_like(v, dtype=inputs.X.dtype) for b, v in params.items()}
         # The kernel's factor is 2/(n √m), m being all heads.
         scaled = weights * (inputs.n * math.sqrt(workers.ranks.total(m)) / 2)
         residual = scaled.to(inputs.X.dtype).numpy()[None]
-        kernel.backward(self._one_run(params, inputs), residual, self._one_run(sums, inputs))
+        at, into = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (params, sums))
+        kernel.backward(self._arrays(at, inputs), residual, self._arrays(into, inputs))
         return sums
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:

@@ -127,7 +127,8 @@ def average_labels(
     total = torch.zeros(2, inputs.n, dtype=torch.float64)
     for chunk in partition(heads, HEADS_PER_CHUNK):
         theta = fresh_heads(model, seed, chunk.start, chunk.stop, torch.float32)
-        total += model.tangent_sums(theta, mapping(theta), single, workers)[1:3]
+        one, moved = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (theta, mapping(theta)))
+        total += model.tangent_sums(one, moved, single, workers)[0, 1:3]
     mean = total[0] / heads
     variance = (total[1] / heads - mean.square()).clamp(min=0) * heads / (heads - 1)
     return mean, (variance / heads).sqrt()

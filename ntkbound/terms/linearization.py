@@ -15,7 +15,7 @@ from ntkbound.parallel import Workers
 def linearized_outputs(
     model: HeadModel, initial: Params, params: Params, inputs: Inputs, workers: Workers
 ) -> Tensor:
-    """f_lin(X_j; φ), (n,)."""
+    """f_lin(X_j; φ), (..., n)."""
     return tangent(model, initial, params, initial, inputs, workers)[1]
 
 

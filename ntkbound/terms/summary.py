@@ -7,16 +7,16 @@ from torch import Tensor
 Statistics = dict[str, float]
 
 
-def summarise(errors: Tensor) -> Statistics:
-    """max, mean and root mean square over samples of |e_j|; ``errors`` (n,)."""
+def statistics(errors: Tensor) -> dict[str, Tensor]:
+    """max, mean and root mean square over samples of |e_j|; ``errors`` (..., n)."""
     size = errors.abs()
     return {
-        "max": float(size.max()),
-        "mean": float(size.mean()),
-        "rms": float(size.square().mean().sqrt()),
+        "max": size.amax(-1),
+        "mean": size.mean(-1),
+        "rms": size.square().mean(-1).sqrt(),
     }
 
 
-def larger(a: Statistics | None, b: Statistics) -> Statistics:
-    """Statistic by statistic the larger of two: each at its own worst recorded step."""
-    return b if a is None else {name: max(a[name], b[name]) for name in b}
+def summarise(errors: Tensor) -> Statistics:
+    """The same of one run's errors (n,)."""
+    return {name: float(value) for name, value in statistics(errors).items()}

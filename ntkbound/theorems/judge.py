@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ntkbound.config import RunConfig
@@ -10,7 +9,7 @@ from ntkbound.models.activations import ACTIVATIONS
 from ntkbound.models.heads import HeadModel, Params
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
-from ntkbound.terms.trajectory import Trajectory
+from ntkbound.terms.trajectory import RunTrajectory
 from ntkbound.theorems import recurrent
 from ntkbound.theorems import shallow_transformer as theorem
 from ntkbound.theorems.bound import Bound, Check, Verdict, check
@@ -27,7 +26,7 @@ def judge(
     transported: Params | None,
     reach: dict[str, float],
     terms: Terms,
-    trajectory: Trajectory,
+    trajectory: RunTrajectory,
     notes: list[str],
     workers: Workers,
 ) -> tuple[dict[str, float | None], list[Certificate], list[Check]]:
@@ -147,10 +146,11 @@ def _checks(
     config: RunConfig,
     terms: Terms,
     found: theorem.Bounds,
-    trajectory: Trajectory,
+    trajectory: RunTrajectory,
     absent: Verdict,
 ) -> list[Check]:
-    left = [b for b, r in config.rho.items() if trajectory.displacement_max[b] > r * (1 + 1e-4)]
+    moved = trajectory.worst("displacement")
+    left = [b for b, r in config.rho.items() if moved[b] > r * (1 + 1e-4)]
     outside = f"the trajectory leaves Ω_ρ (block {', '.join(left)})" if left else ""
 
     def on_trajectory(bound: Bound) -> Bound:
@@ -191,7 +191,7 @@ def _checks(
     elif config.method != "projgd" or "needs ν ≤ ρ" in found.training_rmse.reason:
         met = "condition-not-met"
     trivial = ""
-    initial_loss = float(trajectory.table["mse"][0]) if len(trajectory.table["mse"]) else math.inf
+    initial_loss = float(trajectory.table["mse"][0])
     if (found.optimization_mse.value or 0.0) > initial_loss:
         trivial = f"says less than R̂(φ_0) = {initial_loss:.3g}"
     rows.append(

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ntkbound import streams
 from ntkbound.config import RunConfig, digest
@@ -24,7 +23,7 @@ from ntkbound.terms.linearization import linearization_errors
 from ntkbound.terms.membership import with_computed_transport
 from ntkbound.terms.probes import aligned_probe, random_probe
 from ntkbound.terms.summary import summarise
-from ntkbound.terms.trajectory import Trajectory, mean_square_error
+from ntkbound.terms.trajectory import RunTrajectory, Trajectory, mean_square_error
 from ntkbound.terms.worst import Search, Supremum, worst_change_of_feature, worst_linearization
 from ntkbound.theorems.bound import Check
 from ntkbound.theorems.judge import Terms, judge, no_transport
@@ -35,7 +34,6 @@ from ntkbound.training.descent import (
     Progress,
     RunDescent,
     descend,
-    of_run,
     parameter_sets,
     recorded_steps,
 )
@@ -80,17 +78,6 @@ def descent_key(config: RunConfig) -> str:
     return digest(config.model_dump(exclude=set(own)))
 
 
-@dataclass(frozen=True)
-class _Member:
-    """One of the runs that train together, before its first step."""
-
-    config: RunConfig
-    task: Task  # what it is trained on
-    initial: Params
-    transported: Params | None
-    trajectory: Trajectory
-
-
 def run(
     configs: Sequence[RunConfig],
     task: Task,
@@ -102,12 +89,21 @@ def run(
 
     The configs share one descent (equal ``descent_key``); every number is that of a run alone.
     """
-    model = build_model(configs[0])
-    members = [_prepare(config, model, task, workers) for config in configs]
-    descent, held = _train(members, model, workers, progress, device)
+    model, held_out = build_model(configs[0]), None
+    if configs[0].n_train < len(task.y):
+        held_out = task.rows(slice(configs[0].n_train, None))
+    starts = [start(config, model, task, workers) for config in configs]
+    initial, transported = _together([s.initial for s in starts]), None
+    if all(s.transported is not None for s in starts):
+        transported = _together([s.transported or {} for s in starts])
+    trajectory = Trajectory(model, initial, transported, starts[0].task, held_out, workers)
+    descent, held = _train(configs, starts[0].task, trajectory, workers, progress, device)
     return [
-        replace(measure(member, model, descent.of(index), workers), training_bytes=held)
-        for index, member in enumerate(members)
+        replace(
+            measure(config, own, model, descent.of(run), trajectory.of(run), workers),
+            training_bytes=held,
+        )
+        for run, (config, own) in enumerate(zip(configs, starts, strict=True))
     ]
 
 
@@ -132,27 +128,27 @@ def start(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> 
     return Start(train, initial, moved)
 
 
-def _prepare(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> _Member:
-    held_out = None
-    if config.n_train < len(task.y):
-        held_out = task.rows(slice(config.n_train, None))
-    own = start(config, model, task, workers)
-    trajectory = Trajectory(model, own.initial, own.transported, own.task, held_out, workers)
-    return _Member(config, own.task, own.initial, own.transported, trajectory)
+def _together(runs: Sequence[Params]) -> Params:
+    """A leading run axis; a single run is not copied for it."""
+    return {
+        b: v.unsqueeze(0) if len(runs) == 1 else torch.stack([run[b] for run in runs])
+        for b, v in runs[0].items()
+    }
 
 
 def _train(
-    members: Sequence[_Member],
-    model: HeadModel,
+    configs: Sequence[RunConfig],
+    task: Task,
+    trajectory: Trajectory,
     workers: Workers,
     progress: Progress,
     device: str,
 ) -> tuple[Descent, int | None]:
-    """The descent of all members, and the bytes that training held per run."""
-    config, task, runs = members[0].config, members[0].task, len(members)
+    """The descent of all runs, watched by ``trajectory``, and the bytes that each held."""
+    config, model, runs = configs[0], trajectory.model, len(configs)
     dtype = getattr(torch, config.dtype)
     inputs, y = task.inputs.to(dtype, device), task.y.to(device, dtype)
-    initial = {b: _stacked([o.initial[b] for o in members]).to(device) for b in model.blocks}
+    initial = {b: v.to(device) for b, v in trajectory.initial.items()}
     heads = initial[model.output_block].shape[1]
     objective = objective_for(model, inputs, y, heads, workers, runs)
     batches = None
@@ -169,11 +165,9 @@ def _train(
         batches = Batches(small, draw)
 
     def observe(step: int, params: Params, norms: np.ndarray) -> None:
-        for index in np.flatnonzero(~np.isnan(norms)).tolist():
-            member = members[index]
-            member.trajectory.observe(step, of_run(params, index), float(norms[index]))
+        trajectory.observe(step, {b: v.cpu() for b, v in params.items()}, norms)
 
-    rule = descent_rule([member.config for member in members], device)
+    rule = descent_rule(configs, device)
     descent = descend(
         objective,
         initial,
@@ -190,11 +184,6 @@ def _train(
         return descent, None
     parameters = sum(value.nbytes for value in initial.values())
     return descent, (held + parameter_sets(rule) * parameters) // runs
-
-
-def _stacked(values: Sequence[Tensor]) -> Tensor:
-    """A leading run axis; a single run is not copied for it."""
-    return values[0].unsqueeze(0) if len(values) == 1 else torch.stack(list(values))
 
 
 def descent_rule(configs: Sequence[RunConfig], device: str = "cpu") -> Rule:
@@ -219,12 +208,17 @@ def _how_searched(found: Sequence[Supremum], n: int) -> str:
     )
 
 
-def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Workers) -> Outcome:
+def measure(
+    config: RunConfig,
+    own: Start,
+    model: HeadModel,
+    descent: RunDescent,
+    trajectory: RunTrajectory,
+    workers: Workers,
+) -> Outcome:
     """All terms, bounds and checks of one run after the descent."""
-    config, task = member.config, member.task
-    initial, transported = member.initial, member.transported
-    trajectory, ranks = member.trajectory, workers.ranks
-    radii, inputs = config.radii, task.inputs
+    task, initial, transported = own.task, own.initial, own.transported
+    radii, inputs, ranks = config.radii, task.inputs, workers.ranks
     seed, notes = config.init_seed or 0, list(task.notes)
     search = Search(config.search_restarts, config.search_steps, seed)
     few = inputs.rows(slice(0, config.search_samples))
@@ -238,7 +232,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     linearization = {
         "random": lin(random_probe(model, initial, radii, seed, ranks)),
         "aligned": lin(aligned_probe(model, initial, radii, inputs, workers)),
-        "trajectory": trajectory.linearization,
+        "trajectory": trajectory.worst("linearization"),
         "worst": summarise(worst.error),
     }
     searched = [worst]
@@ -252,7 +246,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
             terms["approximation"]["transported"]["standard_error"] = error
         cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
         terms["change_of_feature"] = {
-            "trajectory": trajectory.change_of_feature,
+            "trajectory": trajectory.worst("change_of_feature"),
             "worst": summarise(cof.error),
         }
         searched.append(cof)
@@ -277,7 +271,7 @@ def measure(member: _Member, model: HeadModel, descent: RunDescent, workers: Wor
     boundary = boundary_fraction(displacement_norms(final, initial, lead=0), radii, ranks)
     terms["gradient"] = {
         "training": {
-            "feature_norm_max": trajectory.feature_norm_max,
+            "feature_norm_max": float(table["feature_norm"].max()),
             "loss_gradient_norm_max": descent.gradient_norm_max,
         },
         "boundary_fraction": boundary,

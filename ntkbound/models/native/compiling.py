@@ -98,7 +98,7 @@ def _step(d: int, dtype: str) -> None:
 
 def _labels(d: int, dtype: str) -> None:
     params = _parameters(d, dtype)
-    _tiny(d, dtype).tangent_sums(params, params, np.empty((4, 1)))
+    _tiny(d, dtype).tangent_sums(params, params, np.empty((1, 4, 1)))
 
 
 def _measured(d: int, dtype: str) -> None:
@@ -120,7 +120,7 @@ def _recurrent(d: int, dtype: str) -> None:
     c, u, _ = _parameters(d, dtype)
     params, grads = (c, u, c.copy()), (c.copy(), u.copy(), c.copy())
     kernel.loss_and_gradient(params, np.empty((1, 1), dtype), grads)
-    kernel.tangent_sums(params, params, np.empty((4, 1)))
+    kernel.tangent_sums(params, params, np.empty((1, 4, 1)))
 
 
 def _tiny(d: int, dtype: str) -> NativeKernel:

@@ -329,13 +329,13 @@ class NativeKernel:
         return step
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
-        """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.
+        """out (R, 4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads held here.
 
-        Plain sums, without the factor m^{-1/2}; for one run.
+        Plain sums, without the factor m^{-1/2}.
         """
         size, flat, moved = self._size, self._flat(params), self._flat(direction)
-        if out.shape != (4, size.samples) or out.dtype != np.float64 or self.runs != 1:
-            raise ValueError("expected one run and a float64 array (4, n)")
+        if out.shape != (self.runs, 4, size.samples) or out.dtype != np.float64:
+            raise ValueError(f"expected a float64 array ({self.runs}, 4, {size.samples})")
         out[:] = 0.0
         cuts = self._team.cuts(-(-size.samples // BLOCK))
         self._team.share(

@@ -212,14 +212,17 @@ def _gradient_groups(dims, size, first, step, x, y, packed, runs, scratch, resid
 
 
 @native
-def _tangent_blocks(dims, size, first, last, x, params, direction, scratch, packed, moved, sums):
-    """Adds to sums (4, n) at blocks first..last of the samples: one thread's work."""
+def _tangent_blocks(dims, size, first, last, x, params, direction, scratch, packed, moved, out):
+    """Adds to out (R, 4, n) at blocks first..last of the samples: one thread's work."""
     work, features, mask, _ = scratch
     c, u, w = params
     dc, du, dw = direction
     lanes = width(x)
-    for head0 in range(0, size.heads, lanes):
-        count = min(lanes, size.heads - head0)
+    tiles = (size.heads + lanes - 1) // lanes
+    for tile in range(len(out) * tiles):
+        at = tile % tiles * lanes
+        head0, count = tile // tiles * size.heads + at, min(lanes, size.heads - at)
+        sums = out[tile // tiles]
         fill(packed, 0, size.tile, 0.0)
         fill(moved, 0, size.tile, 0.0)
         _pack(size, c, u, w, head0, count, packed)
@@ -308,7 +311,7 @@ class RecurrentKernel:
         return self._mse
 
     def tangent_sums(self, params: Params, direction: Params, out: Array) -> None:
-        """out (4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads, for one run."""
+        """out (R, 4, n), float64: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over a run's heads."""
         size, flat, moved = self._size, self._flat(params), self._flat(direction)
         out[:] = 0.0
         scratch, _, tiles = self._memory(1, 2 * self._team.threads)

@@ -21,18 +21,20 @@ from ntkbound.models.native.vectors import constant, fma, load, total, width
 
 
 @native
-def tangent_blocks(dims, size, first, last, data, params, direction, scratch, packed, moved, sums):
-    """Adds to sums (4, n) at blocks first..last of the samples: the work of one thread.
+def tangent_blocks(dims, size, first, last, data, params, direction, scratch, packed, moved, out):
+    """Adds to out (R, 4, n) at blocks first..last of the samples: the work of one thread.
 
-    Rows: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over all heads, tile by tile in float64.
+    Rows: Σ h, Σ ⟨∇h, Δ⟩, Σ ⟨∇h, Δ⟩², Σ ‖∇h‖² over the heads of a run, tile by tile in float64.
     """
     x, q, scaled_q, _ = data
     work, features, h, mask = scratch
     c, u, w = params
     dc, du, dw = direction
     lanes = width(x)
-    for head0 in range(0, size.heads, lanes):
-        count = min(lanes, size.heads - head0)
+    tiles = (size.heads + lanes - 1) // lanes
+    for tile in range(len(out) * tiles):
+        run, at = tile // tiles, tile % tiles * lanes
+        head0, count = run * size.heads + at, min(lanes, size.heads - at)
         fill(packed, 0, size.tile, 0.0)  # padding would hold what was left here before
         fill(moved, 0, size.tile, 0.0)
         pack(size, c, u, w, head0, count, packed)
@@ -45,7 +47,7 @@ def tangent_blocks(dims, size, first, last, data, params, direction, scratch, pa
             if not size.fixed:
                 keys_of(dims, size, q, moved, (1 + size.rows) * lanes, begin, end, work)
             for j in range(begin, end):
-                _add_sample(size, j, j - begin, q, work, features, h, mask, moved, sums)
+                _add_sample(size, j, j - begin, q, work, features, h, mask, moved, out[run])
 
 
 @native(inline="always")
