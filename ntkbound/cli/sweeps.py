@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ntkbound.runs.sweep import Progress
 
 PresetPath = Annotated[Path, typer.Argument(metavar="PRESET", help="a TOML preset")]
-Jobs = Annotated[int | None, typer.Option(min=1, help=r"local processes, one CPU thread each \[cores]")]
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help=r"local processes, one CPU thread each \[cores]")
+]
 BaseSeed = Annotated[int, typer.Option(min=0, help="added to every seed of the preset")]
 Scheduler = Annotated[
     str | None, typer.Option(help="address of a running Dask scheduler, tcp://host:port")
