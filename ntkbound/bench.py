@@ -25,7 +25,7 @@ from torch import Tensor
 from ntkbound.errors import InputError
 from ntkbound.models import native
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import Inputs, Params, symmetric_init
+from ntkbound.models.heads import Inputs, Params, symmetric_init, together
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import query
@@ -199,7 +199,7 @@ def _make(name: str, problem: Problem, workers: Workers, device: str) -> Step:
 
 
 def _stepper(objective: Objective, problem: Problem) -> Step:
-    params = {b: v.unsqueeze(0) for b, v in problem.params.items()}
+    params = together(problem.params)
     grads = {b: torch.empty_like(v) for b, v in params.items()}
 
     def step() -> Params:

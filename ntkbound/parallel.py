@@ -8,11 +8,13 @@ never depend on the number of threads.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from ntkbound.ranks import ALONE, Ranks, cores_per_rank
 
@@ -23,6 +25,18 @@ Result = TypeVar("Result")
 def partition(total: int, size: int) -> list[slice]:
     """0 … total − 1 in consecutive slices of ``size`` (the last may be shorter)."""
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def side_by_side(parts: Iterator[Tensor], blocks: Sequence[slice]) -> Tensor:
+    """Parts (..., block) of all ``blocks`` in their order, (..., n).
+
+    Each is copied as it comes: results that lie about leave holes in the memory of a thread.
+    """
+    first = next(parts)
+    whole = first.new_empty(*first.shape[:-1], blocks[-1].stop)
+    for block, part in zip(blocks, chain([first], parts), strict=True):
+        whole[..., block] = part
+    return whole
 
 
 class Workers:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ntkbound.models.heads import symmetric_init
+from ntkbound.models.heads import symmetric_init, together
 from ntkbound.models.sums import outputs, squared_feature_norms, tangent
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
@@ -38,11 +38,6 @@ EXACT = ROUNDING[torch.float64]
 ONE = Workers(1)
 
 
-def of_one(params):
-    """Of one run, with the axis of runs."""
-    return {b: v.unsqueeze(0) for b, v in params.items()}
-
-
 def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
     dtype, seen = initial["c"].dtype, {}
 
@@ -57,7 +52,7 @@ def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
     objective = BlockedObjective(
         model, task.inputs.to(dtype), task.y.to(dtype), initial["c"].shape[0], ONE
     )
-    descend(objective, of_one(initial), rule, tau, record=[0, 1, 3, 7, tau], observe=observe,
+    descend(objective, together(initial), rule, tau, record=[0, 1, 3, 7, tau], observe=observe,
             progress=lambda step, loss: None)  # fmt: skip
     return seen
 
@@ -68,7 +63,7 @@ def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
 def test_the_identity_holds_along_a_trajectory(activation, query, dtype):
     """Terms are float64 whatever the training dtype, so the identity is exact to 1e-12 in both."""
     model, task, initial, radii, transported = make_case(query, activation, dtype=dtype)
-    trajectory = Trajectory(model, of_one(initial), of_one(transported), task, None, ONE)
+    trajectory = Trajectory(model, together(initial), together(transported), task, None, ONE)
     for params in train(model, task, initial, radii, trajectory).values():
         check_identity(model, initial, params, transported, task)
 
@@ -83,7 +78,7 @@ def test_the_observer_equals_the_definitions(query):
         token_norm=1.0,
         query_norm=1.0,
     )
-    trajectory = Trajectory(model, of_one(initial), of_one(transported), task, held_out, ONE)
+    trajectory = Trajectory(model, together(initial), together(transported), task, held_out, ONE)
     seen = train(model, task, initial, radii, trajectory)
     own = trajectory.of(0)
     table = own.table

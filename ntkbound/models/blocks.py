@@ -6,11 +6,10 @@ Memory stays flat in n·m·T and bits do not depend on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 
 from torch import Tensor
 
-from ntkbound.parallel import Workers, partition
+from ntkbound.parallel import Workers, partition, side_by_side
 
 BLOCK_HEADS = 256
 BLOCK_ELEMENTS = 1 << 15  # sample × token × head elements of a block: a few arrays fit in L2
@@ -29,9 +28,4 @@ def sum_heads(per_head: PerHead, n: int, m: int, T: int, workers: Workers) -> Te
             total += per_head(block, more).sum(-1)
         return total
 
-    parts = workers.map(one, rows)
-    first = next(parts)
-    sums = first.new_empty(*first.shape[:-1], n)
-    for row, part in zip(rows, chain([first], parts), strict=True):
-        sums[..., row] = part  # at once: results that lie about leave holes in a thread's memory
-    return sums
+    return side_by_side(workers.map(one, rows), rows)

@@ -241,6 +241,14 @@ def _draw(
     )
 
 
+def together(*runs: Params) -> Params:
+    """The parameters of runs, (R, m, *shape); those of a single one are not copied."""
+    return {
+        b: v.unsqueeze(0) if len(runs) == 1 else torch.stack([run[b] for run in runs])
+        for b, v in runs[0].items()
+    }
+
+
 def slice_heads(params: Params, heads: slice, model: HeadModel) -> Params:
     """The parameters of some heads; leading axes stay."""
     return {

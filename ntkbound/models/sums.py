@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ntkbound.models.heads import HeadModel, Inputs, Params, slice_heads
+from ntkbound.models.heads import HeadModel, Inputs, Params, slice_heads, together
 from ntkbound.parallel import Workers, partition
 
 CHUNK_HEADS = 4096
@@ -42,7 +42,7 @@ def _sums(
     """(4, ..., n)"""
     lead, m = at[model.output_block].shape[:-1], at[model.output_block].shape[-1]
     if not lead:
-        at, to, origin = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (at, to, origin))
+        at, to, origin = together(at), together(to), together(origin)
     total = torch.zeros(*(lead or (1,)), 4, inputs.n, dtype=torch.float64)
     for heads in partition(m, CHUNK_HEADS):
         end, start = measured(to, heads, model), measured(origin, heads, model)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ntkbound.models import native
 from ntkbound.models.activations import Activation
-from ntkbound.models.heads import GradientFactor, HeadModel, Inputs, Params
+from ntkbound.models.heads import GradientFactor, HeadModel, Inputs, Params, together
 from ntkbound.models.native_model import NativeModel
 from ntkbound.parallel import Workers
 
@@ -82,8 +82,8 @@ class ShallowTransformer(NativeModel):
         # The kernel's factor is 2/(n √m), m being all heads.
         scaled = weights * (inputs.n * math.sqrt(workers.ranks.total(m)) / 2)
         residual = scaled.to(inputs.X.dtype).numpy()[None]
-        at, into = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (params, sums))
-        kernel.backward(self._arrays(at, inputs), residual, self._arrays(into, inputs))
+        at, into = (self._arrays(together(p), inputs) for p in (params, sums))
+        kernel.backward(at, residual, into)
         return sums
 
     def h(self, params: Params, inputs: Inputs) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ntkbound import config as configs
 from ntkbound import streams
 from ntkbound.config import RunConfig
-from ntkbound.models.heads import Inputs, fresh_heads
+from ntkbound.models.heads import Inputs, fresh_heads, together
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers, partition
 from ntkbound.tasks import transport
@@ -127,7 +127,7 @@ def average_labels(
     total = torch.zeros(2, inputs.n, dtype=torch.float64)
     for chunk in partition(heads, HEADS_PER_CHUNK):
         theta = fresh_heads(model, seed, chunk.start, chunk.stop, torch.float32)
-        one, moved = ({b: v.unsqueeze(0) for b, v in p.items()} for p in (theta, mapping(theta)))
+        one, moved = together(theta), together(mapping(theta))
         total += model.tangent_sums(one, moved, single, workers)[0, 1:3]
     mean = total[0] / heads
     variance = (total[1] / heads - mean.square()).clamp(min=0) * heads / (heads - 1)

@@ -13,7 +13,7 @@ import torch
 from ntkbound import streams
 from ntkbound.config import RunConfig, digest
 from ntkbound.models.activations import ACTIVATIONS
-from ntkbound.models.heads import HeadModel, Params, symmetric_init
+from ntkbound.models.heads import HeadModel, Params, symmetric_init, together
 from ntkbound.models.indrnn import IndRNN
 from ntkbound.models.transformer import ShallowTransformer
 from ntkbound.parallel import Workers
@@ -93,17 +93,17 @@ def run(
     if configs[0].n_train < len(task.y):
         held_out = task.rows(slice(configs[0].n_train, None))
     starts = [start(config, model, task, workers) for config in configs]
-    initial, transported = _together([s.initial for s in starts]), None
-    if all(s.transported is not None for s in starts):
-        transported = _together([s.transported or {} for s in starts])
+    initial = together(*(own.initial for own in starts))
+    moved = [own.transported for own in starts if own.transported is not None]  # all or none
+    transported = together(*moved) if moved else None
     trajectory = Trajectory(model, initial, transported, starts[0].task, held_out, workers)
     descent, held = _train(configs, starts[0].task, trajectory, workers, progress, device)
     return [
         replace(
-            measure(config, own, model, descent.of(run), trajectory.of(run), workers),
+            measure(config, own, model, descent.of(index), trajectory.of(index), workers),
             training_bytes=held,
         )
-        for run, (config, own) in enumerate(zip(configs, starts, strict=True))
+        for index, (config, own) in enumerate(zip(configs, starts, strict=True))
     ]
 
 
@@ -126,14 +126,6 @@ def start(config: RunConfig, model: HeadModel, task: Task, workers: Workers) -> 
     elif train.transport is not None:
         moved = transported_parameters(initial, train.transport, workers.ranks)
     return Start(train, initial, moved)
-
-
-def _together(runs: Sequence[Params]) -> Params:
-    """A leading run axis; a single run is not copied for it."""
-    return {
-        b: v.unsqueeze(0) if len(runs) == 1 else torch.stack([run[b] for run in runs])
-        for b, v in runs[0].items()
-    }
 
 
 def _train(

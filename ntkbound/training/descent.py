@@ -65,8 +65,8 @@ class Descent:
     def of(self, run: int) -> RunDescent:
         """One of the runs by itself."""
         return RunDescent(
-            of_run(self.final, run),
-            of_run(self.best, run),
+            _of_run(self.final, run),
+            _of_run(self.best, run),
             int(self.best_step[run]),
             float(self.mean_mse[run]),
             float(self.gradient_norm_max[run]),
@@ -76,7 +76,7 @@ class Descent:
         )
 
 
-def of_run(params: Params, run: int) -> Params:
+def _of_run(params: Params, run: int) -> Params:
     """One run's parameters out of (R, m, *shape), on the CPU; there, they share its memory."""
     return {b: v[run].cpu() for b, v in params.items()}
 

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from ntkbound.config import RunConfig
-from ntkbound.models.heads import HeadModel, Params
+from ntkbound.models.heads import HeadModel, Params, together
 from ntkbound.parallel import Workers
 from ntkbound.tasks.task import Task
 from ntkbound.terms.audit import ProofObserver
@@ -161,7 +161,7 @@ def _observed(
 
     descent = descend(
         objective_for(model, inputs, y, config.m, workers),
-        {b: v.unsqueeze(0) for b, v in start.initial.items()},
+        together(start.initial),
         kernel_regime.descent_rule([config]),
         config.tau,
         record=sorted({*chosen, *(s + 1 for s in chosen), 0, config.tau}),

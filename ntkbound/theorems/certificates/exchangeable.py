@@ -29,7 +29,7 @@ from torch import Tensor
 
 from ntkbound.models.heads import HeadModel, Inputs, Params, fresh_heads, slice_heads
 from ntkbound.models.sums import measured
-from ntkbound.parallel import Workers, partition
+from ntkbound.parallel import Workers, partition, side_by_side
 from ntkbound.tasks.transport import TransportMap
 
 FRESH = 2048  # K
@@ -72,23 +72,20 @@ def approximation_bound(
         return slice_heads(others, heads, model), slice_heads(toward, heads, model)
 
     log_term = math.log(2 * inputs.n / delta)
-    # Not allocated by the threads: results that lie about leave holes in a thread's memory.
-    bound, estimate = torch.empty(2, inputs.n, dtype=torch.float64)
 
-    def block(rows: slice) -> None:
+    def block(rows: slice) -> Tensor:
         sample = inputs.rows(rows)
         student = workers.ranks.join(_values(model, own, held, sample))
         fresh = _values(model, drawn, FRESH, sample)
         gap = (fresh.mean(1) - y[rows]).abs()
         chance = deviation(student, fresh, log_term)
-        bound[rows] = gap + (1 + pairs / FRESH) * chance
-        estimate[rows] = gap + chance
+        return torch.stack([gap + (1 + pairs / FRESH) * chance, gap + chance])
 
     size = max(1, ELEMENTS // (FRESH + pairs))
     blocks = partition(inputs.n, size)
     # Ranks meet in every block, so all must take them in the same order.
-    for _ in map(block, blocks) if workers.ranks.count > 1 else workers.map(block, blocks):
-        pass
+    found = map(block, blocks) if workers.ranks.count > 1 else workers.map(block, blocks)
+    bound, estimate = side_by_side(found, blocks)
     return bound, estimate
 
 
