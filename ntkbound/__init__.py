@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ntkbound.config import RunConfig
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
+from ntkbound.theorems.shallow_transformer.config import RunConfig
 
 if TYPE_CHECKING:
     from ntkbound.runs.execute import Execution, run

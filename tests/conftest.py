@@ -10,12 +10,15 @@ from hypothesis import HealthCheck, settings
 
 from ntkbound import RunConfig, run
 from ntkbound.cli import main
-from ntkbound.models import native
+from ntkbound.heads import native
 from ntkbound.runs.execute import Execution
-from tests.problems import SMALL_RUN
+from tests.support.problems import SMALL_RUN
 
 pytest.register_assert_rewrite(
-    "tests.checks", "tests.bound_checks", "tests.certificate_checks", "tests.tolerances"
+    "tests.support.checks",
+    "tests.support.bound_checks",
+    "tests.support.certificate_checks",
+    "tests.support.tolerances",
 )
 
 # Deterministic: the same examples on every machine, and no wall clock in any verdict.
@@ -41,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def workers():
     """One thread, and torch's own threads switched off, as in every run."""
-    from ntkbound.parallel import Workers
+    from ntkbound.machine.parallel import Workers
 
     return Workers(1)
 

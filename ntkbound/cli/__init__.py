@@ -10,10 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import audit, bench, linearized, plan, rates, runs, studies, sweeps
+from ntkbound.cli import rates, runs, studies, sweeps
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
-from ntkbound.errors import InputError, RankLostError, nearest
-from ntkbound.garbage import collect_rarely
+from ntkbound.core.errors import InputError, RankLostError, nearest
+from ntkbound.machine.garbage import collect_rarely
+from ntkbound.theorems.shallow_transformer.audit import command as audit
+from ntkbound.theorems.shallow_transformer.bench import command as bench
+from ntkbound.theorems.shallow_transformer.plan import command as plan
+from ntkbound.theorems.shallow_transformer.tangent import command as linearized
 
 __all__ = ["app", "main"]
 

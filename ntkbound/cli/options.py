@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ntkbound import config as configs
-from ntkbound.config import RunConfig
+from ntkbound.theorems.shallow_transformer import config as configs
+from ntkbound.theorems.shallow_transformer.config import RunConfig
 
 PANELS = {
     "Model": ("theorem", "model", "omega", "m", "activation", "query"),

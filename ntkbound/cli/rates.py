@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ntkbound.claims import Claim
 from ntkbound.cli.common import (
     INCONCLUSIVE,
     Json,
@@ -19,9 +18,10 @@ from ntkbound.cli.common import (
     stdout,
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Scheduler, run_missing
-from ntkbound.config import LATER
-from ntkbound.errors import InputError
-from ntkbound.preset import load_preset
+from ntkbound.core.claim import Claim
+from ntkbound.core.errors import InputError
+from ntkbound.core.preset import load_preset
+from ntkbound.theorems.shallow_transformer.config import LATER
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
@@ -209,7 +209,7 @@ def _claims(records: Records, path: Path | None) -> list[Claim]:
 
 def _builtin(records: Records) -> list[Claim]:
     """The theorem's own claims along the axes that vary in these records."""
-    from ntkbound.theorems.shallow_transformer import CLAIMS
+    from ntkbound.theorems.shallow_transformer.bounds import CLAIMS
 
     varying = {
         name

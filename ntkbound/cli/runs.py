@@ -11,7 +11,7 @@ import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
 from ntkbound.cli.options import config_options
-from ntkbound.config import RunConfig
+from ntkbound.theorems.shallow_transformer.config import RunConfig
 
 if TYPE_CHECKING:
     from ntkbound.runs.record import Record
@@ -46,7 +46,7 @@ def train(
     The record goes to results/ID and is reused when the same config is asked for again. Started by
     torchrun (torchrun --nproc-per-node 2 -m ntkbound train …), the heads are divided over ranks.
     """
-    from ntkbound.ranks import joined
+    from ntkbound.machine.ranks import joined
     from ntkbound.report.run_table import print_run
     from ntkbound.runs.execute import Execution, check_device, run_on_ranks
 
@@ -105,7 +105,7 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
     """Recompute a record's terms from its saved parameters by torch.func; exit 1 if they differ."""
     from ntkbound.report.run_table import print_verification
     from ntkbound.runs.record import read
-    from ntkbound.runs.verify import verify as recompute
+    from ntkbound.theorems.shallow_transformer.verify import verify as recompute
 
     found = {record.id: recompute(record) for record in [read(path) for path in paths]}
     if as_json:

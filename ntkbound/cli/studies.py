@@ -10,7 +10,7 @@ import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
 from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 
 
 def register(app: typer.Typer) -> None:

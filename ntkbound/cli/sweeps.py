@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import INCONCLUSIVE, Json, Out, Quiet, print_json, stderr, stdout
-from ntkbound.errors import InputError
-from ntkbound.preset import Preset, load_preset
+from ntkbound.core.errors import InputError
+from ntkbound.core.preset import Preset, load_preset
 
 if TYPE_CHECKING:
     from ntkbound.runs.pools import Pool
@@ -83,9 +83,9 @@ def run_missing(
 
     ``save``: with parameters and inputs in the records.
     """
-    from ntkbound.models import native
-    from ntkbound.parallel import available_cores
-    from ntkbound.ranks import started_by_torchrun
+    from ntkbound.heads import native
+    from ntkbound.machine.parallel import available_cores
+    from ntkbound.machine.ranks import started_by_torchrun
     from ntkbound.report.sweep_table import live_table
     from ntkbound.runs import sweep as sweeps
     from ntkbound.runs.execute import check_writable

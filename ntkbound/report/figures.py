@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 from ntkbound.report.rates_table import two
 from ntkbound.stats import arm_text, config_of
 
 if TYPE_CHECKING:
     from ntkbound.stats import Verdict
-    from ntkbound.theorems.audit import Share
+    from ntkbound.theorems.shallow_transformer.audit import Share
 
 COLUMNS = 3
 PANEL = (3.3, 2.7)  # inches

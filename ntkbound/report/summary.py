@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:

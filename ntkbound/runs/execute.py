@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from ntkbound.config import SCHEMA, RunConfig, build
-from ntkbound.errors import InputError
-from ntkbound.models import native
-from ntkbound.models.heads import Params
-from ntkbound.parallel import Workers
-from ntkbound.ranks import ALONE, Ranks
-from ntkbound.runs import environment, record
-from ntkbound.runs.labels import LabelCache
+from ntkbound.core.errors import InputError
+from ntkbound.heads import native
+from ntkbound.heads.model import Params
+from ntkbound.heads.tasks import Prepared, prepare
+from ntkbound.heads.training.descent import Progress
+from ntkbound.machine import environment
+from ntkbound.machine.parallel import Workers
+from ntkbound.machine.ranks import ALONE, Ranks
+from ntkbound.runs import record
+from ntkbound.runs.cache import LabelCache
 from ntkbound.runs.record import Record
 from ntkbound.runs.store import is_complete
-from ntkbound.tasks import Prepared, prepare
-from ntkbound.theorems import kernel_regime
-from ntkbound.training.descent import Progress
+from ntkbound.theorems.shallow_transformer import run as kernel_regime
+from ntkbound.theorems.shallow_transformer.config import SCHEMA, RunConfig, build
 
 
 @dataclass(frozen=True)

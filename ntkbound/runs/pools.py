@@ -14,8 +14,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from ntkbound.errors import InputError
-from ntkbound.garbage import collect_rarely
+from ntkbound.core.errors import InputError
+from ntkbound.machine.garbage import collect_rarely
 from ntkbound.runs.work import Job, Result, perform
 
 

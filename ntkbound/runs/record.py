@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ntkbound.config import SCHEMA, RunConfig
-from ntkbound.errors import InputError
-from ntkbound.npz import arrays_of
+from ntkbound.core.errors import InputError
+from ntkbound.core.npz import arrays_of
 from ntkbound.runs.files import write_text, write_whole
+from ntkbound.theorems.shallow_transformer.config import SCHEMA, RunConfig
 
 Array = TypeVar("Array")  # NumPy's or torch's
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ntkbound.config import digest
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 from ntkbound.runs.files import write_text
 from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
+from ntkbound.theorems.shallow_transformer.config import digest
 
 PLANS = "plans"
 

@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ntkbound.config import SERIES, RunConfig
+from ntkbound.heads.tasks import prepare
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
 from ntkbound.runs.record import PARAMS, clear_failure, run_id, write_failure
 from ntkbound.runs.store import is_complete, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
-from ntkbound.tasks import prepare
-from ntkbound.theorems.kernel_regime import descent_key
+from ntkbound.theorems.shallow_transformer.config import SERIES, RunConfig
+from ntkbound.theorems.shallow_transformer.run import descent_key
 
 LOOK_AGAIN = 5.0  # seconds after which a pool is asked again how many jobs it can take
 ATTEMPTS = 10  # times one run may lose its worker: more is the run's own fault (memory, a crash)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ntkbound.config import build
 from ntkbound.runs.record import RUN
+from ntkbound.theorems.shallow_transformer.config import build
 
 TOKEN = ".sweep-token"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from scipy.special import bdtrc
 
+from ntkbound.core.tolerance import exceeds
 from ntkbound.stats.columns import Table, as_number, read_table
 from ntkbound.stats.inference import holm
 from ntkbound.stats.margins import CHECK_LEVEL
 from ntkbound.stats.observations import cells_but_seeds
-from ntkbound.tolerance import exceeds
 
 # Bounds that hold with probability 1 − δ over the initialisation; the others hold always.
 PROBABILISTIC_TERMS = frozenset({"approximation", "optimization", "training"})

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ntkbound.claims import Claim
+from ntkbound.core.claim import Claim
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.columns import Table, arm_text, config_of, read_table
 from ntkbound.stats.inference import holm

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkbound.config import LATER
+from ntkbound.theorems.shallow_transformer.config import LATER
 
 SEED_FIELDS = ("seed", "data_seed", "teacher_seed", "init_seed")
 # Not part of what is run (and not hashed): they never separate arms.

@@ -2,7 +2,7 @@
 
 import math
 
-from ntkbound.claims import Claim
+from ntkbound.core.claim import Claim
 from ntkbound.stats.companions import companions
 from ntkbound.stats.inference import t_quantile
 from ntkbound.stats.margins import (

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 from ntkbound.stats.columns import RATIO, SEED_FIELDS, UNHASHED_FIELDS, Table, arm_text, read_table
 from ntkbound.stats.noise import NoiseFloor
 

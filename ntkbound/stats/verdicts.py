@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.claims import Claim
+from ntkbound.core.claim import Claim
+from ntkbound.stats.alternatives import FloorComparison, compare_floor, compare_growth
 from ntkbound.stats.floor import FloorFit, fit_floors
-from ntkbound.stats.forms import FloorComparison, compare_floor, compare_growth
 from ntkbound.stats.inference import Array
 from ntkbound.stats.judging import judge, log_power, number, two
 from ntkbound.stats.margins import (

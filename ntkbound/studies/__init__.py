@@ -9,7 +9,7 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from ntkbound.errors import InputError, nearest
+from ntkbound.core.errors import InputError, nearest
 from ntkbound.studies.study import Study
 
 __all__ = ["Study", "load", "studies"]
@@ -18,8 +18,9 @@ __all__ = ["Study", "load", "studies"]
 def studies() -> dict[str, Study]:
     """Every study by name, sorted."""
     found = {}
-    for entry in pkgutil.iter_modules(__path__):
-        module = import_module(f"{__name__}.{entry.name}")
+    package = import_module("ntkbound.theorems.shallow_transformer.studies")
+    for entry in pkgutil.iter_modules(package.__path__):
+        module = import_module(f"{package.__name__}.{entry.name}")
         if hasattr(module, "STUDY"):
             found[entry.name.replace("_", "-")] = module.STUDY
     return dict(sorted(found.items()))

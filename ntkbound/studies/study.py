@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ntkbound.claims import Claim
-from ntkbound.errors import InputError, nearest
-from ntkbound.preset import Preset, parse_preset
+from ntkbound.core.claim import Claim
+from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.preset import Preset, parse_preset
 from ntkbound.runs.record import Record
 from ntkbound.stats import Verdict
 
@@ -108,7 +108,7 @@ class Study:
     """One question, the runs that answer it, and how their numbers are judged and drawn.
 
     sizes
-        Per size (smoke, small, paper) the tables of a preset (see `ntkbound.preset`): ``run`` and
+        Per size (smoke, small, paper) the tables of a preset (see `core.preset`): ``run`` and
         ``sweep``.
     axis, arms
         Tables and panels run along ``axis``, a numeric field of the config or ``rho/nu``, the

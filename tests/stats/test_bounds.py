@@ -1,8 +1,7 @@
 """Explicit bounds: any exceedance of a sure one, more than δ explains of a probable one."""
 
-from synthetic import records
-
 from ntkbound.stats import check, judge_bounds
+from tests.support.synthetic import records
 
 
 def runs(over: int, seeds: int = 10, term: str = "approximation", widths: int = 1):

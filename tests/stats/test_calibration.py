@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from calibration import coverage, draw, too_flat, true_checks
+
+from tests.support.calibration import coverage, draw, too_flat, true_checks
 
 
 def within(share: float, trials: int, low: float, high: float) -> bool:

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from calibration import draw
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import records
 
 from ntkbound.stats import (
     Series,
@@ -17,6 +15,8 @@ from ntkbound.stats import (
     observe,
 )
 from ntkbound.stats.inference import holm, t_quantile
+from tests.support.calibration import draw
+from tests.support.synthetic import records
 
 X = 2.0 ** np.arange(4, 10)
 

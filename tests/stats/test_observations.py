@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from synthetic import WIDTHS, records, set_value, value
 
-from ntkbound.errors import InputError
+from ntkbound.core.errors import InputError
 from ntkbound.stats import NoiseFloor, observe
+from tests.support.synthetic import WIDTHS, records, set_value, value
 
 
 def law(x: float) -> float:

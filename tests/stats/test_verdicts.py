@@ -5,10 +5,10 @@ import re
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from synthetic import WIDTHS, claim, records, set_value, value
 
-from ntkbound.claims import Claim
+from ntkbound.core.claim import Claim
 from ntkbound.stats import check
+from tests.support.synthetic import WIDTHS, claim, records, set_value, value
 
 
 def verdict(runs, *claims):

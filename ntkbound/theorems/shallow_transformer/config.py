@@ -1,0 +1,430 @@
+"""What exactly is run: a frozen, fully resolved configuration and its canonical hash.
+
+Nothing here imports torch, so that ``ntkbound --help`` and the reports stay quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from ntkbound.core.errors import InputError, nearest
+
+SCHEMA = 1  # layout of a record
+NUMERICS = 5  # raised whenever results change
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+EVERY_BLOCK = "*"
+DATA_FILES = (".npz", ".csv")
+SERIES = "series:"  # --task series:FILE.csv
+TASKS = ("teacher", "digits", "ar")
+
+# Fields younger than the first records, with what those were run with. They count in a run's
+# identity only where they differ from it, so that a record keeps its id.
+LATER: dict[str, object] = {
+    "model": "transformer",
+    "omega": None,
+    "lag": None,
+    "positions": None,
+    "query_scale": None,
+    "ridge": None,
+}
+
+
+def _radii(value: object) -> object:
+    """``3``, ``"3"``, ``"3,3,1"``, ``"c=3,W=1"`` or a mapping, as a mapping block → number."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number, a list of three or block=number pairs")
+    if isinstance(value, int | float):
+        return {EVERY_BLOCK: value}
+    if isinstance(value, list | tuple):
+        return {str(position): number for position, number in enumerate(value)}
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        try:
+            if "=" in value:
+                pairs = [part.split("=") for part in parts]
+                named = {block.strip(): float(number) for block, number in pairs}
+                if len(named) < len(pairs):
+                    raise ValueError
+                return named
+            numbers = [float(part) for part in parts]
+        except ValueError:
+            raise ValueError("expected a number, c,U,W or block=number pairs") from None
+        return _radii(numbers[0] if len(numbers) == 1 else numbers)
+    return value
+
+
+Radii = Annotated[dict[str, NonNegative], BeforeValidator(_radii)]
+
+
+class RunConfig(BaseModel):
+    """One run of Theorem (training error) of arXiv 2601.16514; symbols follow the paper.
+
+    A validated instance is resolved: derived values (η, the seeds, per-block radii) are filled in,
+    and fields that do not apply to the chosen task or method are null and refuse to be set. Only
+    n, T and d may stay null until the data of a file or of ``digits`` has been seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    theorem: Literal["shallow-transformer"] = Field(
+        "shallow-transformer", description="the theorem under test"
+    )
+    model: Literal["transformer", "indrnn"] = Field(
+        "transformer", description="what is trained: the theorem's model or the recurrent baseline"
+    )
+    omega: Positive | None = Field(
+        None, description="initial size ω of the recurrent weights, indrnn only [1.5]"
+    )
+    m: Count = Field(256, description="attention (or recurrent) heads (even)")
+    tau: Count = Field(4000, description="gradient steps τ")
+    n: Count | None = Field(None, description="samples [512; a file's own number]")
+    T: Count | None = Field(None, description="tokens per sample [16; a file's own number]")
+    d: Count | None = Field(None, description="token dimension [8; a file's own number]")
+    seed: Seed = Field(0, description="seed of everything below unless given apart")
+    data_seed: Seed | None = Field(None, description="seed of the inputs [seed]")
+    teacher_seed: Seed | None = Field(None, description="seed of the teacher [seed]")
+    init_seed: Seed | None = Field(None, description="seed of φ_0, batches and probes [seed]")
+    activation: Literal["tanh", "erf", "sigmoid", "bump", "relu"] = Field(
+        "tanh", description="σ; relu only with --no-bounds"
+    )
+    query: Literal["last", "mean", "fixed", "given"] | None = Field(
+        None, description="q: last token, token mean, one unit vector, or a file's array q [last]"
+    )
+    task: str = Field(
+        "teacher", description="teacher, digits, ar, FILE.npz, FILE.csv or series:FILE.csv"
+    )
+    lag: Count | None = Field(
+        None, description="lag L of ar and series: windows of T = L + 1 values [16]"
+    )
+    positions: Literal["sincos", "onehot", "none"] | None = Field(
+        None, description="position channels of ar and series [sincos]"
+    )
+    query_scale: Positive | None = Field(
+        None, description="factor on the query, and so on all scores, of ar and series [1]"
+    )
+    transport: Literal["rank-one", "random-feature", "constant", "anchors", "computed"] | None = (
+        Field(
+            None,
+            description="transport map of the teacher [rank-one]; for other data none, or computed "
+            "by kernel regression at φ_0",
+        )
+    )
+    ridge: NonNegative | None = Field(
+        None, description="ridge of a computed transport, relative to the mean eigenvalue [0.001]"
+    )
+    teacher_heads: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="fresh heads averaged into the labels [131072]"
+    )
+    inputs: Literal["shrunk", "ball"] | None = Field(
+        None, description="tokens of the teacher task: Gaussian shrunk into the ball, or uniform"
+    )
+    input_norm: Positive | None = Field(
+        None, description="radius B_x of the tokens' ball, teacher task [1]"
+    )
+    target: str | None = Field(
+        None, description="digits: parity, or a digit against the rest [parity]"
+    )
+    rescale: bool = Field(
+        False, description="scale the tokens of a file, ar or series into the unit ball"
+    )
+    method: Literal["projgd", "projsgd", "gd", "decay"] = Field(
+        "projgd", description="descent: projected, projected stochastic, plain, decay toward φ_0"
+    )
+    batch: Count | None = Field(None, description="mini-batch of projsgd [64]")
+    decay: NonNegative | None = Field(None, description="pull toward φ_0 of decay [0.01]")
+    eta: Positive | None = Field(None, description="step size η [eta_scale/√τ]")
+    eta_scale: Positive | None = Field(None, description="η·√τ, null where η is given [1]")
+    rho: Radii = Field({EVERY_BLOCK: 1.0}, description="projection radii: 3 | 3,3,1 | c=3,W=1")
+    nu: Radii | None = Field(None, description="norms ν of the transport map, likewise [1]")
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.05, description="failure probability δ of the approximation bound"
+    )
+    validation: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="fraction of n held out of training [0; ar and series: the last 0.2]"
+    )
+    dtype: Literal["float32", "float64"] = Field(
+        "float32", description="training precision (terms are always measured in float64)"
+    )
+    bounds: bool = Field(True, description="evaluate the proved bounds")
+    records: Annotated[int, Field(ge=2)] = Field(
+        32, description="steps recorded along training, geometrically spaced"
+    )
+    search_samples: Count = Field(8, description="inputs of the worst-case search")
+    search_restarts: Count = Field(8, description="starting points per head and sign")
+    search_steps: Count = Field(20, description="ascent steps of the search")
+
+    @property
+    def blocks(self) -> tuple[str, str, str]:
+        """Parameter blocks of one head, to which the radii ρ belong."""
+        return ("c", "U", "w") if self.model == "indrnn" else self.teacher_blocks
+
+    @property
+    def teacher_blocks(self) -> tuple[str, str, str]:
+        """Blocks of the Transformer, to which ν belongs whatever model is trained.
+
+        A fixed query reduces W to k = W q (theory §1).
+        """
+        return ("c", "U", "k" if self.query == "fixed" else "W")
+
+    @property
+    def radii(self) -> dict[str, float]:
+        """ρ/√m per block: how far one head may move."""
+        return {block: rho / math.sqrt(self.m) for block, rho in self.rho.items()}
+
+    @property
+    def is_series(self) -> bool:
+        """Whether the samples are windows of one long series, in time order."""
+        return self.task == "ar" or self.task.startswith(SERIES)
+
+    @property
+    def data_file(self) -> Path | None:
+        """The file the data come from; None for data made from seeds or by a package."""
+        return Path(self.task.removeprefix(SERIES)) if self.task.endswith(DATA_FILES) else None
+
+    @property
+    def n_train(self) -> int:
+        """Samples that are trained on, and over which every term is measured."""
+        assert self.n is not None
+        assert self.validation is not None
+        return self.n - round(self.n * self.validation)
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        if self.m % 2:
+            raise ValueError(f"m: {self.m} is odd; symmetric initialisation needs an even number")
+        if self.activation == "relu" and self.bounds:
+            raise ValueError(
+                "activation: relu has no bounded second derivative, so no bound holds; "
+                "add --no-bounds to measure without bounds"
+            )
+        self._check_task()
+        teacher, series = self.task == "teacher", self.is_series
+        recurrent = self.model == "indrnn"
+        self._default("omega", 1.5, recurrent, only="model indrnn")
+        self._default("n", 512, teacher or self.task == "ar", or_null=True)
+        self._default("T", 16, teacher, or_null=True)
+        self._default("d", 8, teacher, or_null=True)
+        computed = self.transport == "computed"
+        if computed and teacher:
+            raise ValueError(
+                "transport: 'computed' is for data whose map is unknown; the teacher has its own"
+            )
+        if not computed:
+            self._default("transport", "rank-one", teacher, only="task teacher")
+        self._default("ridge", 1e-3, computed, only="transport computed")
+        self._default("teacher_heads", 131072, teacher, only="task teacher")
+        self._default("teacher_seed", self.seed, teacher, only="task teacher")
+        self._default("inputs", "shrunk", teacher, only="task teacher")
+        self._default("nu", {EVERY_BLOCK: 1.0}, teacher, only="task teacher")
+        self._default("input_norm", 1.0, teacher, only="task teacher")
+        self._default("target", "parity", self.task == "digits", only="task digits")
+        if self.target is not None and self.target not in ("parity", *map(str, range(10))):
+            raise ValueError(f"target: {self.target!r} is unknown; accepted: parity, 0 … 9")
+        self._default("lag", 16, series, only="tasks ar and series")
+        self._default("positions", "sincos", series, only="tasks ar and series")
+        self._default("validation", 0.2 if series else 0.0, True)
+        if self.rescale and self.data_file is None and not series:
+            raise ValueError("rescale: only for a data file, ar and series; others are in the ball")
+        # A recurrence has no query; only the Transformer behind the teacher's labels has one then.
+        self._default("query", "last", teacher or not recurrent, only="model transformer")
+        if self.query == "given" and not self.task.endswith(".npz"):
+            raise ValueError("query: 'given' reads the array q of an .npz task")
+        scaled = series and not recurrent and self.query != "fixed"
+        self._default(
+            "query_scale", 1.0, scaled, only="a transformer on ar or series, query last or mean"
+        )
+        self._default("data_seed", self.seed, True)
+        self._default("init_seed", self.seed, True)
+        self._default("batch", 64, self.method == "projsgd", only="method projsgd")
+        self._default("decay", 0.01, self.method == "decay", only="method decay")
+        self._resolve_step_size()
+        for name in ("rho", "nu"):
+            given = getattr(self, name)
+            if given is not None:
+                blocks = self.blocks if name == "rho" else self.teacher_blocks
+                object.__setattr__(self, name, _per_block(name, given, blocks))
+        if self.transport == "rank-one" and self.activation == "bump":
+            raise ValueError(
+                "transport: rank-one represents the zero function for the even activation bump; "
+                "use constant, random-feature or anchors"
+            )
+        if self.transport == "anchors" and self.activation == "relu":
+            raise ValueError(
+                "transport: anchors is scaled by the constants of σ, and relu has none"
+            )
+        if self.n is not None:
+            self._check_counts()
+        return self
+
+    def _default(
+        self, name: str, value: object, applies: bool, *, only: str = "", or_null: bool = False
+    ) -> None:
+        given = getattr(self, name)
+        if applies and given is None:
+            object.__setattr__(self, name, value)
+        elif not applies and given is not None and not or_null:
+            raise ValueError(f"{name}: only used by {only}; leave it out")
+
+    def _resolve_step_size(self) -> None:
+        if self.eta is not None and self.eta_scale is None:
+            return
+        scale = 1.0 if self.eta_scale is None else self.eta_scale
+        derived = scale / math.sqrt(self.tau)
+        if self.eta is not None and not math.isclose(self.eta, derived, rel_tol=1e-12):
+            raise ValueError("eta: contradicts eta_scale (η = eta_scale/√τ); give one of them")
+        object.__setattr__(self, "eta_scale", scale)
+        object.__setattr__(self, "eta", derived)
+
+    def _check_task(self) -> None:
+        series = self.task.removeprefix(SERIES)
+        if series != self.task and not series.endswith(".csv"):
+            raise ValueError(f"task: {self.task!r} is no series; accepted: series:FILE.csv")
+        if self.data_file is None and self.task not in TASKS:
+            raise ValueError(
+                f"task: {self.task!r} is unknown; accepted: teacher, digits, ar, FILE.npz, "
+                "FILE.csv, series:FILE.csv" + nearest(self.task, TASKS)
+            )
+
+    def _check_counts(self) -> None:
+        if self.n_train < 1:
+            raise ValueError(f"validation: {self.validation} of n = {self.n} leaves no sample")
+        if self.batch is not None and self.batch > self.n_train:
+            raise ValueError(f"batch: {self.batch} is more than the {self.n_train} samples")
+
+    def with_data(self, n: int, T: int, d: int) -> RunConfig:
+        """The config with the sizes of the data filled in; ``n`` may only be lowered.
+
+        Raises InputError if T or d contradict the data or n asks for more samples than it has.
+        """
+        for name, asked, found in (("T", self.T, T), ("d", self.d, d)):
+            if asked is not None and asked != found:
+                raise InputError(
+                    f"--{name}: {asked} contradicts the data, which has {name} = {found}"
+                )
+        if self.n is not None and self.n > n:
+            raise InputError(f"--n: {self.n} is more than the {n} samples of {self.task}")
+        return build({**self.model_dump(), "n": self.n or n, "T": T, "d": d})
+
+    def identity(self, data_digest: str | None = None) -> str:
+        """SHA-256 of everything that determines the numbers, hex.
+
+        A data file counts by its content (``data_digest``), not by its path; ``eta_scale`` is
+        implied by η and τ.
+        """
+        fields = self.model_dump(exclude={"eta_scale"})
+        fields = {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
+        if data_digest is not None:
+            kind = SERIES if self.is_series else ""
+            fields["task"] = f"{kind}sha256:{data_digest}{Path(self.task).suffix}"
+        fields |= {"schema": SCHEMA, "numerics": NUMERICS}
+        return digest(fields)
+
+
+def _per_block(
+    name: str, given: Mapping[str, float], blocks: tuple[str, str, str]
+) -> dict[str, float]:
+    """Radii in every spelling, as block → number in the order of the blocks."""
+    if set(given) == {EVERY_BLOCK}:
+        return dict.fromkeys(blocks, given[EVERY_BLOCK])
+    if set(given) == {"0", "1", "2"}:
+        return dict(zip(blocks, given.values(), strict=True))
+    # W names the third block of any model: under a fixed query its ball is that of k = W q.
+    named = {(blocks[2] if b == "W" else b): r for b, r in given.items()}
+    for block in named:
+        if block not in blocks:
+            raise ValueError(
+                f"{name}: block {block!r} is unknown; accepted: one number, three numbers, "
+                f"or pairs for {', '.join(blocks)}"
+            )
+    return {block: named.get(block, 1.0) for block in blocks}
+
+
+def digest(value: object) -> str:
+    """SHA-256 (hex) of a JSON value, independent of key order."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def build(fields: Mapping[str, Any], where: str = "") -> RunConfig:
+    """A resolved config from plain values; every mistake is one line naming the field.
+
+    ``where`` names the file the values came from; without it fields are named as options.
+    """
+    for name in fields:
+        if name not in RunConfig.model_fields:
+            accepted = nearest(name, RunConfig.model_fields)
+            raise InputError(f"{where or 'config'}: unknown field {name!r}{accepted}")
+    try:
+        return RunConfig.model_validate(dict(fields))
+    except ValidationError as error:
+        raise InputError(_one_line(error, where)) from None
+
+
+def _one_line(error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    field = str(first["loc"][0]) if first["loc"] else ""
+    if not field:  # raised by a validator of this module, which names the field itself
+        field, _, message = message.partition(": ")
+    elif "ctx" not in first or "error" not in first["ctx"]:
+        message = f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
+    name = f"{where}: {field}" if where else f"--{field.replace('_', '-')}"
+    return f"{name}: {message}"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Fields of a run from a TOML file (top level or ``[run]``) or from a record's run.json.
+
+    Raises InputError if the file cannot be read or is not of that form. Values that run.json
+    merely derived are left out, so that overriding τ or the seed does what it says.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path}: cannot be read ({_cause(error)})") from None
+    try:
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"--config {path}: {_cause(error)}") from None
+    name = "config" if path.suffix == ".json" else "run"
+    fields = data.get(name, data) if isinstance(data, dict) else data
+    if not isinstance(fields, dict):
+        raise InputError(f"--config {path}: expected a table of run fields")
+    return _without_derived(fields) if path.suffix == ".json" else fields
+
+
+def _without_derived(fields: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(fields)
+    for name in ("data_seed", "teacher_seed", "init_seed"):
+        if kept.get(name) == kept.get("seed"):
+            kept.pop(name, None)
+    if kept.get("eta_scale") is not None:
+        kept.pop("eta", None)
+    for name in ("rho", "nu"):
+        if isinstance(kept.get(name), dict):  # W under every query and model, whatever was recorded
+            kept[name] = {("W" if b in "kw" else b): radius for b, radius in kept[name].items()}
+    return kept
+
+
+def _cause(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__

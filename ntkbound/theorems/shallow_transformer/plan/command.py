@@ -1,0 +1,167 @@
+"""``plan``: how many heads and steps a target error takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ntkbound.cli.common import Json, Quiet, print_json, stdout
+from ntkbound.core.errors import InputError
+from ntkbound.theorems.shallow_transformer.config import build
+
+if TYPE_CHECKING:
+    from ntkbound.stats import Crossing, Series
+
+CURVE = [10**power for power in range(1, 9)]  # n
+
+
+EXAMPLES = (
+    "Example: ntkbound plan --target 0.1 --n 5000 --from results/\n\n"
+    "Of a record: ntkbound plan --target 0.5 results/st-m256-…"
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog=EXAMPLES)(plan)
+
+
+def plan(
+    target: Annotated[float, typer.Option(help="RMSE to be guaranteed")],
+    record: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECORD]", help="take the problem (all but m and τ) from a record"),
+    ] = None,
+    n: Annotated[int | None, typer.Option(help=r"samples \[512]")] = None,
+    T: Annotated[
+        int | None, typer.Option("--T", help=r"tokens (no bound depends on it) \[16]")
+    ] = None,
+    d: Annotated[int | None, typer.Option(help=r"token dimension \[8]")] = None,
+    m: Annotated[int | None, typer.Option(help="heads, if they are given")] = None,
+    tau: Annotated[int | None, typer.Option(help="steps, if they are given")] = None,
+    nu: Annotated[
+        str | None, typer.Option(help=r"norms of the target: 1 | 3,3,1 | c=3,W=1 \[1]")
+    ] = None,
+    rho: Annotated[str | None, typer.Option(help=r"projection radii, likewise \[1]")] = None,
+    delta: Annotated[float | None, typer.Option(help=r"failure probability δ \[0.05]")] = None,
+    activation: Annotated[
+        str | None, typer.Option(help=r"tanh, erf, sigmoid or bump \[tanh]")
+    ] = None,
+    eta_scale: Annotated[float | None, typer.Option(help=r"η·√τ \[1]")] = None,
+    teacher_heads: Annotated[
+        int | None, typer.Option(help="heads averaged into the labels; without it y = f̃ exactly")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--from", help="results folder: also what was measured")
+    ] = None,
+    curve: Annotated[
+        Path | None, typer.Option(help="plot the fewest m against n: FILE.pdf|svg|png")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the smallest m and τ that guarantee a target RMSE, by each level of bound.
+
+    Without --m and --tau the pair with the least m·τ (to a percent); with one of them the other.
+    """
+    from ntkbound.report.figures import check_figure, plot_widths
+    from ntkbound.theorems.shallow_transformer.bounds import Norms
+    from ntkbound.theorems.shallow_transformer.plan import inversion as planner
+    from ntkbound.theorems.shallow_transformer.plan.table import print_plan
+
+    if not 0 < target < float("inf"):
+        raise InputError(f"--target: {target:g} is not a positive RMSE")
+    if curve is not None:
+        check_figure("--curve", curve)
+    known = {"transport": "constant"} if record is None else _problem_of(record)
+    given = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
+             "activation": activation, "eta_scale": eta_scale, "teacher_heads": teacher_heads,
+             "m": m, "tau": tau}  # fmt: skip
+    config = build(known | {name: value for name, value in given.items() if value is not None})
+    if record is not None and teacher_heads is None:
+        teacher_heads = config.teacher_heads
+    assert config.n is not None
+    assert config.d is not None
+    scale = config.eta_scale
+    assert scale is not None  # neither a record's problem nor the options give η itself
+    problem = planner.Problem(
+        n=config.n, d=config.d, activation=config.activation, rho=Norms(*config.rho.values()),
+        nu=Norms(*(config.nu or {}).values()), delta=config.delta, eta_scale=scale,
+        teacher_heads=teacher_heads,
+    )  # fmt: skip
+    plans = [planner.plan(problem, target, name, m=m, tau=tau) for name in planner.LEVELS]
+    crossings = [] if results is None else _crossings(results, target)
+    curves = {}
+    if curve is not None:
+        curves = {
+            name: (CURVE, planner.width_curve(problem, target, name, CURVE))
+            for name in planner.LEVELS
+        }
+        plot_widths(curve, curves)
+    if as_json:
+        told = {"target": target, "problem": asdict(problem)}
+        told["plans"] = [row.as_dict() for row in plans]
+        told["measured"] = [
+            {"axis": series.axis, "arm": dict(series.arm), **asdict(found)}
+            for series, found in crossings
+        ]
+        told["curve"] = [
+            {"level": name, "n": a, "m": b}
+            for name, (samples, widths) in curves.items()
+            for a, b in zip(samples, widths, strict=True)
+        ]
+        print_json(told)
+    elif not quiet:
+        norms, radii = (_short(config.nu or {}), _short(config.rho))
+        title = f"RMSE ≤ {target:g} with probability {1 - config.delta:g}: "
+        title += f"n = {config.n}  T = {config.T}  d = {config.d}\n"
+        title += f"{config.activation}, ν = {norms}, ρ = {radii}, η = {scale:g}/√τ"
+        print_plan(stdout(), title, plans, crossings)
+
+
+FROM_RECORD = (
+    "n", "T", "d", "nu", "rho", "delta", "activation", "teacher_heads", "transport", "query",
+)  # fmt: skip
+
+
+def _problem_of(path: Path) -> dict[str, Any]:
+    """The problem of a record: a teacher's, since the bounds need its norm ν."""
+    from ntkbound.runs.record import read
+
+    config = read(path).data["config"]
+    if config["task"] != "teacher" or config["model"] != "transformer":
+        raise InputError(
+            f"{path}: only a Transformer on the teacher task has the bounds that are inverted here"
+        )
+    known = {name: config[name] for name in FROM_RECORD}
+    return known | {"eta_scale": config["eta"] * math.sqrt(config["tau"])}
+
+
+def _short(norms: Mapping[str, float]) -> str:
+    """One number where all blocks share it."""
+    if len(set(norms.values())) == 1:
+        return f"{next(iter(norms.values())):g}"
+    return ", ".join(f"{block} {value:g}" for block, value in norms.items())
+
+
+def _crossings(folder: Path, target: float) -> list[tuple[Series, Crossing]]:
+    """Where the fitted minimum RMSE of the records reaches the target, along m and along τ."""
+    from ntkbound.runs.store import survey
+    from ntkbound.stats import crossing, observe
+
+    records = [r for r in survey(folder).complete.values() if r["status"] == "complete"]
+    if not records:
+        raise InputError(f"--from {folder}: no complete records; make some with ntkbound sweep")
+    wanted = ("optimization", "training", "min_rmse")
+    found = [
+        series
+        for series in observe(records, axes=("m", "tau"))
+        if (series.term, series.probe, series.statistic) == wanted
+    ]
+    if not found:
+        raise InputError(f"--from {folder}: neither m nor tau varies between the records")
+    return [(series, crossing(series, target)) for series in found]

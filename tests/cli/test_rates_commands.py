@@ -1,0 +1,234 @@
+"""``slopes`` and ``check`` on real records: the theorem's table, its formats, its exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ntkbound.cli import main
+from ntkbound.cli.sweeps import run_missing
+from ntkbound.core.preset import load_preset
+from ntkbound.runs.record import sealed
+
+PRESET = """
+[run]
+n = 48
+T = 4
+d = 3
+tau = 60
+inputs = "ball"
+teacher_heads = 2048
+records = 4
+search_samples = 2
+search_restarts = 2
+search_steps = 8
+
+[sweep]
+m = { from = 16, to = 128, factor = 2 }
+seed = { from = 0, to = 4 }
+
+[[claim]]
+term = "linearization"
+probe = "worst"
+statistic = "max"
+axis = "m"
+kind = "tight"
+exponent = -0.5
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rates")
+    path = folder / "p.toml"
+    path.write_text(PRESET, encoding="utf-8")
+    run_missing(load_preset(path), folder / "out", 1, None, True)
+    return path, folder / "out"
+
+
+def call(arguments, capsys) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return caught.value.code, capsys.readouterr().out
+
+
+def rewritten(results, tmp_path, change):
+    """Copies of all records with ``change(data)`` applied."""
+    mutant = tmp_path / "mutant"
+    for path in results[1].glob("*/run.json"):
+        data = json.loads(path.read_text(encoding="utf-8"))
+        del data["sha256"]
+        change(data)
+        copy = mutant / path.parent.name
+        copy.mkdir(parents=True)
+        (copy / "run.json").write_text(sealed(data | {"files": {}}), encoding="utf-8")
+    return mutant
+
+
+def test_slopes_find_the_rates_of_the_theorem(results, capsys):
+    code, out = call(["slopes", results[1], "--json"], capsys)
+    assert code == 0
+    fits = {(f["term"], f["probe"], f["statistic"]): f for f in json.loads(out)["fits"]}
+    worst = fits["linearization", "worst", "max"]
+    assert worst["verdict"] == "tight"
+    assert worst["slope"] == pytest.approx(-0.5, abs=0.1)
+    random = fits["linearization", "random", "max"]
+    assert random["slope"] == pytest.approx(-1.0, abs=0.35)
+    assert set(worst) == {
+        *("axis", "term", "probe", "statistic", "points", "seeds", "slope", "low", "high"),
+        *("claimed", "kind", "verdict", "reason"),
+    }
+
+
+def test_check_judges_a_preset_and_its_mutants(results, tmp_path, capsys):
+    path, out = results
+    assert call(["check", path, "--out", out, "--jobs", 1], capsys)[0] == 0
+    steeper = tmp_path / "steeper.toml"
+    steeper.write_text(
+        "[[claim]]\nterm = 'linearization'\nprobe = 'worst'\nstatistic = 'max'\n"
+        "axis = 'm'\nkind = 'upper'\nexponent = -1.0\n",
+        encoding="utf-8",
+    )
+    code, text = call(["check", out, "--claims", steeper], capsys)
+    assert code == 1
+    assert "violated" in text
+    code, text = call(["check", out, "--claims", steeper, "--json"], capsys)
+    assert json.loads(text)["verdict"] == "violated"
+
+
+def test_mislabelled_widths_are_caught(results, tmp_path, capsys):
+    """The axis in the records is wrong: the verdict must flip."""
+
+    def mislabel(data):
+        data["config"]["m"] = 2048 // data["config"]["m"]
+
+    assert call(["check", rewritten(results, tmp_path, mislabel)], capsys)[0] == 1
+
+
+def test_an_exceeded_bound_is_told(results, tmp_path, capsys):
+    def lower(data):
+        for row in data["checks"]:
+            if (row["term"], row["probe"]) == ("linearization", "worst"):
+                row["bound"] = row["measured"] / 2
+
+    code, text = call(["check", rewritten(results, tmp_path, lower)], capsys)
+    assert code == 1
+    assert "bound-violated" in text
+
+
+def test_too_few_seeds_are_inconclusive(results, tmp_path, capsys):
+    _, out = results
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in out.iterdir():
+        if "-s0-" in path.name or "-s1-" in path.name:
+            (few / path.name).symlink_to(path)
+    code, text = call(["check", few], capsys)
+    assert code == 3
+    assert "seeds" in text
+
+
+def test_reports_for_machines(results, tmp_path, capsys, monkeypatch):
+    path, out = results
+    junit, summary = tmp_path / "j.xml", tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert call(["check", path, "--out", out, "--junit", junit], capsys)[0] == 0
+    suite = ET.parse(junit).getroot()
+    assert suite.get("failures") == "0"
+    assert int(suite.get("tests", "0")) == len(suite.findall("testcase")) > 1
+    assert "## ntkbound: holds" in summary.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [("--csv", "axis,term,probe,"), ("--markdown", "| axis |"), ("--latex", r"\begin{tabular}")],
+)
+def test_tables_for_papers(results, capsys, flag, expected):
+    code, text = call(["slopes", results[1], flag], capsys)
+    assert code == 0
+    assert text.startswith(expected)
+
+
+@pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png"])
+def test_figures(results, tmp_path, capsys, suffix):
+    target = tmp_path / f"figure{suffix}"
+    assert call(["slopes", results[1], "--plot", target, "-q"], capsys)[0] == 0
+    assert target.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--where", "m"], "'m' is not KEY=VALUE"),
+        (["--where", "mm=3"], "no record has the config field 'mm'"),
+        (["--where", "m=3"], "matches no record"),
+        (["--plot", "x.gif"], "unknown format; accepted: .pdf, .svg, .png"),
+        (["--csv", "--json"], "exclude each other"),
+    ],
+)
+def test_mistakes_are_one_line(results, capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        main(["slopes", str(results[1]), *arguments])
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["slopes", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "no complete records" in capsys.readouterr().err
+
+
+def test_rounding_above_a_bound_of_zero_is_no_violation(results, tmp_path, capsys):
+    def vanish(data):
+        for row in data["checks"]:
+            if row["term"] == "linearization":
+                row["measured"], row["bound"] = 1e-17, 0.0
+
+    mutant = rewritten(results, tmp_path, vanish)
+    code, text = call(["check", mutant, "--claims", results[0]], capsys)
+    assert "bound-violated" not in text
+    assert code == 0
+
+
+def test_diverged_runs_are_left_out_and_make_a_check_inconclusive(results, tmp_path, capsys):
+    def diverge(data):
+        if data["config"]["seed"] == 0:
+            data["status"] = "diverged"
+
+    code, text = call(["check", rewritten(results, tmp_path, diverge), "--json"], capsys)
+    assert code == 3
+    assert set(json.loads(text)["failed"].values()) == {"diverged"}
+
+
+def test_claims_outside_the_theorem_are_not_judged(results, tmp_path, capsys):
+    def uncover(data):
+        for row in data["checks"]:
+            if (row["term"], row["probe"]) == ("linearization", "worst"):
+                row |= {"verdict": "condition-not-met", "reason": "not covered"}
+
+    mutant = rewritten(results, tmp_path, uncover)
+    code, text = call(["check", mutant, "--claims", results[0], "--json"], capsys)
+    assert [fit["verdict"] for fit in json.loads(text)["fits"]] == ["condition-not-met"]
+    assert code == 0
+
+
+def test_a_check_that_judges_nothing_is_inconclusive(results, tmp_path, capsys):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    path = next(results[1].glob("*/run.json")).parent
+    (alone / path.name).symlink_to(path)
+    assert call(["check", alone], capsys)[0] == 3
+
+
+def test_an_unknown_axis_names_the_known_ones(results, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["slopes", str(results[1]), "--axis", "foo"])
+    assert caught.value.code == 2
+    assert "--axis: 'foo' is unknown; accepted: " in capsys.readouterr().err

@@ -1,0 +1,222 @@
+"""The four error terms, the probes at which they are measured, and the searched worst case."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from ntkbound.heads.model import symmetric_init, together
+from ntkbound.heads.sums import outputs, squared_feature_norms, tangent
+from ntkbound.heads.tasks.task import Task
+from ntkbound.heads.terms.approximation import approximation_errors
+from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
+from ntkbound.heads.terms.linearization import linearization_errors, linearized_outputs
+from ntkbound.heads.terms.probes import aligned_probe, random_probe
+from ntkbound.heads.terms.summary import summarise
+from ntkbound.heads.terms.trajectory import Trajectory, mean_square_error
+from ntkbound.heads.terms.worst import Search, worst_linearization
+from ntkbound.heads.training.blocked import BlockedObjective
+from ntkbound.heads.training.descent import Rule, descend
+from ntkbound.machine.parallel import Workers
+from tests.support import reference
+from tests.support.checks import check_identity
+from tests.support.problems import (
+    BOUNDED,
+    QUERIES,
+    in_ball,
+    make_case,
+    make_inputs,
+    make_model,
+    random_labels,
+)
+from tests.support.tolerances import ROUNDING, assert_close
+
+EXACT = ROUNDING[torch.float64]
+ONE = Workers(1)
+
+
+def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
+    dtype, seen = initial["c"].dtype, {}
+
+    def observe(step, params, norms):
+        seen[step] = {b: v[0].clone() for b, v in params.items()}
+        trajectory.observe(step, params, norms)
+
+    rule = Rule(
+        eta=torch.tensor([eta], dtype=torch.float64),
+        radii={b: torch.tensor([r], dtype=dtype) for b, r in radii.items()},
+    )
+    objective = BlockedObjective(
+        model, task.inputs.to(dtype), task.y.to(dtype), initial["c"].shape[0], ONE
+    )
+    descend(objective, together(initial), rule, tau, record=[0, 1, 3, 7, tau], observe=observe,
+            progress=lambda step, loss: None)  # fmt: skip
+    return seen
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("activation", BOUNDED)
+def test_the_identity_holds_along_a_trajectory(activation, query, dtype):
+    """Terms are float64 whatever the training dtype, so the identity is exact to 1e-12 in both."""
+    model, task, initial, radii, transported = make_case(query, activation, dtype=dtype)
+    trajectory = Trajectory(model, together(initial), together(transported), task, None, ONE)
+    for params in train(model, task, initial, radii, trajectory).values():
+        check_identity(model, initial, params, transported, task)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_observer_equals_the_definitions(query):
+    """The loop shares work between terms; each must still be what its own file computes."""
+    model, task, initial, radii, transported = make_case(query)
+    held_out = Task(
+        make_inputs(3, 4, 3, query, seed=8),
+        random_labels(3, seed=9),
+        token_norm=1.0,
+        query_norm=1.0,
+    )
+    trajectory = Trajectory(model, together(initial), together(transported), task, held_out, ONE)
+    seen = train(model, task, initial, radii, trajectory)
+    own = trajectory.of(0)
+    table = own.table
+    assert table["step"].tolist() == list(seen) == [0, 1, 3, 7, 10]
+    for row, params in enumerate(seen.values()):
+        lin = linearization_errors(model, initial, params, task.inputs, ONE)
+        cof = change_of_feature_errors(model, initial, params, transported, task.inputs, ONE)
+        expected = {
+            **{f"linearization.{s}": v for s, v in summarise(lin).items()},
+            **{f"change_of_feature.{s}": v for s, v in summarise(cof).items()},
+            "mse": mean_square_error(model, params, task, ONE),
+            "validation_mse": mean_square_error(model, params, held_out, ONE),
+            "feature_norm": float(
+                squared_feature_norms(model, params, task.inputs, ONE).sqrt().max()
+            ),
+        }
+        for block in initial:
+            moved = (params[block] - initial[block]).reshape(6, -1).norm(dim=1).max()
+            expected[f"displacement.{block}"] = float(moved) * math.sqrt(6)
+        for name, value in expected.items():
+            assert_close(table[name][row], value, EXACT, f"{name}, row {row}", floor=1.0)
+    for statistic in ("max", "mean", "rms"):
+        for term in ("linearization", "change_of_feature"):
+            worst = table[f"{term}.{statistic}"].max()
+            assert own.worst(term)[statistic] == worst
+    assert own.worst("displacement").keys() == initial.keys()
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("activation", BOUNDED)
+def test_terms_equal_the_numpy_definitions(activation, query):
+    model, task, initial, radii, transported = make_case(query, activation, m=4, n=3)
+    at, inputs, y = in_ball(initial, radii, 5, boundary=False), task.inputs, task.y.numpy()
+    zero = {b: at[b] - initial[b] for b in at}
+    far = {b: at[b] - transported[b] for b in at}
+    goal = {b: transported[b] - initial[b] for b in at}
+    linear = reference.directional(activation, initial, zero, inputs)
+    pairs = {
+        "lin": (
+            linearization_errors(model, initial, at, inputs, ONE),
+            reference.outputs(activation, at, inputs) - linear,
+        ),
+        "app": (
+            approximation_errors(model, initial, transported, inputs, task.y, ONE),
+            reference.directional(activation, initial, goal, inputs) - y,
+        ),
+        "cof": (
+            change_of_feature_errors(model, initial, at, transported, inputs, ONE),
+            reference.directional(activation, at, far, inputs)
+            - reference.directional(activation, initial, far, inputs),
+        ),
+        "f_lin": (linearized_outputs(model, initial, at, inputs, ONE), linear),
+    }
+    for name, (found, expected) in pairs.items():
+        assert_close(found, expected, EXACT, f"{name}, {activation}, query {query}", floor=1.0)
+
+
+def test_the_linearization_error_is_of_second_order():
+    """Halving φ − φ_0 quarters the error: what is subtracted really is the tangent at φ_0."""
+    model, task, initial, _, _ = make_case()
+    direction = in_ball({b: torch.zeros_like(v) for b, v in initial.items()},
+                        dict.fromkeys(initial, 1.0), 6, boundary=True)  # fmt: skip
+    sizes = []
+    for step in (1e-2, 5e-3):
+        at = {b: initial[b] + step * direction[b] for b in initial}
+        sizes.append(linearization_errors(model, initial, at, task.inputs, ONE).abs().max())
+    assert math.log2(float(sizes[0] / sizes[1])) == pytest.approx(2, abs=0.05)
+
+
+def test_summaries():
+    assert summarise(torch.tensor([3.0, -4.0], dtype=torch.float64)) == {
+        "max": 4.0, "mean": 3.5, "rms": math.sqrt(12.5),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("query", ["last", "fixed"])
+def test_the_random_probe_is_uniform_in_every_ball(query):
+    model = make_model("tanh", query, 2)
+    initial = symmetric_init(model, 4000, 1, torch.float64)
+    radii = {b: 0.1 * (i + 1) for i, b in enumerate(model.blocks)}
+    probe = random_probe(model, initial, radii, seed=5)
+    for block, shape in model.blocks.items():
+        delta = (probe[block] - initial[block]).reshape(4000, -1)
+        share = delta.norm(dim=1) / radii[block]
+        assert float(share.max()) <= 1 + 1e-12, block
+        # ‖Δ‖^size is uniform on [0, 1] for a uniform point of the unit ball in R^size.
+        volume = share ** math.prod(shape)
+        assert abs(float(volume.mean()) - 0.5) < 5 / math.sqrt(12 * 4000), block
+        assert abs(float((volume < 0.25).double().mean()) - 0.25) < 5 * 0.44 / math.sqrt(4000), (
+            block
+        )
+        assert float(delta.mean(dim=0).abs().max()) < 5 * radii[block] / math.sqrt(4000), block
+    again = random_probe(model, initial, radii, seed=5)
+    assert all(torch.equal(again[b], probe[b]) for b in probe)
+    assert not torch.equal(random_probe(model, initial, radii, seed=6)["U"], probe["U"])
+
+
+@pytest.mark.parametrize("query", ["last", "fixed"])
+def test_the_aligned_probe_is_s1s(query):
+    """ΔU, ΔW on the sphere along Σ_j ∂σ(z_i(X_j)) without c_i; Δc = +ρ_c/√m for every head."""
+    model, task, initial, radii, _ = make_case(query)
+    probe = aligned_probe(model, initial, radii, task.inputs, ONE)
+    X, q = task.inputs.X.numpy(), task.inputs.q.numpy()
+    for i, head in enumerate(reference.heads_of(initial)):
+        unsigned = {**head, "c": np.array(1.0)}
+        gradients = [
+            reference.head_gradient("tanh", x, w, unsigned) for x, w in zip(X, q, strict=True)
+        ]
+        for block in model.blocks:
+            moved = (probe[block][i] - initial[block][i]).numpy()
+            if block == "c":
+                assert moved == pytest.approx(radii["c"])
+                continue
+            along = sum(g[block] for g in gradients)
+            expected = radii[block] * along / np.linalg.norm(along)
+            assert_close(moved, expected, 1e-10, f"{block} of head {i}")
+
+
+def test_bits_do_not_depend_on_threads_or_on_the_other_samples():
+    model, task, initial, radii, transported = make_case(m=520, n=40)
+    two, search = Workers(2), Search(2, 3, 0)
+    few = task.inputs.rows(slice(0, 2))
+    for a, b in (
+        (
+            outputs(model, transported, task.inputs, ONE),
+            outputs(model, transported, task.inputs, two),
+        ),
+        (
+            tangent(model, initial, transported, initial, task.inputs, ONE)[1],
+            tangent(model, initial, transported, initial, task.inputs, two)[1],
+        ),
+        (
+            worst_linearization(model, initial, radii, few, search, ONE).error,
+            worst_linearization(model, initial, radii, few, search, two).error,
+        ),
+        (
+            aligned_probe(model, initial, radii, task.inputs, ONE)["W"],
+            aligned_probe(model, initial, radii, task.inputs, two)["W"],
+        ),
+    ):
+        assert torch.equal(a, b)

@@ -1,0 +1,193 @@
+"""Calibration of the statistics by simulation; prints Markdown tables.
+
+    python tests/stats/calibration.py            # the full table, a few minutes on one core
+    python tests/stats/calibration.py --trials 200
+
+Synthetic values of the declared form: y = s_r·x^b·e^{σz} (pure), y = s_r·(x^b + κ)·e^{σz} (floor
+scaled with the seed) or y = (s_r·x^b + κ)·e^{σz} (floor shared by the seeds); x doubles from 1,
+s_r lognormal with standard deviation 0.5.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from ntkbound.core.claim import Claim, Kind
+from ntkbound.stats import Series, fit_floors, fit_power_laws
+from ntkbound.stats.floor import LogData, score_test
+from ntkbound.stats.inference import holm, t_quantile
+from ntkbound.stats.powerlaw import log_values
+from ntkbound.stats.verdicts import conclude, prepare
+
+EXPONENTS = (-2.0, -1.0, -0.5, -0.25, 0.0)
+POINTS = (4, 6, 8)
+SEEDS = (3, 5, 12)
+NOISES = (0.02, 0.1, 0.3)
+
+
+def draw(
+    rng: np.random.Generator,
+    trials: int,
+    b: float,
+    points: int,
+    seeds: int,
+    noise: float,
+    kappa: float = 0.0,
+    shared_floor: bool = False,
+    slope_sd: float = 0.0,
+) -> list[Series]:
+    """`trials` synthetic series of one setting."""
+    x = np.exp2(np.arange(points, dtype=np.float64))
+    scale = np.exp(rng.normal(0, 0.5, (trials, seeds, 1)))
+    power = x ** (b + slope_sd * rng.normal(size=(trials, seeds, 1)))
+    mean = scale * power + kappa if shared_floor else scale * (power + kappa)
+    values = mean * np.exp(rng.normal(0, noise, mean.shape))
+    names = tuple(str(i) for i in range(seeds))
+    return [Series("m", "term", "probe", "max", (), x, y, names) for y in values]
+
+
+def coverage(series: list[Series], b: float, floor: bool) -> tuple[float, float]:
+    """Share of intervals that contain b, and share that are bounded."""
+    fits = fit_floors(series) if floor else fit_power_laws(series)
+    low, high = (np.array([getattr(f, end) for f in fits]) for end in ("low", "high"))
+    bounded = np.isfinite(low) & np.isfinite(high)
+    return float(((low <= b) & (b <= high)).mean()), float(bounded.mean())
+
+
+def kept(series: list[Series], b: float) -> float:
+    """Share of series whose floor test keeps b, at a fraction of the cost of whole intervals.
+
+    The interval is the hull of what is kept: it covers at least as often, up to 99 % where floor
+    and exponent are hard to tell apart (short range, few seeds, much noise).
+    """
+    data = LogData(np.log(series[0].points), log_values(series))
+    test = score_test(data, np.array([b]))
+    t = test.mean / np.sqrt(test.variance / test.seeds)
+    return float((np.abs(t) <= t_quantile(test.seeds)).mean())
+
+
+def verdicts(series: list[Series], claims: list[Claim], per_check: int) -> list[tuple[str, ...]]:
+    """Verdicts of checks of `per_check` claims each, series in the order of `claims`, repeated."""
+    pairs = [(claims[i % per_check], fit) for i, fit in enumerate(fit_power_laws(series))]
+    cases = prepare(pairs)
+    found = []
+    for start in range(0, len(cases), per_check):
+        part = cases[start : start + per_check]
+        adjusted = holm([case.p() for case in part])
+        found.append(tuple(conclude(c, p).verdict for c, p in zip(part, adjusted, strict=True)))
+    return found
+
+
+def claim(exponent: float, floor: bool = False, kind: Kind = "upper") -> Claim:
+    return Claim(
+        term="term",
+        probe="probe",
+        statistic="max",
+        axis="m",
+        kind=kind,
+        exponent=exponent,
+        floor=floor,
+    )
+
+
+def true_checks(
+    rng: np.random.Generator, checks: int, points: int, seeds: int, noise: float, slope_sd: float
+) -> list[tuple[str, ...]]:
+    """Checks of 15 true claims: 10 upper, 3 tight, 2 with a floor; slopes exactly as claimed."""
+    per_claim = []
+    claims = []
+    for k in range(15):
+        floor = k >= 13
+        b = (-0.5, -1.0, 0.0, -0.5, -0.5)[k % 5] if not floor else -0.5
+        kappa = 0.2 if floor else 0.0
+        per_claim.append(draw(rng, checks, b, points, seeds, noise, kappa, slope_sd=slope_sd))
+        claims.append(claim(b, floor, "tight" if 10 <= k < 13 else "upper"))
+    series = [per_claim[k][i] for i in range(checks) for k in range(15)]
+    return verdicts(series, claims, 15)
+
+
+def too_flat(
+    rng: np.random.Generator, checks: int, points: int, seeds: int, noise: float
+) -> list[tuple[str, ...]]:
+    """Checks of 15 claims whose first is too steep by 0.15; only its verdict matters."""
+    flat = draw(rng, checks, -0.35, points, seeds, noise)
+    rest = draw(rng, 14 * checks, -0.5, points, seeds, noise)
+    series = [s for i in range(checks) for s in (flat[i], *rest[14 * i : 14 * i + 14])]
+    return verdicts(series, [claim(-0.5)] * 15, 15)
+
+
+def coverage_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
+    yield "| form | b | points | seeds | noise | covered (floor: kept) % | bounded % |"
+    yield "|---|---|---|---|---|---|---|"
+    forms = (
+        ("pure", 0.0, False),
+        ("c/a = 0.01, scaled", 0.01, False),
+        ("c/a = 0.1, scaled", 0.1, False),
+        ("c/a = 0.1, shared", 0.1, True),
+    )
+    for (name, kappa, shared), b, p, r, noise in product(forms, EXPONENTS, POINTS, SEEDS, NOISES):
+        series = draw(rng, trials, b, p, r, noise, kappa, shared)
+        if kappa:
+            covered, (_, bounded) = kept(series, b), coverage(series[:64], b, True)
+        else:
+            covered, bounded = coverage(series, b, False)
+        flag = "" if 0.93 <= covered <= 0.97 else " **"
+        row = f"| {name} | {b:g} | {p} | {r} | {noise:g} | {100 * covered:.1f}{flag} |"
+        yield f"{row} {100 * bounded:.0f} |"
+
+
+def alarm_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
+    yield "| points | seeds | noise | slope sd | checks violated % | checks inconclusive % |"
+    yield "|---|---|---|---|---|---|"
+    for sd, p, r, noise in product((0.0, 0.13), (4, 6), (3, 5, 10), (0.02, 0.1, 0.3)):
+        found = true_checks(rng, checks, p, r, noise, sd)
+        bad = np.mean(["violated" in check for check in found])
+        open_ = np.mean(["inconclusive" in check for check in found])
+        yield f"| {p} | {r} | {noise:g} | {sd:g} | {100 * bad:.2f} | {100 * open_:.1f} |"
+
+
+def power_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
+    yield "| points | seeds | noise | slope 0.15 too flat found % |"
+    yield "|---|---|---|---|"
+    for p, r, noise in (
+        (4, 5, 0.1),
+        (6, 3, 0.1),
+        (6, 5, 0.02),
+        (6, 5, 0.1),
+        (6, 5, 0.2),
+        (6, 10, 0.1),
+        (6, 10, 0.2),
+        (8, 5, 0.1),
+    ):
+        found = too_flat(rng, checks, p, r, noise)
+        share = np.mean([check[0] == "violated" for check in found])
+        yield f"| {p} | {r} | {noise:g} | {100 * share:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--checks", type=int, default=1000)
+    parser.add_argument("--only", choices=("coverage", "alarms", "power"))
+    options = parser.parse_args()
+    rng = np.random.default_rng(20260116)
+    parts = {
+        "coverage": ("Coverage of the 95 % interval", coverage_rows, options.trials),
+        "alarms": ("Checks of 15 true claims", alarm_rows, options.checks),
+        "power": ("Power, in a check of 15 claims", power_rows, options.checks * 2),
+    }
+    for name, (title, rows, count) in parts.items():
+        if options.only in (None, name):
+            print(f"\n## {title} ({count} trials per row)\n")
+            for row in rows(rng, count):
+                print(row, flush=True)
+
+
+if __name__ == "__main__":
+    main()
