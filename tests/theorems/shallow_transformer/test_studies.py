@@ -155,7 +155,9 @@ def test_a_new_study_is_one_new_file(tmp_path, monkeypatch):
         "STUDY = replace(WIDTH, title='Mine')\n"
     )
     (tmp_path / "my_own.py").write_text(source, encoding="utf-8")
-    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    from ntkbound.theorems.shallow_transformer import studies as shipped
+
+    monkeypatch.setattr(shipped, "__path__", [*shipped.__path__, str(tmp_path)])
     assert studies.load("my-own").title == "Mine"
 
 
