@@ -1,33 +1,62 @@
 """ntkbound: convergence theorems about Transformers, put to the test.
 
->>> from ntkbound import RunConfig, run
->>> record = run(RunConfig(m=64, tau=400))
->>> record.terms["linearization"]["worst"]["max"] <= record.bounds["linearization"]
-True
+>>> from ntkbound import configure, run
+>>> record = run(configure({"theorem": "least-squares", "steps": 50}))
+>>> record.checks[0].verdict
+'holds'
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ntkbound.core import streams
+from ntkbound.core.claim import Claim
+from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError
-from ntkbound.theorems.shallow_transformer.config import RunConfig
+from ntkbound.core.outcome import Bound, Check, Outcome
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import Theorem, configure, find
 
 if TYPE_CHECKING:
+    from ntkbound.heads.model import HeadModel
     from ntkbound.runs.execute import Execution, run
-    from ntkbound.runs.record import Record, read
+    from ntkbound.runs.record import read
+    from ntkbound.studies.study import Study
 
-__all__ = ["Execution", "InputError", "Record", "RunConfig", "read", "run"]
+__all__ = [
+    "Bound",
+    "Check",
+    "Claim",
+    "Config",
+    "Execution",
+    "HeadModel",
+    "InputError",
+    "Outcome",
+    "Quantity",
+    "Record",
+    "Study",
+    "Theorem",
+    "configure",
+    "find",
+    "read",
+    "run",
+    "streams",
+]
+
+# torch is imported only when something is run: the command line stays quick.
+LATER = {
+    "Execution": "ntkbound.runs.execute",
+    "HeadModel": "ntkbound.heads.model",
+    "Study": "ntkbound.studies.study",
+    "read": "ntkbound.runs.record",
+    "run": "ntkbound.runs.execute",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # torch is imported only when something is run or read: the command line stays quick.
-    if name in ("Execution", "run"):
-        from ntkbound.runs import execute
-
-        return getattr(execute, name)
-    if name in ("Record", "read"):
-        from ntkbound.runs import record
-
-        return getattr(record, name)
+    if name in LATER:
+        return getattr(import_module(LATER[name]), name)
     raise AttributeError(f"module 'ntkbound' has no attribute {name!r}")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ntkbound import RunConfig, run
+from ntkbound import run
 from ntkbound.cli import main
 from ntkbound.heads import native
 from ntkbound.runs.execute import Execution
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN
 
 pytest.register_assert_rewrite(
@@ -59,7 +60,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """One finished run; tests that change it work on a copy."""
-    return run(RunConfig(**SMALL_RUN), Execution(tmp_path_factory.mktemp("done"), threads=1))
+    return run(Config(**SMALL_RUN), Execution(tmp_path_factory.mktemp("done"), threads=1))
 
 
 @pytest.fixture

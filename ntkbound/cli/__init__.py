@@ -5,48 +5,62 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from functools import cache
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import rates, runs, studies, sweeps
-from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail
+from ntkbound.cli import rates, runs, studies, sweeps, theorems
+from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
+from ntkbound.cli.options import theorem_asked_for
+from ntkbound.core import theorem as registry
 from ntkbound.core.errors import InputError, RankLostError, nearest
+from ntkbound.core.theorem import Theorem
 from ntkbound.machine.garbage import collect_rarely
-from ntkbound.theorems.shallow_transformer.audit import command as audit
-from ntkbound.theorems.shallow_transformer.bench import command as bench
-from ntkbound.theorems.shallow_transformer.plan import command as plan
-from ntkbound.theorems.shallow_transformer.tangent import command as linearized
 
-__all__ = ["app", "main"]
+__all__ = ["build", "main"]
 
-app = typer.Typer(
-    name="ntkbound",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    help=(
-        "Turns convergence theorems about Transformers into tests: measures every error term of "
-        "the proof, puts the proved bound and the claimed rate beside each, and says what holds."
-        "\n\n"
-        "Start with: [bold]ntkbound train --m 256 --tau 4000[/bold]"
-    ),
-    epilog=(
-        "Exit codes: 0 all holds, 1 a bound or rate is violated, 2 bad usage or input, "
-        "3 inconclusive, 130 interrupted."
-    ),
-)
-runs.register(app)
-sweeps.register(app)
-rates.register(app)
-studies.register(app)
-linearized.register(app)
-bench.register(app)
-audit.register(app)
-plan.register(app)
+
+@cache
+def build(name: str) -> typer.Typer:
+    """The commands, with the options of one theorem where runs are configured.
+
+    Raises InputError for an unknown theorem.
+    """
+    theorem = registry.find(name)
+    app = typer.Typer(
+        name="ntkbound",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help=(
+            "Turns convergence theorems about Transformers into tests: measures every error term "
+            "of the proof, puts the proved bound and the claimed rate beside each, and says what "
+            "holds.\n\n"
+            "Start with: [bold]ntkbound train[/bold], and [bold]ntkbound theorems[/bold]"
+        ),
+        epilog=(
+            "Exit codes: 0 all holds, 1 a bound or rate is violated, 2 bad usage or input, "
+            "3 inconclusive, 130 interrupted."
+        ),
+    )
+    runs.register(app, theorem)
+    for part in (sweeps, rates, studies, theorems):
+        part.register(app)
+    for brought_by in registry.theorems().values():
+        _bring(app, brought_by)
+    app.callback()(_root)
+    return app
+
+
+def _bring(app: typer.Typer, theorem: Theorem) -> None:
+    """The commands that a theorem has of its own."""
+    for command in theorem.commands:
+        epilog = f"Of the theorem {theorem.name}. Example: {command.example}"
+        app.command(command.name, epilog=epilog)(command.function)
 
 
 def _version(wanted: bool) -> None:
@@ -55,7 +69,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     show_version: Annotated[
         bool,
@@ -72,16 +85,15 @@ def main(arguments: list[str] | None = None) -> None:
     closed pipe exit codes of its own: the parser is called directly instead.
     """
     collect_rarely()
-    command = typer.main.get_command(app)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        with command.make_context(
-            "ntkbound", sys.argv[1:] if arguments is None else arguments
-        ) as c:
+        command = typer.main.get_command(build(theorem_asked_for(given)))
+        with command.make_context("ntkbound", list(given)) as c:
             command.invoke(c)
         sys.stdout.flush()
         sys.exit(0)
     except InputError as error:
-        fail(str(error))
+        fail(in_options(error))
     except RankLostError as error:
         fail(f"{error}; no record was written", INCONCLUSIVE)
     except typer.Exit as done:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from ntkbound.core.errors import InputError
+
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
 CRASHED = 70  # a bug, which must not look like a refuted theorem
@@ -20,6 +22,7 @@ LEAST_WIDTH = 100
 
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
+Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
 Out = Annotated[Path, typer.Option(help="results folder")]
 
 
@@ -53,6 +56,11 @@ def _console(*, stderr: bool) -> Console:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def in_options(error: InputError) -> str:
+    """The line of an error, its field as the option that sets it."""
+    return error.told(f"--{error.field.replace('_', '-')}")
 
 
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:

@@ -1,50 +1,39 @@
-"""Command-line options that mirror the config, made from its fields."""
+"""Command-line options that mirror a theorem's config, made from its fields."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ntkbound.theorems.shallow_transformer import config as configs
-from ntkbound.theorems.shallow_transformer.config import RunConfig
+from ntkbound.core.config import Config, build, load
+from ntkbound.core.errors import InputError
+from ntkbound.core.theorem import DEFAULT, find
 
-PANELS = {
-    "Model": ("theorem", "model", "omega", "m", "activation", "query"),
-    "Data": (
-        *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
-        *("lag", "positions", "query_scale"),
-        *("transport", "nu", "teacher_heads"),
-    ),
-    "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
-    "Measurement": (
-        *(
-            "bounds",
-            "delta",
-            "ridge",
-            "records",
-            "search_samples",
-            "search_restarts",
-            "search_steps",
-        ),
-    ),
-    "Seeds": ("seed", "data_seed", "teacher_seed", "init_seed"),
-}
+RUN = "Run"  # the panel of fields that a config puts into none
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was asked for: the fields that options named, and the resolved config of them all."""
+
+    fields: Mapping[str, Any]  # of options and file, before anything is derived
+    config: Any
 
 
 def config_options(
-    command: Callable[..., None], panels: Collection[str] = tuple(PANELS)
+    command: Callable[..., None], kind: type[Config], panels: Collection[str] | None = None
 ) -> Callable[..., None]:
-    """Gives ``command(config, …)`` one option per field of RunConfig, and ``--config FILE``.
+    """Gives ``command(given, …)`` one option per field of a config, and ``--config FILE``.
 
     ``panels`` limits the options to those that a command uses; none is taken and then ignored.
-
-    The command receives the resolved config: the file first, options over it.
+    The command receives ``Given``: the file first, options over it.
     """
     own = list(inspect.signature(command, eval_str=True).parameters.values())
     file = inspect.Parameter(
@@ -58,22 +47,24 @@ def config_options(
             ),
         ],
     )
-    fields = [_option(name, panel) for panel in panels for name in PANELS[panel]]
+    fields = [
+        _option(kind, name, panel)
+        for panel, members in _panels(kind).items()
+        if panels is None or panel in panels
+        for name in members
+    ]
 
     @functools.wraps(command)
     def wrapped(config_file: Path | None = None, **options: Any) -> None:
-        given = {
-            name: options.pop(name) for name in list(options) if name in RunConfig.model_fields
-        }
-        given = {name: value for name, value in given.items() if value is not None}
-        base = {} if config_file is None else configs.load(config_file)
-        where = "" if config_file is None else f"--config {config_file}"
-        if base:
-            configs.build(base, where)
-        for name, other in (("eta", "eta_scale"), ("eta_scale", "eta")):
-            if name in given:  # either replaces whichever of the two the file holds
-                base.pop(other, None)
-        command(configs.build({**base, **given}), **options)
+        asked = {name: options.pop(name) for name in list(options) if name in kind.model_fields}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        base = {} if config_file is None else _from_file(kind, config_file)
+        for one, other in kind.exclusive:
+            for name, replaced in ((one, other), (other, one)):
+                if name in asked:  # either replaces whichever of the two the file holds
+                    base.pop(replaced, None)
+        fields = {**base, **asked}
+        command(Given(fields, build(kind, fields)), **options)
 
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in [*own[1:], file, *fields]]
     wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -81,11 +72,49 @@ def config_options(
     return wrapped
 
 
-def _option(name: str, panel: str) -> inspect.Parameter:
-    field = RunConfig.model_fields[name]
-    kind = _plain_type(field.annotation)
+def theorem_asked_for(arguments: list[str]) -> str:
+    """The theorem whose options the arguments are: of ``--theorem``, else of ``--config FILE``.
+
+    What cannot be read or is unknown is told later, where the command itself looks at it.
+    """
+    values = {"--theorem": "", "--config": ""}
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in values:
+            values[name] = value if equals else "".join(arguments[position + 1 : position + 2])
+    if not values["--theorem"] and values["--config"]:
+        try:
+            fields, _ = load(Path(values["--config"]))
+        except InputError:
+            return DEFAULT
+        return str(fields.get("theorem", DEFAULT))
+    return values["--theorem"] or DEFAULT
+
+
+def _from_file(kind: type[Config], path: Path) -> dict[str, Any]:
+    """Fields of a preset or a record, checked as they stand; without what was merely derived."""
+    fields, recorded = load(path)
+    name = fields.get("theorem", DEFAULT)
+    if find(str(name)).config is not kind:
+        raise InputError(f"is about the theorem {name}", field="config", value=path)
+    if recorded:
+        fields = kind.underived(fields)
+    build(kind, fields, f"--config {path}")
+    return fields
+
+
+def _panels(kind: type[Config]) -> dict[str, tuple[str, ...]]:
+    """The config's own panels, and one of the fields that are in none."""
+    placed = {name for members in kind.panels.values() for name in members}
+    rest = tuple(name for name in kind.model_fields if name not in placed)
+    return {**({RUN: rest} if rest else {}), **kind.panels}
+
+
+def _option(kind: type[Config], name: str, panel: str) -> inspect.Parameter:
+    field = kind.model_fields[name]
+    plain = _plain_type(field.annotation)
     flag = "--" + name.replace("_", "-")
-    declaration = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+    declaration = f"{flag}/--no-{flag[2:]}" if plain is bool else flag
     default = field.default
     shown = isinstance(default, int | float | str) and not isinstance(default, bool)
     text = f"{field.description} [{default}]" if shown else str(field.description)
@@ -100,14 +129,14 @@ def _option(name: str, panel: str) -> inspect.Parameter:
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, option],
+        annotation=Annotated[plain | None, option],
     )
 
 
 def _choices(annotation: Any) -> str | None:
     """``a|b|c`` for a field that accepts a few names."""
     for part in (annotation, *get_args(annotation)):
-        if get_origin(part) is Literal:
+        if get_origin(part) is Literal and len(get_args(part)) > 1:
             return "|".join(get_args(part))
     return None
 

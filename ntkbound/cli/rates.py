@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,31 +18,59 @@ from ntkbound.cli.common import (
     stderr,
     stdout,
 )
-from ntkbound.cli.sweeps import BaseSeed, Jobs, Scheduler, run_missing
+from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
-from ntkbound.core.preset import load_preset
-from ntkbound.theorems.shallow_transformer.config import LATER
+from ntkbound.core.preset import is_preset, load_preset
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import DEFAULT, find
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
 
 NAMED = 5  # damaged records named one by one
-Records = list[dict[str, Any]]
 Axis = Annotated[
     list[str] | None,
-    typer.Option(help="only these axes (repeatable): m, tau, n, T, d, rho, rho/nu"),
+    typer.Option(help="only these axes (repeatable): config fields, or the ratio a/b of two"),
 ]
 Term = Annotated[list[str] | None, typer.Option(help="only these terms (repeatable)")]
 Where = Annotated[
     list[str] | None, typer.Option(metavar="KEY=VALUE", help="only records with this config value")
 ]
-File = Annotated[Path | None, typer.Option(help="write there")]
+ClaimsOf = Annotated[
+    str | None, typer.Option(help="preset whose claims to judge, a file or a shipped name")
+]
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: ntkbound slopes results/ --axis m --plot slopes.pdf")(slopes)
-    app.command(epilog="Example: ntkbound check presets/smoke.toml --junit check.xml")(check)
+    app.command(epilog="Example: ntkbound slopes results/ --axis n --plot slopes.pdf")(slopes)
+    app.command(epilog="Example: ntkbound check smoke --junit check.xml")(check)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a table of slopes is limited to; empty: everything."""
+
+    axes: list[str]
+    terms: list[str]
+
+    def check(self, records: list[Record]) -> None:
+        """Raises InputError for an axis or a term that no record has."""
+        numbers = {
+            name
+            for record in records
+            for name, value in record.config.items()
+            if isinstance(value, int | float | dict) and not isinstance(value, bool)
+        }
+        parts = [name for axis in self.axes for name in axis.split("/")]
+        _known("axis", parts, numbers)
+        _known("term", self.terms, {name for record in records for name in record.terms})
+
+    def admit(self, axis: str, term: str) -> bool:
+        return (not self.axes or axis in self.axes) and (not self.terms or term in self.terms)
+
+
+ALL = Limits([], [])
 
 
 def slopes(
@@ -49,7 +78,7 @@ def slopes(
     axis: Axis = None,
     term: Term = None,
     where: Where = None,
-    claims: Annotated[Path | None, typer.Option(help="preset whose claims to compare with")] = None,
+    claims: ClaimsOf = None,
     plot: Annotated[Path | None, typer.Option(help="log-log panels: FILE.pdf|svg|png")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
@@ -70,12 +99,15 @@ def slopes(
     if len(chosen) + as_json > 1:
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
     records, diverged = _converged(_select(_load(paths), where or []))
-    result = _judge(records, _claims(records, claims), unclaimed=True, axis=axis, term=term)
-    shown = list(result.fits) if every else report.headlines(result.fits)
+    limits = Limits(axis or [], term or [])
+    result = _judge(records, _claims(records, claims), unclaimed=True, limits=limits)
+    shown = (
+        list(result.fits) if every else report.headlines(result.fits, {r.theorem for r in records})
+    )
     if plot is not None:
         from ntkbound.report.figures import plot_rates
 
-        claimed = [fit for fit in shown if fit.claimed is not None]
+        claimed = [fit for fit in shown if fit.claim is not None]
         plot_rates(plot, shown if every or not claimed else claimed, records)
     for identifier, status in diverged.items():
         stderr().print(f"left out {identifier}: {status}", highlight=False, soft_wrap=True)
@@ -95,13 +127,19 @@ def slopes(
 
 def check(
     path: Annotated[
-        Path, typer.Argument(metavar="PRESET|RESULTS", help="a TOML preset or a results folder")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="[PRESET|RESULTS]", help="a TOML preset, a shipped one's name, or a folder"
+        ),
+    ] = None,
+    theorem: Annotated[
+        str | None, typer.Option(help="run this theorem's own smoke preset instead")
+    ] = None,
     out: Out = Path("results"),
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     base_seed: BaseSeed = 0,
-    claims: Annotated[Path | None, typer.Option(help="preset whose claims to judge")] = None,
+    claims: ClaimsOf = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
     as_json: Json = False,
@@ -115,19 +153,19 @@ def check(
     from ntkbound.report import rates_table as report
     from ntkbound.report.summary import write_summaries
 
+    reference = _what(path, theorem)
     failed: dict[str, str] = {}
-    if path.suffix == ".toml":
-        preset = load_preset(path)
-        silent = quiet or as_json
-        progress = run_missing(preset, out, jobs, scheduler, silent, base_seed)
+    if is_preset(reference):
+        preset = load_preset(reference)
+        place = Place(out, jobs, scheduler)
+        progress = run_missing(preset, place, quiet or as_json, base_seed)
         failed = progress.failed
         records = _read([name for name in progress.identifiers if name not in failed], out)
-        judged = list(load_preset(claims).claims) if claims else list(preset.claims)
-        judged = judged or _builtin(records)
+        judged = list(preset.claims) if preset.claims and not claims else _claims(records, claims)
     else:
-        records = _load([path])
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
+        records = _load([Path(reference)])
         judged = _claims(records, claims)
     records, diverged = _converged(records)
     failed |= diverged
@@ -144,11 +182,21 @@ def check(
     raise typer.Exit(INCONCLUSIVE if code == 0 and failed else code)
 
 
-def _load(paths: list[Path]) -> Records:
-    """run.json of every complete record; damaged ones are named, never averaged over."""
+def _what(path: str | None, theorem: str | None) -> str:
+    """The preset or folder to check; a theorem's own smoke preset where a theorem is named."""
+    if (path is None) == (theorem is None):
+        raise InputError("check: give a preset, a results folder or --theorem NAME, one of them")
+    if path is not None:
+        return path
+    name = find(str(theorem)).name
+    return "smoke" if name == DEFAULT else f"{name}/smoke"
+
+
+def _load(paths: list[Path]) -> list[Record]:
+    """Every complete record; damaged ones are named, never averaged over."""
     from ntkbound.runs.store import survey
 
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[str, Record] = {}
     for path in paths:
         found = survey(path)
         for identifier, reason in list(found.damaged.items())[:NAMED]:
@@ -162,33 +210,33 @@ def _load(paths: list[Path]) -> Records:
     return list(records.values())
 
 
-def _read(identifiers: list[str], out: Path) -> Records:
+def _read(identifiers: list[str], out: Path) -> list[Record]:
     """The records of exactly these runs, whatever else lies in the folder."""
     from ntkbound.runs.record import RUN, read_run_json
 
     return [read_run_json(out / identifier / RUN) for identifier in identifiers]
 
 
-def _converged(records: Records) -> tuple[Records, dict[str, str]]:
-    """Runs that reached τ, and the others by id: a diverged run says nothing about a rate."""
-    kept = [record for record in records if record["status"] == "complete"]
-    lost = {r["id"]: r["status"] for r in records if r["status"] != "complete"}
+def _converged(records: list[Record]) -> tuple[list[Record], dict[str, str]]:
+    """Runs that went to their end, and the others by id: a diverged run says nothing of a rate."""
+    kept = [record for record in records if record.complete]
+    lost = {record.id: record.status for record in records if not record.complete}
     if not kept:
         raise InputError("every run diverged: there is nothing to judge")
     return kept, lost
 
 
-def _select(records: Records, conditions: list[str]) -> Records:
+def _select(records: list[Record], conditions: list[str]) -> list[Record]:
     """Records whose config has the given values; a mapping equals a number if all blocks do."""
     for condition in conditions:
         key, separator, value = condition.partition("=")
         if not separator:
-            raise InputError(f"--where: {condition!r} is not KEY=VALUE")
-        if not any(key in record["config"] for record in records):
-            raise InputError(f"--where: no record has the config field {key!r}")
-        records = [record for record in records if _matches(record["config"].get(key), value)]
+            raise InputError(f"{condition!r} is not KEY=VALUE", field="where")
+        if not any(key in record.config for record in records):
+            raise InputError(f"no record has the config field {key!r}", field="where")
+        records = [record for record in records if _matches(record.config.get(key), value)]
         if not records:
-            raise InputError(f"--where {condition}: matches no record")
+            raise InputError("matches no record", field="where", value=condition)
     return records
 
 
@@ -203,61 +251,26 @@ def _matches(found: object, wanted: str) -> bool:
     return str(found) == wanted
 
 
-def _claims(records: Records, path: Path | None) -> list[Claim]:
-    return list(load_preset(path).claims) if path else _builtin(records)
+def _claims(records: list[Record], preset: str | None) -> list[Claim]:
+    from ntkbound.stats import claims_of
 
-
-def _builtin(records: Records) -> list[Claim]:
-    """The theorem's own claims along the axes that vary in these records."""
-    from ntkbound.theorems.shallow_transformer.bounds import CLAIMS
-
-    varying = {
-        name
-        for name in {key for record in records for key in record["config"]}
-        if len({str(record["config"].get(name)) for record in records}) > 1
-    }
-    models = {record["config"].get("model", LATER["model"]) for record in records}
-    return [claim for claim in CLAIMS if claim.axis in varying and claim.model in (None, *models)]
+    return list(load_preset(preset).claims) if preset else claims_of(records)
 
 
 def _judge(
-    records: Records,
-    claims: list[Claim],
-    *,
-    unclaimed: bool,
-    axis: list[str] | None = None,
-    term: list[str] | None = None,
+    records: list[Record], claims: list[Claim], *, unclaimed: bool, limits: Limits = ALL
 ) -> CheckResult:
-    from dataclasses import replace
-
-    from ntkbound.stats import DEFAULT_AXES
     from ntkbound.stats import check as judge
 
-    numbers = {
-        name
-        for record in records
-        for name, value in record["config"].items()
-        if isinstance(value, int | float | dict) and not isinstance(value, bool)
-    }
-    _known("--axis", axis or [], numbers | {"rho/nu"})
-    _known("--term", term or [], {name for record in records for name in record["terms"]})
-    claims = [
-        claim
-        for claim in claims
-        if (not axis or claim.axis in axis) and (not term or claim.term in term)
-    ]
-    axes = tuple(axis) if axis else DEFAULT_AXES
-    result = judge(records, claims, unclaimed=unclaimed, axes=axes)
-    fits = tuple(
-        fit
-        for fit in result.fits
-        if (not axis or fit.axis in axis) and (not term or fit.term in term)
-    )
+    limits.check(records)
+    claims = [claim for claim in claims if limits.admit(claim.axis, claim.term)]
+    result = judge(records, claims, unclaimed=unclaimed, axes=limits.axes or None)
+    fits = tuple(fit for fit in result.fits if limits.admit(fit.axis, fit.term))
     return replace(result, fits=fits)
 
 
-def _known(option: str, names: list[str], accepted: set[str]) -> None:
+def _known(field: str, names: list[str], accepted: set[str]) -> None:
     for name in names:
         if name not in accepted:
             told = ", ".join(sorted(accepted))
-            raise InputError(f"{option}: {name!r} is unknown; accepted: {told}")
+            raise InputError(f"{name!r} is unknown; accepted: {told}", field=field)

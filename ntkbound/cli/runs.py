@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,27 +10,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
-from ntkbound.cli.options import config_options
-from ntkbound.theorems.shallow_transformer.config import RunConfig
+from ntkbound.cli.options import Given, config_options
+from ntkbound.core.theorem import Theorem
 
 if TYPE_CHECKING:
-    from ntkbound.runs.record import Record
+    from ntkbound.core.record import Record
+    from ntkbound.machine.tools import Progress
 
 RecordPaths = Annotated[
     list[Path], typer.Argument(metavar="RECORD…", help="a record's folder or its run.json")
 ]
-RECORD = "results/st-m256-tau4000-n512-s0-0123456789ab"
+RECORD = "results/least-squares-s0-0123456789ab"
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: ntkbound train --m 256 --tau 4000 --rho c=3,W=1")(train)
+def register(app: typer.Typer, theorem: Theorem) -> None:
+    """``train`` has the options of ``theorem``."""
+    example = "Example: ntkbound train --theorem least-squares --seed 1"
+    app.command(epilog=f"Options of {theorem.name}: {theorem.source}\n\n{example}")(
+        config_options(train, theorem.config)
+    )
     app.command(epilog=f"Example: ntkbound show {RECORD}")(show)
     app.command(epilog=f"Example: ntkbound verify {RECORD}")(verify)
 
 
-@config_options
 def train(
-    config: RunConfig,
+    given: Given,
     out: Out = Path("results"),
     threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
     device: Annotated[str, typer.Option(help="where to train: cpu or cuda")] = "cpu",
@@ -41,14 +45,14 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run one experiment: train, measure the four error terms, put the proved bounds beside them.
+    """Run one experiment: train, measure every term, put the proved bounds beside them.
 
-    The record goes to results/ID and is reused when the same config is asked for again. Started by
-    torchrun (torchrun --nproc-per-node 2 -m ntkbound train …), the heads are divided over ranks.
+    The record goes to results/ID and is reused when the same config is asked for again. Another
+    theorem has other options: ntkbound train --theorem NAME --help. Started by torchrun
+    (torchrun --nproc-per-node 2 -m -- ntkbound train …), heads are divided over ranks.
     """
     from ntkbound.machine.ranks import joined
-    from ntkbound.report.run_table import print_run
-    from ntkbound.runs.execute import Execution, check_device, run_on_ranks
+    from ntkbound.runs.execute import Audience, Execution, check_device, run_on_ranks
 
     check_device(device)
     how = Execution(out, threads, device, save_params, save_inputs, force)
@@ -60,22 +64,26 @@ def train(
 
     with joined(device) as ranks:
         quiet = quiet or ranks.index > 0
-        with _progress(config, quiet) as progress:
-            record = run_on_ranks(config, how, ranks, progress, told.append, notice)
-    if record is None:  # rank 0 has it, and tells
-        return
+        with _progress(quiet) as progress:
+            audience = Audience(progress, told.append, notice)
+            made = run_on_ranks(given.config, how, ranks, audience)
+    for record in made:  # one; none on other ranks than the first, which tells
+        _tell(record, bool(told), as_json, quiet)
+        if strict:
+            verdicts = [check.verdict for check in record.checks]
+            raise typer.Exit(exit_code([*verdicts, *([] if record.complete else ["inconclusive"])]))
+
+
+def _tell(record: Record, reused: bool, as_json: bool, quiet: bool) -> None:
+    from ntkbound.report.run_table import print_run
+
     if as_json:
         print(_run_json(record), end="")
     elif not quiet:
-        print_run(stdout(), record.data)
+        print_run(stdout(), record)
     if not quiet:
-        word = "reused (--force runs it again)" if told else "written"
+        word = "reused (--force runs it again)" if reused else "written"
         stderr().print(f"record {word}: {record.path}", highlight=False, soft_wrap=True)
-    if strict:
-        verdicts = [check["verdict"] for check in record.checks]
-        if record.data["status"] != "complete":
-            verdicts.append("inconclusive")
-        raise typer.Exit(exit_code(verdicts))
 
 
 def show(
@@ -96,16 +104,16 @@ def show(
         print(data[0] if len(data) == 1 else f"[{','.join(data)}]", end="")
         return
     for record in records if not quiet else ():
-        print_run(stdout(), record.data)
+        print_run(stdout(), record)
         if levels:
-            print_levels(stdout(), record.data)
+            print_levels(stdout(), record)
 
 
 def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Recompute a record's terms from its saved parameters by torch.func; exit 1 if they differ."""
+    """Recompute a record's numbers by an independent path; exit 1 if they differ."""
     from ntkbound.report.run_table import print_verification
     from ntkbound.runs.record import read
-    from ntkbound.theorems.shallow_transformer.verify import verify as recompute
+    from ntkbound.runs.verify import verify as recompute
 
     found = {record.id: recompute(record) for record in [read(path) for path in paths]}
     if as_json:
@@ -126,26 +134,26 @@ def _run_json(record: Record) -> str:
     """run.json to the letter, checksum included."""
     from ntkbound.runs.record import RUN
 
-    assert record.path is not None
-    return (record.path / RUN).read_text(encoding="utf-8")
+    return (record.folder / RUN).read_text(encoding="utf-8")
 
 
 @contextmanager
-def _progress(config: RunConfig, quiet: bool) -> Iterator[Callable[[int, float], None]]:
+def _progress(quiet: bool) -> Iterator[Progress]:
     """A live bar (step, loss, ETA) on a terminal; nothing elsewhere."""
     console = stderr()
     if quiet or not console.is_terminal:
-        yield lambda step, loss: None
+        yield lambda step, steps, loss: None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
     from rich.progress import TimeRemainingColumn as Remaining
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("labels", total=config.tau)
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("preparing", total=None)
 
-        def advance(step: int, loss: float) -> None:
-            text = "measuring" if step == config.tau else f"loss {loss:.3e}"
-            bar.update(task, completed=step, description=text)
+        def advance(step: int, steps: int, loss: float) -> None:
+            text = "measuring" if step == steps else f"loss {loss:.3e}"
+            bar.update(task, completed=step, total=steps, description=text)
 
         yield advance

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
-from ntkbound.cli.sweeps import Jobs, Scheduler, run_missing
+from ntkbound.cli.sweeps import Jobs, Place, Scheduler, run_missing
 from ntkbound.core.errors import InputError
 
 
@@ -48,15 +48,14 @@ def study(
         return
     if name is None:
         raise InputError("study: give a NAME; ntkbound study --list names them")
-    chosen = load(name)
-    preset = chosen.preset(name, size)
+    chosen = load(name, size)
     if figure_format not in FORMATS:
-        raise InputError(
-            f"--figure-format: {figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
-        )
-    progress = run_missing(preset, out, jobs, scheduler, quiet or as_json, save=chosen.save)
+        told = f"{figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
+        raise InputError(told, field="figure-format")
+    place = Place(out, jobs, scheduler, chosen.study.save)
+    progress = run_missing(chosen.preset, place, quiet or as_json)
     finished = [run for run in progress.identifiers if run not in progress.failed]
-    outcome = evaluate(name, chosen, size, read_records(out, finished), progress.failed)
+    outcome = evaluate(chosen, read_records(out, finished), progress.failed)
     command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])
     page = write_study(outcome, out, figure_format, command)
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from ntkbound.runs.pools import Pool
     from ntkbound.runs.sweep import Progress
 
-PresetPath = Annotated[Path, typer.Argument(metavar="PRESET", help="a TOML preset")]
+PresetName = Annotated[
+    str, typer.Argument(metavar="PRESET", help="a TOML preset, or the name of a shipped one")
+]
 Jobs = Annotated[
     int | None, typer.Option(min=1, help=r"local processes, one CPU thread each \[cores]")
 ]
@@ -31,8 +34,18 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: ntkbound status results/")(status)
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the runs of a preset are made and kept; ``save``: with parameters and inputs."""
+
+    out: Path
+    jobs: int | None = None
+    scheduler: str | None = None
+    save: bool = False
+
+
 def sweep(
-    preset: PresetPath,
+    preset: PresetName,
     out: Out = Path("results"),
     jobs: Jobs = None,
     scheduler: Scheduler = None,
@@ -49,7 +62,7 @@ def sweep(
     if dry_run:
         _list_runs(loaded, out, base_seed, as_json)
         return
-    progress = run_missing(loaded, out, jobs, scheduler, quiet, base_seed)
+    progress = run_missing(loaded, Place(out, jobs, scheduler), quiet, base_seed)
     summary = {
         "runs": progress.total,
         "done": progress.done,
@@ -70,20 +83,8 @@ def sweep(
         raise typer.Exit(INCONCLUSIVE)
 
 
-def run_missing(
-    preset: Preset,
-    out: Path,
-    jobs: int | None,
-    scheduler: str | None,
-    quiet: bool,
-    base_seed: int = 0,
-    save: bool = False,
-) -> Progress:
-    """Completes a preset's records in ``out`` with a live table; for ``check`` and ``study`` too.
-
-    ``save``: with parameters and inputs in the records.
-    """
-    from ntkbound.heads import native
+def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Progress:
+    """Completes a preset's records with a live table; for ``check`` and ``study`` too."""
     from ntkbound.machine.parallel import available_cores
     from ntkbound.machine.ranks import started_by_torchrun
     from ntkbound.report.sweep_table import live_table
@@ -95,7 +96,7 @@ def run_missing(
         raise InputError(
             "torchrun divides one run over ranks; many runs take --jobs or --scheduler"
         )
-    check_writable(out)
+    check_writable(place.out)
     planned = sweeps.plan(preset.configs(base_seed))
 
     def notice(line: str) -> None:
@@ -103,15 +104,13 @@ def run_missing(
             stderr().print(line, highlight=False)
 
     def pool() -> Pool:
-        if scheduler:
-            return DaskPool(scheduler)
-        needs = [(run.config.model, run.config.d or 1, run.config.dtype) for run in planned]
-        # once, here, rather than by every worker
-        native.make_ready(needs, notice)
-        return LocalPool(jobs or available_cores())
+        if place.scheduler:
+            return DaskPool(place.scheduler)
+        sweeps.make_ready(planned, notice)
+        return LocalPool(place.jobs or available_cores())
 
     with live_table(stderr(), preset.title, quiet) as report:
-        return sweeps.sweep(planned, out, pool, report, save)
+        return sweeps.sweep(planned, place.out, pool, report, place.save)
 
 
 def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None:
@@ -121,7 +120,7 @@ def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None
     planned = sweeps.plan(preset.configs(base_seed))
     todo = sweeps.missing(planned, out)
     if as_json:
-        rows = [{"id": run.identifier, "seconds": sweeps.estimated_seconds(run)} for run in todo]
+        rows = [{"id": run.identifier, "seconds": run.seconds} for run in todo]
         print_json({"runs": len(planned), "missing": rows})
     else:
         print_plan(stdout(), len(planned), todo)
@@ -144,7 +143,7 @@ def status(
                 "failed": found.failed,
                 "damaged": found.damaged,
                 "missing": list(found.missing),
-                "status": dict(Counter(run["status"] for run in found.complete.values())),
+                "status": dict(Counter(run.status for run in found.complete.values())),
             }
         )
     elif not quiet:

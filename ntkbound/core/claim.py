@@ -1,29 +1,39 @@
-"""What a theorem claims about how one measured number grows or decays along one axis."""
+"""What a theorem claims about one measured number: data, judged in ``stats``."""
 
-from typing import Literal, Self
+from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
-Kind = Literal["upper", "lower", "tight", "none", "log"]
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.quantity import Key
+
+Form = Literal["rate"]
+Kind = Literal["upper", "lower", "tight"]
 
 
 class Claim(BaseModel):
-    """A claimed rate: `statistic` of `probe` of `term` behaves like x^exponent along `axis`.
+    """`statistic` of `probe` of `term` behaves like x^exponent (log x)^log_power along `axis`.
 
+    form
+        ``rate``, the only one so far: a power of a config field, perhaps with a power of its
+        logarithm.
     kind
-        ``upper``  O(x^exponent): violated only by slower decay (or faster growth);
-        ``lower``  Ω(x^exponent): violated only by faster decay (or slower growth);
-        ``tight``  Θ(x^exponent): violated on either side;
-        ``log``    at most O((log x)^exponent), exponent 1 unless given (1/2 for √log x);
-        ``none``   reported, never judged.
+        ``upper``  O(·): violated only by slower decay (or faster growth);
+        ``lower``  Ω(·): violated only by faster decay (or slower growth);
+        ``tight``  Θ(·): violated on either side.
     floor
-        The declared form: ``a·x^b + c`` with a constant c ≥ 0 instead of ``a·x^b``.
+        The declared form is ``a·x^b + c`` with a constant c ≥ 0 instead of ``a·x^b``.
+    where
+        The claim is about runs with these config values alone: field → a value, a list of values,
+        or a table ``{from, to}``.
+    start, stop
+        The claim is about this window of the axis alone.
 
-    model
-        The claim is about runs of this model alone; None: about all.
-
-    Raises pydantic.ValidationError when a judged power has no exponent, or a logarithm a
-    non-positive one or a floor.
+    Raises pydantic.ValidationError for a power of a logarithm below 0 or with a floor, and for an
+    empty window.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -31,19 +41,45 @@ class Claim(BaseModel):
     term: str
     probe: str
     statistic: str
+    label: str | None = None
+    form: Form = "rate"
     axis: str
     kind: Kind
-    exponent: float | None = None
+    exponent: float
+    log_power: float = Field(0.0, ge=0)
     floor: bool = False
-    label: str | None = None
-    model: str | None = None
+    where: Mapping[str, Any] = Field(default_factory=dict)
+    start: float | None = None
+    stop: float | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.kind in ("upper", "lower", "tight") and self.exponent is None:
-            raise ValueError(f"a claim of kind {self.kind!r} needs an exponent")
-        if self.kind == "log" and self.exponent is not None and self.exponent <= 0:
-            raise ValueError("the exponent of a claim of kind 'log' is a power of log x: above 0")
-        if self.kind == "log" and self.floor:
-            raise ValueError("a claim of kind 'log' has no floor: (log x)^k already allows one")
+    def _consistent(self) -> Self:
+        if self.log_power and self.floor:
+            raise ValueError("floor: (log x)^k already allows one; leave floor out")
+        if self.start is not None and self.stop is not None and self.stop <= self.start:
+            raise ValueError(f"stop: {self.stop:g} is not above start = {self.start:g}")
         return self
+
+    @property
+    def key(self) -> Key:
+        return Key(self.term, self.probe, self.statistic)
+
+    @property
+    def title(self) -> str:
+        return self.label or str(self.key)
+
+
+def read_claim(table: Mapping[str, Any], where: str) -> Claim:
+    """A claim from a ``[[claim]]`` table; every mistake is one line that opens with ``where``."""
+    for name in table:
+        if name not in Claim.model_fields:
+            told = nearest(name, Claim.model_fields)
+            raise InputError(f"{where}: [[claim]] {name}: no such key{told}")
+    try:
+        return Claim.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        told = f"{field}: {message[0].lower()}{message[1:]}" if field else message
+        raise InputError(f"{where}: [[claim]] {told}") from None

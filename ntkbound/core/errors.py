@@ -7,7 +7,25 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Unusable input. The message is one line: what, where, what is accepted."""
+    """Unusable input. The message is one line: what, where, what is accepted.
+
+    ``field``: the config field or argument that is at fault, and ``value`` what it was given, where
+    naming it helps; the command line turns a field into its option.
+    """
+
+    def __init__(self, message: str, *, field: str = "", value: object = "") -> None:
+        super().__init__(message)
+        self.field, self.value = field, str(value)
+
+    def told(self, name: str) -> str:
+        """The line, with the field called ``name``."""
+        message = str(self.args[0])
+        if not self.field:
+            return message
+        return f"{name} {self.value}: {message}" if self.value else f"{name}: {message}"
+
+    def __str__(self) -> str:
+        return self.told(self.field)
 
 
 class RankLostError(RuntimeError):

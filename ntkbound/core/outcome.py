@@ -1,24 +1,35 @@
-"""Shared types of every theorem: a bound, and a measured number put beside it."""
+"""What one run has to say: measured terms, bounds beside them, and what follows of each pair."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
+from ntkbound.core.quantity import Key
 from ntkbound.core.tolerance import exceeds
 
-Verdict = Literal[
-    "holds", "vacuous", "condition-not-met", "not-defined", "bound-violated", "inconclusive"
-]
+Terms = dict[str, dict[str, dict[str, Any]]]  # term → probe → statistic → number
+Status = Literal["complete", "diverged"]
+Absence = Literal["vacuous", "condition-not-met", "not-defined"]  # why there is no bound
+Verdict = Literal["holds", "bound-violated", "inconclusive", Absence]
+UNTESTED: frozenset[str] = frozenset({"vacuous", "condition-not-met", "not-defined"})
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A proved upper bound, or None with the reason why there is none."""
+    """An upper bound, or None with the reason and the kind of its absence.
+
+    ``delta``: the probability with which it may fail: 0 for a sure bound, None for an estimate that
+    proves nothing.
+    """
 
     value: float | None
     reason: str = ""
-    delta: float = 0.0  # probability with which it may fail
+    delta: float | None = 0.0
+    absent: Absence = "vacuous"
 
 
 @dataclass(frozen=True)
@@ -30,39 +41,103 @@ class Check:
     statistic: str
     measured: float | None
     bound: float | None
+    delta: float | None
     slack: float | None  # bound/measured
     verdict: Verdict
     reason: str
+
+    @property
+    def key(self) -> Key:
+        return Key(self.term, self.probe, self.statistic)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def check(
-    term: str,
-    probe: str,
-    statistic: str,
-    measured: float,
-    bound: Bound,
-    *,
-    absent: Verdict = "vacuous",
-    remark: str = "",
-) -> Check:
-    """Judges one measured number against one bound.
+def check(key: Key, measured: float | None, bound: Bound, remark: str = "") -> Check:
+    """Judges one measured number (None: not measured) against one bound.
 
-    ``absent`` is the verdict of a bound that does not exist. A bound that may fail is not refuted
-    by a single run above it: that is inconclusive.
+    A bound that may fail is not refuted by a single run above it: that is inconclusive. ``remark``
+    is said of a bound that holds.
     """
-    if bound.value is None:
-        return Check(term, probe, statistic, measured, None, None, absent, bound.reason)
+    if bound.value is None or measured is None:
+        return Check(*key, measured, None, None, None, bound.absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
-    if not exceeds(measured, bound.value):
-        return Check(term, probe, statistic, measured, bound.value, slack, "holds", remark)
-    if bound.delta > 0:
-        reason = (
-            f"above the bound, which may fail in {bound.delta:g} of runs; more seeds are needed"
-        )
-        return Check(term, probe, statistic, measured, bound.value, slack, "inconclusive", reason)
-    return Check(
-        term, probe, statistic, measured, bound.value, slack, "bound-violated", "above the bound"
-    )
+    verdict: Verdict = "holds"
+    reason = remark
+    if exceeds(measured, bound.value):
+        verdict, reason = "bound-violated", "above the bound"
+        if bound.delta is None:
+            verdict, reason = "inconclusive", "above the bound, which is an estimate"
+        elif bound.delta > 0:
+            verdict = "inconclusive"
+            reason += f", which may fail in {bound.delta:g} of runs; more seeds are needed"
+    return Check(*key, measured, bound.value, bound.delta, slack, verdict, reason)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """``term`` ≤ ``value``, how that is known and where it is derived.
+
+    ``level`` is the theorem's word for what the bound may know; ``estimate`` proves nothing and is
+    never a bound of a record.
+    """
+
+    term: str
+    level: str
+    value: float
+    source: str
+
+    @property
+    def proved(self) -> bool:
+        return self.level != "estimate"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number of a record beside the same number recomputed; verification is a list of these."""
+
+    quantity: str
+    recorded: float
+    recomputed: float
+
+    # Two float64 evaluations in different orders; an error term is a difference of O(1) numbers.
+    RELATIVE, ABSOLUTE = 1e-6, 1e-12
+
+    @property
+    def difference(self) -> float:
+        return abs(self.recorded - self.recomputed)
+
+    @property
+    def agrees(self) -> bool:
+        return self.difference <= self.ABSOLUTE + self.RELATIVE * abs(self.recorded)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All of one run; disk and screen are somebody else's business.
+
+    trace
+        Recorded series: ``step`` and any other (K,) or of their own ``…/step``.
+    params, inputs
+        Arrays worth keeping: what was trained, and what it was trained on.
+    conditions
+        Of the theorem, name → met, not met, or None where it is not known.
+    environment
+        Measured facts about this process that are no part of the result.
+    """
+
+    terms: Terms
+    checks: Sequence[Check] = ()
+    status: Status = "complete"
+    bounds: Mapping[str, float | None] = field(default_factory=dict)
+    certificates: Sequence[Certificate] = ()
+    conditions: Mapping[str, bool | None] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    trace: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    params: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, Any] = field(default_factory=dict)

@@ -6,32 +6,38 @@ an axis like any other, and ``[[sweep.zip]]`` tables hold lists of equal length 
 Every combination is one run; several ``[[sweep]]`` tables are several grids over the same fixed
 fields, such as one per axis. ``[[claim]]`` tables say what is claimed; without any, the theorem's
 own claims are judged.
+
+The fields are those of the theorem that ``theorem`` names, in ``[run]`` or as an axis of
+``[sweep]``; the default one where it is not given.
 """
 
 from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from pydantic import ValidationError
-
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, read_claim
+from ntkbound.core.config import Config, cause
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
+from ntkbound.core.theorem import DEFAULT, configure, find, theorems
 
 Assignment = dict[str, Any]
 
-SEEDS = ("seed", "data_seed", "teacher_seed", "init_seed")
 TABLES = ("run", "sweep", "claim", "title")
+SUFFIX = ".toml"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A parsed preset: fixed fields, the grid of assignments over them, and its claims."""
+    """A parsed preset.
+
+    name: how messages call it, a path or a name. fixed: what ``[run]`` gives; grid: the
+    assignments over it, one per run. claims: as written; empty where the theorem's own count.
+    """
 
     name: str
     title: str
@@ -39,65 +45,126 @@ class Preset:
     grid: tuple[Assignment, ...]
     claims: tuple[Claim, ...]
 
-    def configs(self, base_seed: int = 0) -> list[RunConfig]:
+    def configs(self, base_seed: int = 0) -> list[Config]:
         """One resolved config per run, duplicates dropped; ``base_seed`` is added to every seed.
 
         Raises InputError naming the preset and the field.
         """
-        built = []
+        built: dict[str, Config] = {}
         for point in self.grid:
             fields = {**self.fixed, **point}
-            if base_seed:
-                own = {name: fields[name] for name in SEEDS if name in fields}
-                fields |= {name: seed + base_seed for name, seed in {"seed": 0, **own}.items()}
-            built.append(build(fields, self.name))
-        return list({config.identity(): config for config in built}.values())
+            config = configure(_moved(fields, base_seed), self.name)
+            built[find(config.theorem).identity(config)] = config
+        return list(built.values())
 
 
-def load_preset(path: Path) -> Preset:
-    """Reads a preset. Every defect is an InputError of one line."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
-    return parse_preset(data, str(path), path.stem)
+def load_preset(reference: str | Path) -> Preset:
+    """Reads a preset: ``FILE.toml``, the name of one that travels with the package (``smoke``,
+    ``paper/width``), or ``THEOREM/NAME``, one of a theorem's own.
+
+    Every defect is an InputError of one line.
+    """
+    if PurePath(reference).suffix == SUFFIX:
+        return _read(Path(reference), str(reference), Path(reference).stem)
+    name = PurePath(reference).as_posix()
+    shipped = _shipped().get(name)
+    if shipped is not None:
+        return _read(shipped, name, name)
+    own = _own()
+    if name not in own:
+        told = nearest(name, [*_shipped(), *own])
+        raise InputError(f"preset {name!r} is unknown{told}; a file ends in {SUFFIX}")
+    theorem, text = own[name]
+    return parse_preset(_tables_of(text, name), name, name, theorem)
 
 
-def parse_preset(data: Mapping[str, Any], where: str, title: str) -> Preset:
-    """A preset from its tables; ``where`` opens every message, ``title`` is used if none is given.
+def is_preset(reference: str) -> bool:
+    """Whether this names a preset: a TOML file, or one that is known by name and no folder."""
+    if PurePath(reference).suffix == SUFFIX:
+        return True
+    known = {**_shipped(), **_own()}
+    return reference in known or not Path(reference).exists()
+
+
+def preset_names() -> dict[str, str]:
+    """Name → title of every preset that can be named: those of the package, then the theorems'."""
+    texts: dict[str, str | Path] = {**_shipped()}
+    texts |= {name: text for name, (_, text) in _own().items()}
+    return {name: str(_tables_of(text, name).get("title", name)) for name, text in texts.items()}
+
+
+def parse_preset(
+    data: Mapping[str, Any], where: str, title: str, theorem: str | None = None
+) -> Preset:
+    """A preset from its tables; ``where`` opens every message, ``title`` is used if none is given,
+    and ``theorem`` if none is named.
 
     Raises InputError naming the first defect.
     """
     for table in data:
         if table not in TABLES:
             raise InputError(f"{where}: unknown table {table!r}{nearest(table, TABLES)}")
-    fixed = _table(where, "run", data.get("run", {}))
-    _known(where, fixed)
+    implied = {} if theorem is None else {"theorem": theorem}
+    fixed = implied | _table(where, "run", data.get("run", {}))
     given = data.get("sweep", {})
     sweeps = given if isinstance(given, list) else [given]
     grid = tuple(point for table in sweeps for point in _grid(where, _table(where, "sweep", table)))
     claims = tuple(
-        _claim(where, table) for table in _tables(where, "[claim]", data.get("claim", []))
+        read_claim(table, where) for table in _tables(where, "[claim]", data.get("claim", []))
     )
-    preset = Preset(where, str(data.get("title", title)), dict(fixed), grid, claims)
+    preset = Preset(where, str(data.get("title", title)), fixed, grid, claims)
     preset.configs()  # every mistake in any run is told now, before anything is run
     return preset
 
 
-def _known(where: str, names: Iterable[str]) -> None:
-    for name in names:
-        if name not in RunConfig.model_fields:
-            accepted = nearest(name, RunConfig.model_fields)
-            raise InputError(f"{where}: unknown field {name!r}{accepted}")
+def _shipped() -> dict[str, Path]:
+    """Name → file of the presets of the package, the shorter names first.
+
+    They lie inside an installed package, and beside the package in a checkout.
+    """
+    package = Path(__file__).parents[1]
+    inside = package / "presets"
+    folder = inside if inside.is_dir() else package.parent / "presets"
+    paths = sorted(folder.rglob(f"*{SUFFIX}"), key=lambda path: (len(path.parts), path))
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in paths}
+
+
+def _own() -> dict[str, tuple[str, str | Path]]:
+    """``THEOREM/NAME`` → the theorem and the text or the path of each theorem's own presets."""
+    return {
+        f"{name}/{preset}": (name, text)
+        for name, theorem in theorems().items()
+        for preset, text in theorem.presets.items()
+    }
+
+
+def _read(path: Path, where: str, title: str) -> Preset:
+    return parse_preset(_tables_of(path, where), where, title)
+
+
+def _tables_of(text: str | Path, where: str) -> dict[str, Any]:
+    """The tables of a TOML text, or of the file at a path."""
+    try:
+        return tomllib.loads(text if isinstance(text, str) else text.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{where}: cannot be read ({cause(error)})") from None
+    except ValueError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _moved(fields: Assignment, base_seed: int) -> Assignment:
+    """The fields with ``base_seed`` added to ``seed`` and to every other seed that is given."""
+    if not base_seed:
+        return fields
+    seeds = find(str(fields.get("theorem", DEFAULT))).config.seeds
+    given = {"seed": 0} | {name: fields[name] for name in seeds if name in fields}
+    return fields | {name: seed + base_seed for name, seed in given.items()}
 
 
 def _grid(where: str, table: Mapping[str, Any]) -> list[Assignment]:
     """Every combination of one sweep table's axes."""
     sweep = dict(table)
     zipped = _tables(where, "[sweep.zip]", sweep.pop("zip", []))
-    _known(where, itertools.chain(sweep, *zipped))
     axes = [[{name: value} for value in _values(where, name, spec)] for name, spec in sweep.items()]
     axes += [_zip(where, columns) for columns in zipped]
     return [
@@ -155,12 +222,3 @@ def _zip(where: str, table: Mapping[str, Any]) -> list[Assignment]:
         told = ", ".join(f"{name} has {k}" for name, k in lengths.items())
         raise InputError(f"{where}: zipped axes must have equal lengths ({told})")
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-
-
-def _claim(where: str, table: Any) -> Claim:
-    try:
-        return Claim.model_validate(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{where}: [[claim]] {field}: {first['msg'].lower()}") from None

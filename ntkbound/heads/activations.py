@@ -14,14 +14,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ntkbound.core.errors import InputError
+
 Function = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Smoothness:
+    """(σ0, σ1, σ2), the supremum σ3 of the third derivative's size, and σ'' itself."""
+
+    suprema: tuple[float, float, float]
+    third: float
+    curvature: Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Activation:
     """σ as ``value``; ``slope(z, σ(z))`` is σ'(z) and ``curvature(z, σ(z))`` is σ''(z).
 
-    They take the value as well, so that all three share one transcendental.
+    They take the value as well, so that all three share one transcendental. ``native``: the native
+    kernels know it, under its name; any other runs in torch.
     """
 
     name: str
@@ -31,6 +43,28 @@ class Activation:
     parity: int  # +1 even, −1 odd, 0 neither
     curvature: Callable[[Tensor, Tensor], Tensor] | None = None
     third: float | None = None
+    native: bool = False
+
+    @property
+    def suprema(self) -> tuple[float, float, float]:
+        """(σ0, σ1, σ2). Raises InputError for an activation that no bound is about."""
+        if self.constants is None:
+            told = f"{self.name} has no bounded second derivative, so no bound holds"
+            raise InputError(told, field="activation")
+        return self.constants
+
+    @property
+    def smooth(self) -> bool:
+        """Whether all of ``smoothness`` is known."""
+        return None not in (self.constants, self.third, self.curvature)
+
+    @property
+    def smoothness(self) -> Smoothness:
+        """What the certificates need beside the bounds. Raises InputError where it is not known."""
+        if self.curvature is None or self.third is None:
+            told = f"no constant is known for the third derivative of {self.name}"
+            raise InputError(told, field="activation")
+        return Smoothness(self.suprema, self.third, self.curvature)
 
 
 ACTIVATIONS = {
@@ -44,6 +78,7 @@ ACTIVATIONS = {
             parity=-1,
             curvature=lambda z, s: -2 * s * (1 - s * s),
             third=2.0,
+            native=True,
         ),
         Activation(
             "erf",
@@ -53,6 +88,7 @@ ACTIVATIONS = {
             parity=-1,
             curvature=lambda z, s: (-4 / math.sqrt(math.pi)) * z * torch.exp(-z * z),
             third=4 / math.sqrt(math.pi),
+            native=True,
         ),
         Activation(  # centred: 2/(1 + e^{-z}) − 1
             "sigmoid",
@@ -62,6 +98,7 @@ ACTIVATIONS = {
             parity=-1,
             curvature=lambda z, s: -s * (1 - s * s) / 2,
             third=0.25,
+            native=True,
         ),
         Activation(
             "bump",
@@ -72,6 +109,7 @@ ACTIVATIONS = {
             curvature=lambda z, s: (z * z - 1) * s,
             # the third derivative (3z − z³) e^{−z²/2} is extremal at z² = 3 − √6
             third=math.sqrt(6 * (3 - math.sqrt(6))) * math.exp(-(3 - math.sqrt(6)) / 2),
+            native=True,
         ),
         Activation(
             "relu",
@@ -79,6 +117,7 @@ ACTIVATIONS = {
             lambda z, s: (z > 0).to(z.dtype),
             None,
             parity=0,
+            native=True,
         ),
     )
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class NativeModel(HeadModel):
     def tangent_sums(
         self, params: Params, delta: Params, inputs: Inputs, workers: Workers
     ) -> Tensor:
-        if not native.available():
+        if not runs_natively(self):
             return super().tangent_sums(params, delta, inputs, workers)
         runs, m = params[self.output_block].shape
         kernel = self._shared_kernel(inputs, runs, m, workers)
@@ -64,3 +64,18 @@ class NativeModel(HeadModel):
         blocks = (params[b].to(inputs.X.dtype).contiguous() for b in self.blocks)
         c, u, w = (value.numpy() for value in blocks)
         return c, u, w
+
+
+def runs_natively(model: HeadModel) -> TypeGuard[NativeModel]:
+    """Whether native code stands in for torch: the one place where that is decided.
+
+    It does for a model that has a kernel, an activation that the kernels know, and with numba.
+    """
+    return isinstance(model, NativeModel) and model.activation.native and native.available()
+
+
+def native_notes(model: HeadModel) -> tuple[str, ...]:
+    """What a run is to be told, once, of a model whose activation keeps it from its kernel."""
+    if not isinstance(model, NativeModel) or model.activation.native or not native.available():
+        return ()
+    return (f"activation {model.activation.name} has no native code: torch runs instead, slower",)

@@ -19,10 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntkbound.heads import native
 from ntkbound.heads.activations import Activation
 from ntkbound.heads.model import GradientFactor, HeadModel, Inputs, Params, together
-from ntkbound.heads.native_model import NativeModel
+from ntkbound.heads.native_model import NativeModel, runs_natively
 from ntkbound.machine.parallel import Workers
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class ShallowTransformer(NativeModel):
     def weighted_gradient_sums(
         self, params: Params, inputs: Inputs, weights: Tensor, workers: Workers
     ) -> Params:
-        if not native.available():
+        if not runs_natively(self):
             return super().weighted_gradient_sums(params, inputs, weights, workers)
         m = params["c"].shape[0]
         kernel = cast("NativeKernel", self._shared_kernel(inputs, 1, m, workers))

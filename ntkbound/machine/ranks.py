@@ -52,9 +52,8 @@ class Ranks:
         Raises InputError unless the pairs can be dealt evenly.
         """
         if m // 2 % self.count:
-            raise InputError(
-                f"--m {m}: {m // 2} pairs of heads cannot be dealt evenly to {self.count} ranks"
-            )
+            told = f"{m // 2} pairs of heads cannot be dealt evenly to {self.count} ranks"
+            raise InputError(told, field="m", value=m)
         each = m // 2 // self.count
         return slice(self.index * each, (self.index + 1) * each)
 
@@ -80,9 +79,8 @@ class ProcessGroup(Ranks):
         if device == "cuda":
             local, present = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
             if local >= present:
-                raise InputError(
-                    f"--device: 'cuda' needs a GPU for every rank, and here are {present}"
-                )
+                told = f"'cuda' needs a GPU for every rank, and here are {present}"
+                raise InputError(told, field="device")
             torch.cuda.set_device(local)
         dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
         self.index, self.count = dist.get_rank(), dist.get_world_size()

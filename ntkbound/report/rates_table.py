@@ -4,52 +4,58 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from ntkbound.report.run_table import verdict
+from ntkbound.core.claim import Claim
+from ntkbound.report.run_table import known
+from ntkbound.report.tables import add_row, new_table, verdict
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
 COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "points", "seeds")
 COLUMNS += ("slope", "low", "high", "claimed", "kind", "verdict", "reason")
-TITLES = ("axis", "term / probe / statistic", "runs", "slope", "95 %", "claimed", "verdict")
-# What a table shows of a fit that no claim is about; --all shows every statistic.
-HEADLINES = ("max", "min_mse", "feature_norm_max", "loss_gradient_norm_max", "min_validation_mse")
+NAME = "term / probe / statistic"
+TITLES = ("axis", NAME, "runs", "slope", "95 %", "claimed", "verdict")
+NUMBERS = ("runs", "slope", "95 %", "claimed")
+SIGNS = {"upper": "≤", "lower": "≥", "tight": "="}
 
 
-def headlines(fits: Sequence[Verdict]) -> list[Verdict]:
-    """Fits that a claim is about, then one statistic of everything else that has a slope."""
-    claimed = [fit for fit in fits if fit.kind != "none" or "no claim" not in fit.reason]
+def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdict]:
+    """Fits that a claim is about, then the headline quantities of everything else with a slope.
+
+    ``theorems``: names of those whose records were fitted. One that is not known here has no
+    headlines, so that all of its quantities are shown.
+    """
+    declared = [known(name) for name in theorems]
+
+    def headline(fit: Verdict) -> bool:
+        return any(theorem is None or theorem.quantity(fit.key).headline for theorem in declared)
+
+    claimed = [fit for fit in fits if fit.claim is not None]
     named = {(fit.axis, fit.term, fit.probe) for fit in claimed}
     others = [
         fit
         for fit in fits
-        if fit.statistic in HEADLINES
-        and fit.slope is not None
-        and (fit.axis, fit.term, fit.probe) not in named
+        if fit.slope is not None and (fit.axis, fit.term, fit.probe) not in named and headline(fit)
     ]
     return claimed + others
 
 
 def print_rates(console: Console, result: CheckResult, fits: Sequence[Verdict]) -> None:
     """One row per fit; reasons below, numbered."""
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for title in TITLES:
-        right = title in ("runs", "slope", "95 %", "claimed")
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    table = new_table(TITLES, NUMBERS, folded=(NAME,), dense=True)
     reasons: dict[str, int] = {}
     for fit in fits:
-        number = reasons.setdefault(fit.reason, len(reasons) + 1)
-        table.add_row(*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {number}", style="dim"))
+        index = reasons.setdefault(fit.reason, len(reasons) + 1)
+        add_row(table, (*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {index}", style="dim")))
     console.print(table)
     for reason, index in reasons.items():
-        console.print(Text(f"  {index}  {reason}"), highlight=False)
+        console.print(Text(f"  {index}  {reason}"))
     for bound in result.bounds:
         if bound.verdict in ("bound-violated", "inconclusive"):
             name = f"bound on {bound.term} / {bound.probe} / {bound.statistic}: "
@@ -60,33 +66,27 @@ def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
     """Second opinions on every slope shown: never judged."""
     from ntkbound.stats import companions
 
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for title in ("axis", "term / probe / statistic"):
-        table.add_column(title, no_wrap=True)
-    for title in ("bootstrap", "Theil–Sen", "curvature (p)", "local slopes"):
-        table.add_column(title, justify="right")
+    right = ("bootstrap", "Theil–Sen", "curvature (p)", "local slopes")
+    table = new_table(("axis", NAME, *right), right, folded=(NAME, *right), dense=True)
     for fit in fits:
         if fit.fit is None or fit.slope is None:
             continue
         found = companions(fit.fit.series)
-        table.add_row(
-            *cells(fit)[:2],
+        opinions = (
             f"[{two(found.bootstrap_low)}, {two(found.bootstrap_high)}]",
             two(found.theil_sen),
             f"{two(found.curvature)} ({found.curvature_p:.2g})",
             " ".join(two(slope) for slope in found.local_slopes),
         )
+        add_row(table, (*cells(fit)[:2], *opinions))
     console.print(table)
 
 
 def print_whole(console: Console, result: CheckResult) -> None:
     """The verdict of the whole check, last."""
     held = sum(bound.verdict == "holds" for bound in result.bounds)
-    console.print(
-        Text(f"{len(result.fits)} claims, {held} of {len(result.bounds)} bounds hold: ")
-        + verdict(result.verdict),
-        highlight=False,
-    )
+    told = f"{len(result.fits)} claims, {held} of {len(result.bounds)} bounds hold: "
+    console.print(Text(told) + verdict(result.verdict))
 
 
 def as_text(fits: Sequence[Verdict], form: str) -> str:
@@ -108,43 +108,56 @@ def as_text(fits: Sequence[Verdict], form: str) -> str:
 
 
 def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
+    """A table of text: a bar in a cell is escaped, a line break becomes a blank."""
+    plain = [[" ".join(cell.splitlines()).replace("|", r"\|") for cell in row] for row in rows]
+    lines = [titles, ["---"] * len(titles), *plain]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def cells(fit: Verdict) -> list[str]:
-    kind = {"upper": "≤ ", "lower": "≥ ", "tight": "= "}.get(fit.kind, "")
-    claimed = "log" if fit.kind == "log" else "–"
-    if fit.kind != "log" and fit.claimed is not None:
-        claimed = f"{kind}{fit.claimed:g}".replace("-", "−")
+    """The row of a fit, as text."""
     return [
         fit.axis,
-        f"{fit.term} / {fit.probe} / {fit.statistic}",
+        str(fit.key),
         f"{fit.points}×{fit.seeds}",
         two(fit.slope),
         f"[{two(fit.low)}, {two(fit.high)}]",
-        claimed,
+        "–" if fit.claim is None else claimed_text(fit.claim),
         fit.verdict,
     ]
+
+
+def claimed_text(claim: Claim) -> str:
+    """What is claimed of a slope: "≤ −0.5", "log", "≥ 0.5 log^2"."""
+    power, sign = claim.log_power, f"{SIGNS[claim.kind]} "
+    log = "log" if power == 1 else f"log^{power:g}"
+    if not power:
+        told = f"{sign}{claim.exponent:g}"
+    elif claim.exponent:
+        told = f"{sign}{claim.exponent:g} {log}"
+    else:
+        told = log if power == 1 and claim.kind == "upper" else sign + log
+    return told.replace("-", "−")
 
 
 def two(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    replaced = {
-        "_": r"\_",
-        "%": r"\%",
+LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        **{character: rf"\{character}" for character in "_%&#${}"},
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "−": "$-$",
         "×": r"$\times$",
+        "–": "--",
     }
-    texts = []
-    for cell in cells:
-        text = cell
-        for character, command in {**replaced, "–": "--"}.items():
-            text = text.replace(character, command)
-        texts.append(text)
-    return " & ".join(texts) + r" \\"
+)
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cell.translate(LATEX) for cell in cells) + r" \\"

@@ -1,142 +1,130 @@
-"""One record as a person reads it: the table of terms, then what does not hold for this run."""
+"""One record as a person reads it: the table of checks, then what does not hold for this run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {
-    "holds": "green",
-    "tight": "green",
-    "faster": "green",
-    "violated": "bold red",
-    "bound-violated": "bold red",
-    "inconclusive": "yellow",
-}
+from ntkbound.core import theorem as registry
+from ntkbound.core.errors import InputError
+from ntkbound.core.outcome import Check, Comparison
+from ntkbound.core.quantity import Key
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import Theorem, fields_and_values
+from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
+
+NAMES = ("term", "probe", "statistic")
 
 
-def number(value: float | None) -> str:
-    """Three significant digits; a dash where there is no number."""
-    return "–" if value is None else f"{value:.3g}"
+def known(name: str) -> Theorem | None:
+    """The theorem of this name, or None where there is none here: raw names must do."""
+    try:
+        return registry.find(name)
+    except InputError:
+        return None
 
 
-def verdict(name: str) -> Text:
-    return Text(name, style=STYLES.get(name, "dim"))
+def print_run(console: Console, record: Record) -> None:
+    """Headline, checks, the theorem's facts, then every reason and note of the record.
 
-
-def print_run(console: Console, data: Mapping[str, Any]) -> None:
-    """The table of checks of a run.json, its headline, and its notes."""
-    config = data["config"]
-    console.print(headline(config), style="bold", highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("term", "probe", "statistic"):
-        table.add_column(name, no_wrap=True)
-    for name in ("measured", "bound", "slack"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    previous = ""
-    reasons: dict[str, None] = {}
-    for row in data["checks"]:
-        slack = "–" if row["slack"] is None else f"{row['slack']:.3g}×"
-        table.add_row(
-            "" if row["term"] == previous else row["term"],
-            row["probe"],
-            row["statistic"],
-            number(row["measured"]),
-            number(row["bound"]),
-            slack,
-            verdict(row["verdict"]),
-        )
-        previous = row["term"]
-        if row["reason"] and not any(row["reason"] in note for note in data["notes"]):
-            reasons[f"{row['term']}: {row['reason']}"] = None
-    console.print(table)
-    training = data["terms"]["optimization"]["training"]
-    gradient = data["terms"]["gradient"]
-    fractions = ", ".join(f"{b} {f:.1%}" for b, f in gradient["boundary_fraction"].items())
-    facts = [
-        f"minimum MSE {number(training['min_mse'])} at step {training['best_step']}, "
-        f"final {number(training['final_mse'])}",
-        f"heads on the boundary of Ω_ρ at the end: {fractions}",
-        f"largest ‖∇R̂‖ {number(gradient['training']['loss_gradient_norm_max'])}",
-    ]
-    if "reach" in gradient:  # records of earlier versions have none
-        reach = ", ".join(f"{b} {r:.3g}" for b, r in gradient["reach"].items())
-        facts.insert(2, f"farthest any head went, in units of 1/√m: {reach}")
-    if "min_validation_mse" in training:
-        facts.append(f"minimum validation MSE {number(training['min_validation_mse'])}")
-    for line in [*facts, *reasons, *data["notes"]]:
-        console.print(Text("  · " + line), highlight=False)
-
-
-LEVELS = ("closed-form", "a-priori", "a-posteriori", "estimate")
-MEASURED = {  # what a certificate's term is compared with: probe → statistic, the first there is
-    "linearization": ("linearization", {"worst": "max", "trajectory": "max"}),
-    "approximation": ("approximation", {"transported": "max"}),
-    "change_of_feature": ("change_of_feature", {"worst": "max", "trajectory": "max"}),
-    "feature_norm": ("gradient", {"training": "feature_norm_max"}),
-    "training_rmse": ("optimization", {"training": "min_rmse"}),
-}
-
-
-def print_levels(console: Console, data: Mapping[str, Any]) -> None:
-    """Every certificate of a run.json, a row per term and a column per level; the last is measured.
-
-    An estimate is in parentheses: it is not proved.
+    Measured numbers stand in for checks where a record has none, or its theorem is not known here.
     """
-    values = {(row["term"], row["level"]): row["value"] for row in data["certificates"]}
-    if not values:
+    theorem = known(record.theorem)
+    if theorem is None:
+        told = f"{record.theorem}: no such theorem here, numbers are shown by their names alone"
+        headline, facts = fields_and_values(record), [told]
+    else:
+        headline, facts = theorem.headline(record), theorem.facts(record)
+    console.print(Text(headline), style="bold")
+    if record.checks:
+        console.print(_checks(record.checks))
+    if theorem is None or not record.checks:
+        console.print(_measured(record))
+    print_lines(console, [*facts, *_reasons(record), *record.notes])
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    right = ("measured", "bound", "slack")
+    table = new_table((*NAMES, *right, "verdict"), right, folded=NAMES)
+    previous = ""
+    for row in checks:
+        numbers = (number(row.measured), number(row.bound), _times(row.slack))
+        term = "" if row.term == previous else row.term
+        add_row(table, (term, row.probe, row.statistic, *numbers, verdict(row.verdict)))
+        previous = row.term
+    return table
+
+
+def _times(slack: float | None) -> str:
+    return "–" if slack is None else f"{slack:.3g}×"
+
+
+def _measured(record: Record) -> Table:
+    """Every number of the record that no check shows."""
+    checked = {row.key for row in record.checks}
+    table = new_table((*NAMES, "measured"), ("measured",), folded=NAMES)
+    previous = ""
+    for key, value in _numbers(record.terms):
+        if key not in checked:
+            term = "" if key.term == previous else key.term
+            told = str(value) if isinstance(value, int) else number(value)
+            add_row(table, (term, key.probe, key.statistic, told))
+            previous = key.term
+    return table
+
+
+def _numbers(terms: Mapping[str, Any]) -> Iterator[tuple[Key, float | None]]:
+    for term, probes in terms.items():
+        for probe, statistics in probes.items():
+            for statistic, value in statistics.items():
+                yield Key(term, probe, statistic), value
+
+
+def _reasons(record: Record) -> list[str]:
+    """Every reason of the checks once, with the terms it is about; the notes tell theirs."""
+    terms: dict[str, dict[str, None]] = {}  # reason → its terms, in order
+    for row in record.checks:
+        if row.reason and row.reason not in record.notes:
+            terms.setdefault(row.reason, {})[row.term] = None
+    return [f"{', '.join(names)}: {reason}" for reason, names in terms.items()]
+
+
+def print_levels(console: Console, record: Record) -> None:
+    """Every certificate, a row per term and a column per level; the last column is measured.
+
+    What is not proved is in parentheses.
+    """
+    if not record.certificates:
         return
-    shown = [level for level in LEVELS if any(found == level for _, found in values)]
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("proved bound", no_wrap=True)
-    for name in (*shown, "measured"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for term, (group, probes) in MEASURED.items():
-        cells = []
-        for level in shown:
-            text = number(values.get((term, level)))
-            cells.append(f"({text})" if level == "estimate" and text != "–" else text)
-        found = data["terms"].get(group, {})
-        measured = [found[p][s] for p, s in probes.items() if p in found]
-        table.add_row(term, *cells, number(measured[0] if measured else None))
+    theorem = known(record.theorem)
+    certified = {} if theorem is None else theorem.certified
+    texts = {
+        (row.term, row.level): number(row.value) if row.proved else f"({number(row.value)})"
+        for row in record.certificates
+    }
+    levels = tuple(dict.fromkeys(row.level for row in record.certificates))
+    right = (*levels, "measured")
+    table = new_table(("proved bound", *right), right, folded=("proved bound",))
+    for term in dict.fromkeys([*certified, *(row.term for row in record.certificates)]):
+        found = (record.number(quantity.key) for quantity in certified.get(term, ()))
+        measured = next((value for value in found if value is not None), None)
+        cells = [texts.get((term, level), "–") for level in levels]
+        add_row(table, (term, *cells, number(measured)))
     console.print()
     console.print(table)
 
 
-def headline(config: Mapping[str, Any]) -> str:
-    """One line naming the run."""
-    names = ("m", "tau", "n", "T", "d")
-    sizes = "  ".join(f"{'τ' if name == 'tau' else name} = {config[name]}" for name in names)
-    query = "" if config["query"] is None else f"query {config['query']}"
-    lag = f"lag {config['lag']}, positions {config['positions']}" if config.get("lag") else ""
-    parts = [config["task"], lag, config["transport"], config["activation"], query]
-    if config.get("omega") is not None:
-        parts.insert(0, f"{config['model']} ω = {config['omega']:g}")
-    radii = " ".join(f"ρ_{b} = {r:g}" for b, r in config["rho"].items())
-    what = ", ".join(part for part in parts if part)
-    how = f"{config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"
-    return f"{sizes}\n{what}, {how}"
-
-
-def print_verification(console: Console, identifier: str, rows: list[Any]) -> None:
+def print_verification(console: Console, identifier: str, rows: Sequence[Comparison]) -> None:
     """What ``verify`` recomputed, beside what the record says."""
-    console.print(identifier, style="bold", highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("quantity", no_wrap=True)
-    for name in ("recorded", "recomputed", "difference"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
+    console.print(Text(identifier), style="bold")
+    right = ("recorded", "recomputed", "difference")
+    table = new_table(("quantity", *right, ""), right, folded=("quantity",))
     for row in rows:
-        table.add_row(
-            row.quantity,
-            f"{row.recorded:.8g}",
-            f"{row.recomputed:.8g}",
-            f"{row.difference:.1e}",
-            Text("agrees", style="green") if row.agrees else Text("differs", style="bold red"),
-        )
+        numbers = (f"{row.recorded:.8g}", f"{row.recomputed:.8g}", f"{row.difference:.1e}")
+        agrees = Text("agrees", style="green") if row.agrees else Text("differs", style="bold red")
+        add_row(table, (row.quantity, *numbers, agrees))
     console.print(table)

@@ -7,28 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkbound.report.figures import COLUMNS, PANEL, new_figure, save_figure
+from ntkbound.report.figures import FORMATS as SUFFIXES
+from ntkbound.report.figures import new_panels, save_figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ntkbound.studies.study import Line, Panel
 
-OPTION = "--figure-format"
+FIELD = "figure_format"
 TICKS = 7
-FORMATS = ("pdf", "svg", "png")
+FORMATS = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
 
 
 def plot_study(path: Path, panels: Sequence[Panel]) -> None:
     """Raises InputError for another format, no matplotlib, or a file that cannot be written."""
-    rows, columns = -(-len(panels) // COLUMNS), min(COLUMNS, len(panels))
-    figure = new_figure(OPTION, path, (PANEL[0] * columns, PANEL[1] * rows))
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for axis, panel in zip(axes, panels, strict=False):
+    figure, axes = new_panels(FIELD, path, len(panels))
+    for axis, panel in zip(axes, panels, strict=True):
         _draw(axis, panel)
-    for axis in axes[len(panels) :]:
-        axis.set_visible(False)
-    save_figure(OPTION, path, figure)
+    save_figure(FIELD, path, figure)
 
 
 def _draw(axis: Any, panel: Panel) -> None:
@@ -60,7 +57,8 @@ def _draw(axis: Any, panel: Panel) -> None:
         axis.set_yscale("log")
     axis.set_title(panel.title, fontsize=8)
     axis.tick_params(which="both", labelsize=7)
-    axis.legend(fontsize=6)
+    if axis.get_legend_handles_labels()[1]:
+        axis.legend(fontsize=6)
 
 
 def _all(line: Line) -> list[float]:

@@ -7,25 +7,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ntkbound.report.study_figure import plot_study
-from ntkbound.report.study_page import as_markdown
+from ntkbound.report.study_page import Figure, as_markdown
 from ntkbound.runs.files import write_text
 
 if TYPE_CHECKING:
     from ntkbound.studies.study import Outcome
 
-NO_MATPLOTLIB = "No figure: it needs matplotlib (pip install 'ntkbound[plot]')."
-NO_PANELS = "No figure: no run of this study is complete."
+NO_MATPLOTLIB = Figure(None, "it needs matplotlib (pip install 'ntkbound[plot]')")
+NO_PANELS = Figure(None, "no run of this study is complete")
 
 
 def write_study(outcome: Outcome, out: Path, suffix: str, command: str) -> Path:
     """Writes ``out/NAME.md`` and its figure, and returns the page's path."""
-    figure = f"{outcome.name}.{suffix}"
-    if find_spec("matplotlib") is None:
-        figure = NO_MATPLOTLIB
-    elif not outcome.panels:
-        figure = NO_PANELS
-    else:
-        plot_study(out / figure, outcome.panels)
+    figure = _draw(outcome, out / f"{outcome.name}.{suffix}")
     page = out / f"{outcome.name}.md"
     write_text(page, as_markdown(outcome, command, figure))
     return page
+
+
+def _draw(outcome: Outcome, path: Path) -> Figure:
+    if find_spec("matplotlib") is None:
+        return NO_MATPLOTLIB
+    if not outcome.panels:
+        return NO_PANELS
+    plot_study(path, outcome.panels)
+    return Figure(path)

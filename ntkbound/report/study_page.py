@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from ntkbound.report.conclusions import conclude
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
-from ntkbound.report.run_table import verdict
+from ntkbound.report.tables import add_row, new_table, verdict
 
 if TYPE_CHECKING:
-    from ntkbound.studies.study import Outcome, Study, Table
+    from ntkbound.studies.study import Outcome, Study
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Where a study's figure lies, beside its page; or None and why there is none."""
+
+    path: Path | None
+    reason: str = ""
 
 
 def print_studies(console: Console, studies: Mapping[str, Study]) -> None:
     """One line per study: its name and its question."""
-    table = _rich_table(("study", "question"), right=())
-    table.columns[1].no_wrap = False
+    table = new_table(("study", "question"), folded=("question",), dense=True)
     for name, study in studies.items():
-        table.add_row(name, study.question)
+        add_row(table, (name, study.question))
     console.print(table)
 
 
 def print_outcome(console: Console, outcome: Outcome, page: str) -> None:
     """Tables, verdicts and conclusions; ``page`` says where the rest is."""
-    console.print(f"{outcome.study.title}: {outcome.study.question}", style="bold")
+    console.print(Text(f"{outcome.study.title}: {outcome.study.question}"), style="bold")
     for table in outcome.tables:
         console.print(Text(table.title, style="dim"))
-        console.print(_filled(table))
-    judged = _rich_table(("statement", "verdict"), right=())
-    judged.columns[0].no_wrap = False
+        numbers = [column for column in table.columns if column != "arm"]
+        shown = new_table(table.columns, numbers, folded=table.columns, dense=True)
+        for row in table.rows:
+            add_row(shown, row)
+        console.print(shown)
+    judged = new_table(("statement", "verdict"), folded=("statement",), dense=True)
     for finding in outcome.findings:
-        judged.add_row(finding.statement, verdict(finding.verdict))
+        add_row(judged, (finding.statement, verdict(finding.verdict)))
     console.print(judged)
     console.print(Text(conclude(outcome).headline))
-    console.print(Text(page, style="dim"), highlight=False, soft_wrap=True)
+    console.print(Text(page, style="dim"), soft_wrap=True)
 
 
-def as_markdown(outcome: Outcome, command: str, figure: str) -> str:
-    """The page. ``figure``: its file name, or why there is none."""
+def as_markdown(outcome: Outcome, command: str, figure: Figure) -> str:
+    """The page, for the folder in which the figure lies."""
     study, said = outcome.study, conclude(outcome)
-    drawn = f"![{study.title}]({figure})" if "." in figure and " " not in figure else figure
+    drawn = f"No figure: {figure.reason}."
+    if figure.path is not None:
+        drawn = f"![{study.title}]({figure.path.name})"
     parts = [f"# {study.title}\n", f"```sh\n{command}\n```\n"]
     parts += [f"**Question.** {study.question}\n", f"**Measured over** {outcome.scope}.\n"]
     parts += [f"{drawn}\n", f"**How to read it.** {study.reading}\n"]
@@ -61,20 +74,3 @@ def as_markdown(outcome: Outcome, command: str, figure: str) -> str:
 
 def _list(lines: Sequence[str]) -> str:
     return "".join(f"- {line}\n" for line in lines)
-
-
-def _rich_table(titles: Sequence[str], right: Sequence[str]) -> RichTable:
-    table = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
-    for title in titles:
-        table.add_column(title, justify="right" if title in right else "left", no_wrap=True)
-    return table
-
-
-def _filled(table: Table) -> RichTable:
-    numbers = [c for c in table.columns if c != "arm"]
-    filled = _rich_table(table.columns, right=numbers)
-    for column in filled.columns:
-        column.no_wrap = False  # long titles on several lines
-    for row in table.rows:
-        filled.add_row(*row)
-    return filled

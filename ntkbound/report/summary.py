@@ -12,7 +12,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult
+    from ntkbound.stats import CheckResult, Verdict
 
 BAD = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
 
@@ -26,20 +26,22 @@ def write_summaries(
     """
     text = as_markdown(result, failed)
     if junit is not None:
-        _write("--junit", junit, ET.tostring(as_junit(result, failed), encoding="unicode"), "w")
+        _write("junit", junit, ET.tostring(as_junit(result, failed), encoding="unicode"), "w")
     if markdown is not None:
-        _write("--markdown", markdown, text, "w")
+        _write("markdown", markdown, text, "w")
     step = os.environ.get("GITHUB_STEP_SUMMARY")
     if step:
-        _write("GITHUB_STEP_SUMMARY", Path(step), text, "a")
+        try:
+            _write("", Path(step), text, "a")
+        except InputError as error:  # named by the environment, not by an argument
+            raise InputError(f"GITHUB_STEP_SUMMARY {step}: {error}") from None
 
 
 def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     """One test case per claim, per bound and per failed run."""
     suite = ET.Element("testsuite", name="ntkbound")
     rows = [
-        (f"{fit.term}.{fit.probe}.{fit.statistic}", f"{fit.axis}: {fit.kind}", fit.verdict,
-         fit.sentence)
+        (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.verdict, fit.sentence)
         for fit in result.fits
     ]  # fmt: skip
     rows += [
@@ -71,9 +73,15 @@ def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-def _write(what: str, path: Path, text: str, mode: str) -> None:
+def _claimed(fit: Verdict) -> str:
+    """What is claimed, in two words: "n: upper"."""
+    return f"{fit.axis}: {'no claim' if fit.claim is None else fit.claim.kind}"
+
+
+def _write(field: str, path: Path, text: str, mode: str) -> None:
     try:
         with path.open(mode, encoding="utf-8") as stream:
             stream.write(text)
     except OSError as error:
-        raise InputError(f"{what} {path}: cannot be written ({error.strerror})") from None
+        told = f"cannot be written ({error.strerror})"
+        raise InputError(told, field=field, value=path) from None

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
+
+from ntkbound.report.tables import add_row, new_table
 
 if TYPE_CHECKING:
     from ntkbound.runs.store import Survey
@@ -28,10 +31,7 @@ def live_table(
 
         def tell(progress: Progress, line: str) -> None:
             finished = progress.total - progress.left - progress.running
-            console.print(
-                f"[{finished}/{progress.total}] {line}", markup=False, highlight=False,
-                soft_wrap=True,
-            )  # fmt: skip
+            console.print(Text(f"[{finished}/{progress.total}] {line}"), soft_wrap=True)
 
         yield tell
         return
@@ -45,7 +45,7 @@ def live_table(
 
 
 def _counts(title: str, progress: Progress, elapsed: float) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title, style="table.title"), title_justify="left")
     for name in ("done", "running", "failed", "left", "elapsed", "ETA"):
         table.add_column(name, justify="right")
     rate = progress.cost_done / elapsed if elapsed > 0 else 0.0
@@ -62,37 +62,26 @@ def _counts(title: str, progress: Progress, elapsed: float) -> Table:
 
 def print_plan(console: Console, total: int, todo: Sequence[Planned]) -> None:
     """The runs that would be done, longest first, with a rough cost on one thread."""
-    from ntkbound.runs.sweep import estimated_seconds
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    table.add_column("estimated", justify="right", no_wrap=True)
+    table = new_table(("run", "estimated"), ("estimated",), folded=("run",))
     for run in todo:
-        table.add_row(run.identifier, duration(estimated_seconds(run)))
+        add_row(table, (run.identifier, duration(run.seconds)))
     console.print(table)
-    seconds = sum(estimated_seconds(run) for run in todo)
-    console.print(
-        f"{total} runs, {total - len(todo)} complete, {len(todo)} to do: about {duration(seconds)} "
-        "on one thread, teacher labels not included",
-        highlight=False,
-    )
+    seconds = duration(sum(run.seconds for run in todo))
+    told = f"{total} runs, {total - len(todo)} complete, {len(todo)} to do: about {seconds} "
+    console.print(Text(f"{told}on one thread, data and labels not included"))
 
 
 def print_status(console: Console, found: Survey) -> None:
     """Counts of a results folder, then every failed, damaged or missing run."""
-    diverged = sum(run["status"] != "complete" for run in found.complete.values())
-    console.print(
-        f"{len(found.complete)} complete ({diverged} of them diverged), "
-        f"{len(found.failed)} failed, {len(found.damaged)} damaged, {len(found.missing)} missing",
-        highlight=False,
-    )
+    diverged = sum(not record.complete for record in found.complete.values())
+    told = f"{len(found.complete)} complete ({diverged} of them diverged), {len(found.failed)} "
+    told += f"failed, {len(found.damaged)} damaged, {len(found.missing)} missing"
+    console.print(Text(told))
     for word, runs in (("failed", found.failed), ("damaged", found.damaged)):
         for identifier, reason in runs.items():
-            console.print(
-                f"{word} {identifier}: {reason}", markup=False, highlight=False, soft_wrap=True
-            )
+            console.print(Text(f"{word} {identifier}: {reason}"), soft_wrap=True)
     for identifier in found.missing:
-        console.print(f"missing {identifier}", markup=False, highlight=False, soft_wrap=True)
+        console.print(Text(f"missing {identifier}"), soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import torch
 
+from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError
-from ntkbound.heads import native
-from ntkbound.heads.model import Params
-from ntkbound.heads.tasks import Prepared, prepare
-from ntkbound.heads.training.descent import Progress
+from ntkbound.core.outcome import Outcome
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import Prepared, Theorem, find
 from ntkbound.machine import environment
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.ranks import ALONE, Ranks
-from ntkbound.runs import record
-from ntkbound.runs.cache import LabelCache
-from ntkbound.runs.record import Record
-from ntkbound.runs.store import is_complete
-from ntkbound.theorems.shallow_transformer import run as kernel_regime
-from ntkbound.theorems.shallow_transformer.config import SCHEMA, RunConfig, build
+from ntkbound.machine.tools import Progress, Tools, silent_notice, silent_progress
+from ntkbound.runs import record as records
+from ntkbound.runs.cache import ArrayCache
+from ntkbound.runs.store import complete_record
+
+CACHE = "cache"  # folder in a results folder
 
 
 @dataclass(frozen=True)
@@ -40,166 +40,149 @@ class Execution:
     save_inputs: bool = True
     force: bool = False
 
+    @property
+    def saved(self) -> list[str]:
+        """What the record is to hold besides its numbers; inputs only go with parameters."""
+        kinds = {"params": self.save_params, "inputs": self.save_params and self.save_inputs}
+        return [kind for kind, wanted in kinds.items() if wanted]
 
-def run(
-    config: RunConfig,
-    execution: Execution | None = None,
-    progress: Progress = lambda step, loss: None,
-    reused: Callable[[Record], None] = lambda found: None,
-    notice: Callable[[str], None] = lambda line: None,
-) -> Record:
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom a run tells: of its steps, of a record that was there already, of what takes a while."""
+
+    progress: Progress = silent_progress
+    reused: Callable[[Record], None] = lambda found: None
+    notice: Callable[[str], None] = silent_notice
+
+
+NOBODY = Audience()
+
+
+def run(config: Config, execution: Execution | None = None, audience: Audience = NOBODY) -> Record:
     """Trains, measures and records one run, or returns the record it already has.
 
     Raises InputError for a config, data or folder that cannot be used; nothing is written then.
     """
-    made = run_on_ranks(config, execution or Execution(), ALONE, progress, reused, notice)
-    assert made is not None  # this process is rank 0
+    (made,) = run_on_ranks(config, execution or Execution(), ALONE, audience)
     return made
 
 
-def run_together(configs: Sequence[RunConfig], execution: Execution) -> list[Record]:
-    """Trains runs that may share one descent (equal ``kernel_regime.descent_key``) as one.
+def run_on_ranks(
+    config: Config, how: Execution, ranks: Ranks, audience: Audience = NOBODY
+) -> list[Record]:
+    """``run`` with the work divided over processes; the record is rank 0's, none elsewhere.
+
+    Every rank must call this with the same config. Raises as ``run`` does, also where the work
+    cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
+    """
+    check_device(how.device)
+    first = ranks.index == 0
+    if first:
+        check_writable(how.out)
+    theorem = find(config.theorem)
+    prepared = theorem.prepare(config)
+    known = _known(theorem, prepared, how) if first else []
+    if ranks.share_(torch.tensor([bool(known)])).item():
+        for found in known:
+            audience.reused(found)
+        return known
+    workers = Workers(how.threads, ranks)
+    made = _make([config], prepared, how, workers, audience)
+    return [records.write(one, how.out) for one in made] if first else []
+
+
+def run_together(configs: Sequence[Config], execution: Execution) -> list[Record]:
+    """Runs resolved configs of equal ``Theorem.together``, whose data are the same, as one.
 
     Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
     """
     check_device(execution.device)
     check_writable(execution.out)
-    workers = Workers(execution.threads)
-    made = _make(configs, prepare(configs[0]), execution, workers)
-    return [record.write(one, execution.out) for one in made]
+    prepared = find(configs[0].theorem).prepare(configs[0])
+    made = _make(configs, prepared, execution, Workers(execution.threads), NOBODY)
+    return [records.write(one, execution.out) for one in made]
 
 
-def run_on_ranks(
-    config: RunConfig,
-    execution: Execution,
-    ranks: Ranks,
-    progress: Progress = lambda step, loss: None,
-    reused: Callable[[Record], None] = lambda found: None,
-    notice: Callable[[str], None] = lambda line: None,
-) -> Record | None:
-    """``run`` with the heads divided over processes; the record is rank 0's, None elsewhere.
-
-    Every rank must call this with the same config. Raises as ``run`` does, also where the pairs of
-    heads cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
-    """
-    check_device(execution.device)
-    ranks.pairs(config.m)  # refused where they cannot be dealt evenly
-    first = ranks.index == 0
-    if first:
-        check_writable(execution.out)
-    prepared = prepare(config)
-    found = _known(prepared, execution) if first else None
-    if ranks.share_(torch.tensor([found is not None])).item():
-        if found is not None:
-            reused(found)
-        return found
-    workers = Workers(execution.threads, ranks)
-    (made,) = _make([config], prepared, execution, workers, progress, notice)
-    return record.write(made, execution.out) if first else None
-
-
-def _known(prepared: Prepared, how: Execution) -> Record | None:
+def _known(theorem: Theorem, prepared: Prepared, how: Execution) -> list[Record]:
     """The record that there is already, if it holds what is asked for."""
-    identifier = record.run_id(prepared.config, prepared.digest)
-    if how.force or not is_complete(how.out, identifier):
-        return None
-    found = record.read(how.out / identifier)
-    return found if _holds_what_is_asked(found, how) else None
+    found = None if how.force else complete_record(how.out, theorem.run_id(prepared))
+    if found is None or not set(how.saved) <= set(found.environment.get("saved", ())):
+        return []
+    return [records.read(found.folder)]
 
 
 def _make(
-    configs: Sequence[RunConfig],
+    configs: Sequence[Config],
     prepared: Prepared,
     how: Execution,
     workers: Workers,
-    progress: Progress = lambda step, loss: None,
-    notice: Callable[[str], None] = lambda line: None,
+    audience: Audience,
 ) -> list[Record]:
-    """Trains and measures; ``prepared`` is the task of all of them."""
-    _make_ready(configs, prepared, workers.ranks, notice)
+    """Trains and measures; ``prepared`` is the first of the configs, and its data those of all."""
+    theorem, ranks = find(configs[0].theorem), workers.ranks
+    together = [prepared, *(replace(prepared, config=config) for config in configs[1:])]
+    if ranks.index == 0:
+        theorem.ready([one.config for one in together], audience.notice)
+    ranks.share_(torch.zeros(1))  # the other ranks wait for the first
     started, clock = datetime.now(UTC), time.perf_counter()
-    size = prepared.config.model_dump(include={"n", "T", "d"})
-    sized = [build({**config.model_dump(), **size}) for config in configs]
-    model = kernel_regime.build_model(prepared.config)
-    labels = LabelCache(how.out / "cache" / "labels", workers.ranks)
-    task = prepared.make_task(model, workers, labels)
-    outcomes = kernel_regime.run(sized, task, workers, progress, how.device)
+    tools = Tools(
+        workers,
+        device=how.device,
+        cache=ArrayCache(how.out / CACHE, ranks),
+        progress=audience.progress,
+        notice=audience.notice,
+        data=prepared.data,
+        save=how.save_params,
+    )
+    if len(configs) == 1 or theorem.run_together is None:
+        outcomes = [theorem.run(one.config, tools) for one in together]
+    else:
+        outcomes = theorem.run_together([one.config for one in together], tools)
     seconds = (time.perf_counter() - clock) / len(configs)
     machine = environment.describe(workers, how.device, started, seconds)
+    machine["saved"] = how.saved
     return [
-        _record(config, outcome, prepared.digest, machine, how, workers.ranks)
-        for config, outcome in zip(sized, outcomes, strict=True)
+        _record(theorem, one, outcome, machine)
+        for one, outcome in zip(together, outcomes, strict=True)
     ]
 
 
-def _make_ready(
-    configs: Sequence[RunConfig],
-    prepared: Prepared,
-    ranks: Ranks,
-    notice: Callable[[str], None],
-) -> None:
-    """Compiles the native kernels that are missing; the other ranks wait for the first."""
-    d = prepared.config.d
-    assert d is not None
-    if ranks.index == 0:
-        native.make_ready([(config.model, d, config.dtype) for config in configs], notice)
-    ranks.share_(torch.zeros(1))
-
-
 def _record(
-    config: RunConfig,
-    outcome: kernel_regime.Outcome,
-    digest: str | None,
-    machine: dict[str, Any],
-    how: Execution,
-    ranks: Ranks,
+    theorem: Theorem, prepared: Prepared, outcome: Outcome, machine: dict[str, Any]
 ) -> Record:
-    data = {
-        "schema": SCHEMA,
-        "id": record.run_id(config, digest),
-        "theorem": config.theorem,
-        "status": outcome.status,
-        "config": config.model_dump(),
-        "environment": machine | {"training_bytes": outcome.training_bytes},
-        "terms": outcome.terms,
-        "bounds": outcome.bounds,
-        "certificates": outcome.certificates,
-        "checks": [row.as_dict() for row in outcome.checks],
-        "notes": outcome.notes,
-    }
-    if digest is not None:
-        data["data_sha256"] = digest
-    arrays = _flatten(outcome.params, ranks) if how.save_params else {}
-    if how.save_params and how.save_inputs:
-        arrays |= {
-            "X": outcome.task.inputs.X.numpy(),
-            "q": outcome.task.inputs.q.numpy(),
-            "y": outcome.task.y.numpy(),
-        }
-    return Record(data, outcome.trace, arrays)
-
-
-def _holds_what_is_asked(found: Record, how: Execution) -> bool:
-    """Whether a record was saved with the parameters and inputs that are wanted now."""
-    if how.save_params and "final.c" not in found.params:
-        return False
-    return not (how.save_params and how.save_inputs) or "X" in found.params
-
-
-def _flatten(groups: dict[str, Params], ranks: Ranks) -> dict[str, np.ndarray]:
-    return {
-        f"{group}.{block}": ranks.gather(value).numpy()
-        for group, params in groups.items()
-        for block, value in params.items()
-    }
+    arrays: dict[str, np.ndarray] = {}
+    if "params" in machine["saved"]:
+        arrays |= outcome.params
+    if "inputs" in machine["saved"]:
+        arrays |= outcome.inputs
+    return Record(
+        id=theorem.run_id(prepared),
+        theorem=theorem.name,
+        version=theorem.version,
+        status=outcome.status,
+        config=prepared.config.model_dump(),
+        environment=machine | dict(outcome.environment),
+        terms=outcome.terms,
+        bounds=outcome.bounds,
+        certificates=tuple(outcome.certificates),
+        checks=tuple(outcome.checks),
+        conditions=outcome.conditions,
+        notes=tuple(outcome.notes),
+        data_sha256=prepared.digest,
+        trace=outcome.trace,
+        arrays=arrays,
+    )
 
 
 def check_device(device: str) -> None:
     """Raises InputError unless ``device`` is present on this machine."""
     if device not in ("cpu", "cuda"):
-        raise InputError(f"--device: {device!r} is unknown; accepted: cpu, cuda")
+        raise InputError(f"{device!r} is unknown; accepted: cpu, cuda", field="device")
     if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device: 'cuda' needs a GPU that torch can use, and there is none here")
+        raise InputError(
+            "'cuda' needs a GPU that torch can use, and there is none here", field="device"
+        )
 
 
 def check_writable(folder: Path) -> None:
@@ -208,6 +191,7 @@ def check_writable(folder: Path) -> None:
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise InputError(f"--out {folder}: {nearest} is not a folder")
+        raise InputError(f"{nearest} is not a folder", field="out", value=folder)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"--out {folder}: cannot be written; choose a folder you may write to")
+        told = "cannot be written; choose a folder you may write to"
+        raise InputError(told, field="out", value=folder)

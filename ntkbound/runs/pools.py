@@ -109,14 +109,14 @@ class DaskPool(Pool):
         try:
             import distributed
         except ImportError:
-            raise InputError(
-                "--scheduler: needs dask's distributed; pip install 'ntkbound[dask]'"
-            ) from None
+            told = "needs dask's distributed; pip install 'ntkbound[dask]'"
+            raise InputError(told, field="scheduler") from None
         try:
             client: Any = distributed.Client
             self._client = client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
-            raise InputError(f"--scheduler {address}: cannot connect ({error})") from None
+            told = f"cannot connect ({error})"
+            raise InputError(told, field="scheduler", value=address) from None
 
     @property
     def slots(self) -> int:

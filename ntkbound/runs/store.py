@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ntkbound.core.config import digest
 from ntkbound.core.errors import InputError
+from ntkbound.core.record import Record
 from ntkbound.runs.files import write_text
 from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
-from ntkbound.theorems.shallow_transformer.config import digest
 
 PLANS = "plans"
 
@@ -20,19 +20,20 @@ PLANS = "plans"
 class Survey:
     """The state of every run a folder knows of, by id."""
 
-    complete: dict[str, dict[str, Any]]  # id → run.json
+    complete: dict[str, Record]  # by id; without trace and arrays
     failed: dict[str, str]  # id → reason
     damaged: dict[str, str]  # id → what is wrong with its record
     missing: tuple[str, ...]  # planned by a sweep, neither complete nor failed
 
 
-def is_complete(folder: Path, identifier: str) -> bool:
-    """Whether the record exists and none of its files is missing or damaged."""
+def complete_record(folder: Path, identifier: str) -> Record | None:
+    """The record, without trace and arrays, if it exists and none of its files is damaged."""
     try:
-        check_files(folder / identifier, read_run_json(folder / identifier / RUN))
+        record = read_run_json(folder / identifier / RUN)
+        check_files(record)
     except InputError:
-        return False
-    return True
+        return None
+    return record
 
 
 def survey(folder: Path, *, whole: bool = False) -> Survey:
@@ -42,16 +43,16 @@ def survey(folder: Path, *, whole: bool = False) -> Survey:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such results folder")
-    complete: dict[str, dict[str, Any]] = {}
+    complete: dict[str, Record] = {}
     damaged: dict[str, str] = {}
     for path in sorted(folder.glob(f"*/{RUN}")):
         if path.parent.name.startswith("."):
             continue  # the temporary sibling of a record being written
         try:
-            data = read_run_json(path)
+            record = read_run_json(path)
             if whole:
-                check_files(path.parent, data)
-            complete[str(data["id"])] = data
+                check_files(record)
+            complete[record.id] = record
         except InputError as error:
             damaged[path.parent.name] = str(error)
     failed = {}

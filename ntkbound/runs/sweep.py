@@ -8,52 +8,34 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from ntkbound.heads.tasks import prepare
+from ntkbound.core.config import Config
+from ntkbound.core.theorem import Notice, find
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
-from ntkbound.runs.record import PARAMS, clear_failure, run_id, write_failure
-from ntkbound.runs.store import is_complete, write_plan
+from ntkbound.runs.record import PARAMS, clear_failure, write_failure
+from ntkbound.runs.store import complete_record, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
-from ntkbound.theorems.shallow_transformer.config import SERIES, RunConfig
-from ntkbound.theorems.shallow_transformer.run import descent_key
 
 LOOK_AGAIN = 5.0  # seconds after which a pool is asked again how many jobs it can take
 ATTEMPTS = 10  # times one run may lose its worker: more is the run's own fault (memory, a crash)
+TOGETHER_RUNS = 16  # runs that train as one, at most: more gain nothing (docs/measurements.md)
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One run of a sweep: its resolved config and the id of its record."""
+    """One run of a sweep: its prepared config, its record's id, rough seconds on one thread, and
+    the key that it shares with runs it may train together with (its own id if with none)."""
 
-    config: RunConfig
+    config: Config
     identifier: str
-
-    @property
-    def cost(self) -> float:
-        """Sample·token·head elements over all steps: what the training time is proportional to."""
-        config = self.config
-        assert config.T is not None
-        return float(config.n_train) * config.T * config.m * config.tau
-
-
-# Small runs spend their time in calls rather than in arithmetic: those that share a task train as
-# one. Beyond TOGETHER_ELEMENTS per step there is nothing to gain (docs/measurements.md).
-TOGETHER_ELEMENTS, TOGETHER_RUNS = 1 << 16, 16
-
-# One thread of a 2.6 GHz server core: only the order of magnitude is meant.
-SECONDS_PER_ELEMENT, SECONDS_PER_RUN = 2e-9, 0.5
-
-
-def estimated_seconds(run: Planned) -> float:
-    """A rough running time on one thread, for ``--dry-run``."""
-    return SECONDS_PER_RUN + SECONDS_PER_ELEMENT * run.cost
+    seconds: float
+    key: str
 
 
 @dataclass
 class Progress:
-    """Counts of a sweep in progress; costs are in the units of ``Planned.cost``."""
+    """Counts of a sweep in progress; costs are rough seconds on one thread."""
 
     identifiers: tuple[str, ...]  # every run of the sweep
     done: int = 0
@@ -71,40 +53,56 @@ class Progress:
     def left(self) -> int:
         return self.total - self.reused - self.done - len(self.failed) - self.running
 
+    def settle(self, run: Planned) -> None:
+        """Moves the cost of a run from left to done."""
+        self.cost_left -= run.seconds
+        self.cost_done += run.seconds
+
 
 Report = Callable[[Progress, str], None]  # called after every run with a line about it
 
 
-def plan(configs: Iterable[RunConfig]) -> list[Planned]:
+def plan(configs: Iterable[Config]) -> list[Planned]:
     """Sizes filled in from the data, ids attached, duplicates dropped."""
     planned = {}
     for config in configs:
-        sized, digest, _ = prepare(config)
-        identifier = run_id(sized, digest)
-        planned[identifier] = Planned(sized, identifier)
+        theorem = find(config.theorem)
+        prepared = theorem.prepare(config)
+        identifier = theorem.run_id(prepared)
+        sized = prepared.config
+        key = theorem.together(sized) or identifier
+        planned[identifier] = Planned(sized, identifier, theorem.cost(sized), key)
     return list(planned.values())
+
+
+def make_ready(planned: Iterable[Planned], notice: Notice) -> None:
+    """What each theorem has to make once, made here rather than by every worker."""
+    by_theorem: dict[str, list[Config]] = {}
+    for run in planned:
+        by_theorem.setdefault(run.config.theorem, []).append(run.config)
+    for name, configs in by_theorem.items():
+        find(name).ready(configs, notice)
 
 
 def missing(planned: Iterable[Planned], out: Path, save: bool = False) -> list[Planned]:
     """The runs without a complete record, longest first; ``save``: or without parameters."""
     todo = [run for run in planned if not _finished(out, run, save)]
-    return sorted(todo, key=lambda run: (-run.cost, run.identifier))
+    return sorted(todo, key=lambda run: (-run.seconds, run.identifier))
 
 
 def _finished(out: Path, run: Planned, save: bool) -> bool:
     saved = not save or (out / run.identifier / PARAMS).exists()
-    return saved and is_complete(out, run.identifier)
+    return saved and complete_record(out, run.identifier) is not None
 
 
 def grouped(todo: Iterable[Planned], slots: int) -> list[tuple[Planned, ...]]:
-    """The same runs in the same order, small ones that can share a descent together.
+    """The same runs in the same order, those of one key together.
 
     At least ``slots`` groups are made of runs that could be one, so that no worker is idle.
     """
     alike: dict[str, list[Planned]] = {}
     for run in todo:
-        small = run.cost / run.config.tau <= TOGETHER_ELEMENTS
-        alike.setdefault(descent_key(run.config) if small else run.identifier, []).append(run)
+        alike.setdefault(run.key, []).append(run)
     groups = []
     for runs in alike.values():
         size = min(TOGETHER_RUNS, -(-len(runs) // slots))
@@ -127,76 +125,91 @@ def sweep(
     todo = missing(planned, out, save)
     identifiers = tuple(run.identifier for run in planned)
     progress = Progress(identifiers, reused=len(planned) - len(todo))
-    progress.cost_left = sum(run.cost for run in todo)
+    progress.cost_left = sum(run.seconds for run in todo)
     pool = make_pool() if todo else None  # before anything is written: it may be unreachable
     out.mkdir(parents=True, exist_ok=True)
     sweep_stale(out)
     write_plan(out, identifiers)
     if pool is None:
         return progress
-    token = uuid.uuid4().hex
-    if not (out / TOKEN).exists():
-        write_text(out / TOKEN, token)
-    token = (out / TOKEN).read_text(encoding="utf-8")
-    attempts = dict.fromkeys((run.identifier for run in todo), 0)
-    queue = list(reversed(grouped(todo, pool.slots)))
-    running: dict[Future[Result], tuple[Planned, ...]] = {}
     try:
-        while queue or running:
-            while queue and len(running) < pool.slots:
-                group = []
-                for run in queue.pop():
-                    if _finished(out, run, save):  # another sweep was faster
-                        _settle(progress, run)
-                        progress.reused += 1
-                    else:
-                        group.append(run)
-                if group:
-                    configs = [_portable(run.config) for run in group]
-                    job = Job(configs, str(out.absolute()), token, save)
-                    running[pool.submit(job)] = tuple(group)
-                    progress.running = sum(map(len, running.values()))
-            done, _ = wait(running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
-            for future in done:
-                finished = running.pop(future)
-                progress.running = sum(map(len, running.values()))
-                reason = _outcome(future, finished, out)
-                if reason != "" and len(finished) > 1:
-                    queue += [(run,) for run in finished]  # one of them is at fault: each alone
-                    continue
-                if reason is None:
-                    (run,) = finished
-                    attempts[run.identifier] += 1
-                    if attempts[run.identifier] < ATTEMPTS:
-                        queue.insert(0, (run,))  # others first: a run near a killer is not starved
-                        report(progress, f"again {run.identifier}: its worker was lost")
-                        continue
-                    reason = f"its worker was lost {ATTEMPTS} times"
-                for run in finished:
-                    _settle(progress, run)
-                    if reason:
-                        progress.failed[run.identifier] = reason
-                        _leave_failure(out, run, reason)
-                        report(progress, f"failed {run.identifier}: {reason}")
-                    else:
-                        progress.done += 1
-                        report(progress, f"done {run.identifier}")
+        _Queue(progress, out, pool, report, save).work_off(todo)
     finally:
         pool.close()
     return progress
 
 
-def _portable(config: RunConfig) -> dict[str, Any]:
-    """The config for a worker in another folder: a data file by its absolute path."""
-    fields = config.model_dump()
-    if config.data_file is not None:
-        fields["task"] = (SERIES if config.is_series else "") + str(config.data_file.absolute())
-    return fields
+class _Queue:
+    """The runs of one sweep that are waiting or with a worker."""
+
+    def __init__(
+        self, progress: Progress, out: Path, pool: Pool, report: Report, save: bool
+    ) -> None:
+        self.progress, self.out, self.pool = progress, out, pool
+        self.report, self.save = report, save
+        self.token = _token(out)
+        self.attempts: dict[str, int] = {}
+        self.waiting: list[tuple[Planned, ...]] = []
+        self.running: dict[Future[Result], tuple[Planned, ...]] = {}
+
+    def work_off(self, todo: list[Planned]) -> None:
+        """Until every run has its record or its failure."""
+        self.waiting = list(reversed(grouped(todo, self.pool.slots)))
+        while self.waiting or self.running:
+            self._hand_out()
+            done, _ = wait(self.running, timeout=LOOK_AGAIN, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._settle(future)
+
+    def _hand_out(self) -> None:
+        while self.waiting and len(self.running) < self.pool.slots:
+            group = []
+            for run in self.waiting.pop():
+                if _finished(self.out, run, self.save):  # another sweep was faster
+                    self.progress.settle(run)
+                    self.progress.reused += 1
+                else:
+                    group.append(run)
+            if group:
+                configs = [run.config.portable() for run in group]
+                job = Job(configs, str(self.out.absolute()), self.token, self.save)
+                self.running[self.pool.submit(job)] = tuple(group)
+                self._count()
+
+    def _settle(self, future: Future[Result]) -> None:
+        finished = self.running.pop(future)
+        self._count()
+        reason = _outcome(future, finished, self.out)
+        if reason != "" and len(finished) > 1:
+            self.waiting += [(run,) for run in finished]  # one of them is at fault: each alone
+            return
+        if reason is None:
+            (run,) = finished
+            tried = self.attempts[run.identifier] = self.attempts.get(run.identifier, 0) + 1
+            if tried < ATTEMPTS:
+                self.waiting.insert(0, (run,))  # others first: a run near a killer is not starved
+                self.report(self.progress, f"again {run.identifier}: its worker was lost")
+                return
+            reason = f"its worker was lost {ATTEMPTS} times"
+        for run in finished:
+            self.progress.settle(run)
+            if reason:
+                self.progress.failed[run.identifier] = reason
+                _leave_failure(self.out, run, reason)
+                self.report(self.progress, f"failed {run.identifier}: {reason}")
+            else:
+                self.progress.done += 1
+                self.report(self.progress, f"done {run.identifier}")
+
+    def _count(self) -> None:
+        self.progress.running = sum(map(len, self.running.values()))
 
 
-def _settle(progress: Progress, run: Planned) -> None:
-    progress.cost_left -= run.cost
-    progress.cost_done += run.cost
+def _token(out: Path) -> str:
+    """What a worker on the same disk can read, and no other."""
+    if not (out / TOKEN).exists():
+        write_text(out / TOKEN, uuid.uuid4().hex)
+    return (out / TOKEN).read_text(encoding="utf-8")
 
 
 def _outcome(future: Future[Result], group: tuple[Planned, ...], out: Path) -> str | None:
@@ -226,7 +239,7 @@ def _unpack(files: Mapping[str, bytes], folder: Path) -> None:
 
 def _leave_failure(out: Path, run: Planned, reason: str) -> None:
     try:
-        write_failure(out, run.identifier, run.config, reason)
+        write_failure(out, run.identifier, run.config.model_dump(), reason)
     except OSError:
         # A full disk cannot even hold the reason; the sweep's own report and exit code tell it.
         return

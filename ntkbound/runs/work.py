@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ntkbound.core.theorem import configure
 from ntkbound.runs.record import RUN
-from ntkbound.theorems.shallow_transformer.config import build
 
 TOKEN = ".sweep-token"
 
@@ -61,7 +61,7 @@ def _run(job: Job, out: Path) -> str:
     from ntkbound.runs.execute import Execution, run, run_together
 
     how = Execution(out, threads=1, save_params=job.save, save_inputs=job.save)
-    configs = [build(c) for c in job.configs]
+    configs = [configure(fields) for fields in job.configs]
     try:
         if len(configs) == 1:
             run(configs[0], how)

@@ -1,47 +1,56 @@
-"""What do many records say? Slopes with intervals, and verdicts on claimed rates.
+"""What do many records say? Slopes with intervals, and verdicts on what is claimed of them.
 
-Torch-free, and knows nothing of disk or screen: records come in as mappings.
+Torch-free, and knows nothing of disk, of screen or of any theorem: what a theorem says of its
+fields and numbers is looked up where it declares it (`stats.declared`).
 """
 
 from ntkbound.stats.alternatives import compare_floor, compare_growth
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.check import CheckResult, check
-from ntkbound.stats.columns import arm_text, config_of
+from ntkbound.stats.claims import claims_of, judge_claims
+from ntkbound.stats.columns import Table, arm_text, config_of, read_table, tabulate
 from ntkbound.stats.companions import Companions, companions
 from ntkbound.stats.floor import FloorFit, fit_floors
 from ntkbound.stats.inverse import Crossing, crossing
 from ntkbound.stats.noise import NoiseFloor
-from ntkbound.stats.observations import DEFAULT_AXES, Series, observe
+from ntkbound.stats.observations import Series, observe
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
-from ntkbound.stats.verdicts import Verdict
-from ntkbound.theorems.shallow_transformer.membership.verdict import (
-    MembershipVerdict,
-    judge_membership,
-)
+from ntkbound.stats.segmented import Bend, fit_bend
+from ntkbound.stats.selection import selected
+from ntkbound.stats.verdicts import Verdict, whole
+from ntkbound.stats.words import number, two
 
 __all__ = [
-    "DEFAULT_AXES",
+    "Bend",
     "BoundVerdict",
     "CheckResult",
     "Companions",
     "Crossing",
     "Fit",
     "FloorFit",
-    "MembershipVerdict",
     "NoiseFloor",
     "PowerLawFit",
     "Series",
+    "Table",
     "Verdict",
     "arm_text",
     "check",
+    "claims_of",
     "companions",
     "compare_floor",
     "compare_growth",
     "config_of",
     "crossing",
+    "fit_bend",
     "fit_floors",
     "fit_power_laws",
     "judge_bounds",
-    "judge_membership",
+    "judge_claims",
+    "number",
     "observe",
+    "read_table",
+    "selected",
+    "tabulate",
+    "two",
+    "whole",
 ]

@@ -1,18 +1,21 @@
-"""A whole check: every claim against the records, corrected for how many there are."""
+"""A whole check: every claim and every explicit bound against the records."""
 
-from collections import Counter, defaultdict
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from ntkbound.core.claim import Claim
+from ntkbound.core.outcome import Check
+from ntkbound.core.record import Record
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
-from ntkbound.stats.columns import Table, arm_text, config_of, read_table
-from ntkbound.stats.inference import holm
-from ntkbound.stats.noise import NoiseFloor
-from ntkbound.stats.observations import DEFAULT_AXES, observe
-from ntkbound.stats.powerlaw import PowerLawFit, fit_power_laws
-from ntkbound.stats.verdicts import Verdict, conclude, describe, prepare, unmeasured, whole
+from ntkbound.stats.claims import concerned, judge_series
+from ntkbound.stats.columns import Table, read_table
+from ntkbound.stats.observations import Series, lines
+from ntkbound.stats.powerlaw import fit_power_laws
+from ntkbound.stats.verdicts import Verdict, describe, whole
 
 
 @dataclass(frozen=True)
@@ -32,43 +35,31 @@ class CheckResult:
 
 
 def check(
-    records: Iterable[Mapping[str, Any]],
+    records: Iterable[Record],
     claims: Sequence[Claim],
     *,
     unclaimed: bool = False,
-    axes: Collection[str] = DEFAULT_AXES,
-    ignore: Collection[str] = (),
-    missing_seeds: Literal["common", "refuse"] = "common",
-    noise: NoiseFloor | None = None,
+    axes: Collection[str] | None = None,
 ) -> CheckResult:
-    """Judge the claims and the explicit bounds of records in the shape of run.json.
+    """Judge the claims and the explicit bounds of records.
 
-    A claim is judged once in every arm (group of runs equal in all but the axis and seeds), all
-    of them together under Holm's correction at `CHECK_LEVEL`. unclaimed: report also the slopes
-    that no claim is about, along `axes` (what `slopes` shows). A claim about something whose
-    conditions some run of the arm does not meet (its `checks` say so) is `condition-not-met`; a
-    check in which no claim could be judged is inconclusive. Other arguments and errors as in
-    `observe`.
+    A claim is judged once in every arm (group of runs equal in all but the axis and seeds) among
+    the runs that its `where` selects, all of them together under Holm's correction at
+    `CHECK_LEVEL`. unclaimed: report also the slopes that no claim is about, along `axes` and those
+    of the claims (None: along the axes that the records' theorem names). A claim about something
+    whose conditions some run of the arm does not meet (its `checks` say so) is
+    `condition-not-met`; a check in which no claim could be judged is inconclusive.
+
+    Raises InputError for duplicate runs.
     """
     rows = list(records)
     table = read_table(rows)
-    along = dict.fromkeys([*(axes if unclaimed else ()), *(c.axis for c in claims)])
-    series = observe(
-        table, axes=tuple(along), ignore=ignore, missing_seeds=missing_seeds, noise=noise
-    )
-    wanted = {(c.axis, c.term, c.probe, c.statistic) for c in claims}
-    if not unclaimed:
-        series = tuple(s for s in series if (s.axis, s.term, s.probe, s.statistic) in wanted)
-    by_name: dict[tuple[str, str, str, str], list[PowerLawFit]] = defaultdict(list)
-    for fit in fit_power_laws(series):
-        s = fit.series
-        by_name[s.axis, s.term, s.probe, s.statistic].append(fit)
+    about = concerned(table, claims)
     outside = _outside(rows)
-    concerned = _concerned(claims, by_name, table)
-    fits = [_conditions(fit, outside) for fit in _judge_claims(claims, concerned)]
-    claimed = {id(fit) for group in concerned for fit in group}
-    for group in by_name.values():
-        fits += [describe(fit) for fit in group if id(fit) not in claimed]
+    fits = [_conditions(fit, outside) for fit in judge_series(claims, about)]
+    if unclaimed:
+        along = [claim.axis for claim in claims]
+        fits += [describe(fit) for fit in fit_power_laws(_others(table, axes, along, about))]
     bounds = judge_bounds(rows, table=table)
     counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
     verdict = whole(counts)
@@ -77,57 +68,41 @@ def check(
     return CheckResult(tuple(fits), bounds, verdict)
 
 
-Outside = Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]  # config, row of `checks`
-
-
-def _outside(rows: Sequence[Mapping[str, Any]]) -> Outside:
-    """The rows of `checks` that say that their run does not meet the theorem's conditions."""
+def _others(
+    table: Table,
+    axes: Collection[str] | None,
+    along: Sequence[str],
+    about: Sequence[Sequence[Series]],
+) -> list[Series]:
+    """The series that no claim is about."""
+    claimed = {(s.axis, s.key, s.arm) for group in about for s in group}
     return [
-        (config_of(record), row)
-        for record in rows
-        for row in record.get("checks") or ()
-        if row["verdict"] == "condition-not-met"
+        series
+        for part in table.parts
+        for axis in dict.fromkeys([*(part.declared.axes if axes is None else axes), *along])
+        for series in lines(part, axis)
+        if (series.axis, series.key, series.arm) not in claimed
     ]
+
+
+Outside = Mapping[int, Sequence[Check]]  # place of a record → its checks outside the theorem
+
+
+def _outside(records: Sequence[Record]) -> Outside:
+    """The checks that say that their run does not meet the theorem's conditions."""
+    found = {
+        place: [row for row in record.checks if row.verdict == "condition-not-met"]
+        for place, record in enumerate(records)
+    }
+    return {place: rows for place, rows in found.items() if rows}
 
 
 def _conditions(fit: Verdict, outside: Outside) -> Verdict:
     """The verdict, or `condition-not-met` where a run of its arm is outside the theorem."""
-    for config, row in outside if fit.p is not None else ():
-        if (row["term"], row["probe"]) == (fit.term, fit.probe) and all(
-            arm_text(config.get(name)) == value for name, value in fit.arm
-        ):
-            return replace(fit, verdict="condition-not-met", reason=str(row["reason"]))
+    if fit.p is None or fit.fit is None:
+        return fit
+    for place in sorted(outside.keys() & set(fit.fit.series.runs.tolist())) if outside else ():
+        for row in outside[place]:
+            if (row.term, row.probe) == (fit.term, fit.probe):
+                return replace(fit, verdict="condition-not-met", reason=row.reason)
     return fit
-
-
-def _concerned(
-    claims: Sequence[Claim],
-    by_name: Mapping[tuple[str, str, str, str], list[PowerLawFit]],
-    table: Table,
-) -> list[list[PowerLawFit]]:
-    """Per claim the fits of its statistic in arms of the model that it is about."""
-    shared = table.fields["model"].values[0] if "model" in table.fields else None  # if none varies
-    return [
-        [
-            fit
-            for fit in by_name.get((claim.axis, claim.term, claim.probe, claim.statistic), [])
-            if claim.model in (None, dict(fit.series.arm).get("model", shared))
-        ]
-        for claim in claims
-    ]
-
-
-def _judge_claims(claims: Sequence[Claim], concerned: Sequence[list[PowerLawFit]]) -> list[Verdict]:
-    verdicts: list[Verdict] = []
-    pairs: list[tuple[Claim, PowerLawFit]] = []
-    for claim, group in zip(claims, concerned, strict=True):
-        if not group:
-            verdicts.append(unmeasured(claim))
-        elif claim.kind == "none":
-            verdicts += [describe(fit, claim) for fit in group]
-        else:
-            pairs += [(claim, fit) for fit in group]
-    cases = prepare(pairs)
-    adjusted = iter(holm([case.p() for case in cases if not case.lacking]))
-    judged = [conclude(case, None if case.lacking else next(adjusted)) for case in cases]
-    return judged + verdicts

@@ -1,5 +1,7 @@
 """Records as columns: coded config fields and a matrix of measured numbers."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ntkbound.theorems.shallow_transformer.config import LATER
+from ntkbound.core.quantity import Key
+from ntkbound.core.record import Record
+from ntkbound.stats.declared import UNDECLARED, Declared, declared
 
-SEED_FIELDS = ("seed", "data_seed", "teacher_seed", "init_seed")
-# Not part of what is run (and not hashed): they never separate arms.
-UNHASHED_FIELDS = frozenset({"out", "device", "threads", "quiet", "verbose", "verbosity", "save"})
-RATIO = "rho/nu"
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Rows = NDArray[np.intp]
+Fields = Mapping[str, Any]  # a config: field → value
+Terms = Mapping[str, Any]  # term → probe → statistic → number
 
-Key = tuple[str, str, str]
 _MISSING = object()
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 
@@ -25,26 +29,75 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 class Column:
     """One config field: `codes` (N,) index its distinct `values`."""
 
-    codes: NDArray[np.intp]
+    codes: Rows
     values: tuple[Any, ...]
 
     @property
     def varies(self) -> bool:
         return len(self.values) > 1
 
-    def numbers(self) -> NDArray[np.float64]:
+    def numbers(self) -> Array:
         """(N,) the field as numbers, NaN where it is none (text, unequal blocks, absent)."""
         return np.array([as_number(value) for value in self.values])[self.codes]
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """N records: `ids`, config `fields`, and `values` (N, K) of the statistics `keys` (K)."""
+class Part:
+    """N records of one theorem.
 
+    declared
+        What that theorem says of its fields and numbers.
+    rows (N,)
+        Their places among all that was read.
+    fields
+        Config fields, those that follow from others named as such; `given` are the latter as
+        the config has them.
+    values (N, K)
+        The statistics `keys` (K), NaN where a record has none.
+    arm
+        What tells this part from the others: the theorem, where there are several.
+    """
+
+    declared: Declared
+    rows: Rows
     ids: tuple[str, ...]
     fields: Mapping[str, Column]
+    given: Mapping[str, Column]
     keys: tuple[Key, ...]
-    values: NDArray[np.float64]
+    values: Array
+    arm: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def seeds(self) -> list[str]:
+        """The seed fields that these records have."""
+        return [name for name in self.declared.seeds if name in self.fields]
+
+    def varying(self) -> list[str]:
+        """Fields that differ between the records, seeds apart."""
+        seeds = self.declared.seeds
+        return [name for name, col in self.fields.items() if col.varies and name not in seeds]
+
+    def codes(self, names: Sequence[str], rows: Rows | None = None) -> Rows:
+        """One integer per distinct combination of the named fields, for some rows (all: None)."""
+        code = np.zeros(len(self.ids) if rows is None else len(rows), dtype=np.intp)
+        for name in names:
+            column = self.fields[name]
+            own = column.codes if rows is None else column.codes[rows]
+            code = code * len(column.values) + own
+            code = np.unique(code, return_inverse=True)[1]  # keeps the product from overflowing
+        return code
+
+    def text(self, name: str, row: int) -> str:
+        """A field of one record as an arm shows it."""
+        column = self.fields[name]
+        return arm_text(column.values[column.codes[row]])
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Records as columns, one part per theorem: their fields and numbers are never mixed."""
+
+    parts: tuple[Part, ...]
 
 
 def as_number(value: object) -> float:
@@ -54,36 +107,72 @@ def as_number(value: object) -> float:
     return math.nan
 
 
-def read_table(records: Sequence[Mapping[str, Any]]) -> Table:
-    """Columns of records in the shape of run.json; values that are no numbers are NaN."""
-    configs = [config_of(record) for record in records]
-    names = sorted({name for config in configs for name in config})
-    fields = {name: _column([c.get(name, _MISSING) for c in configs]) for name in names}
-    ids = tuple(str(record.get("id", f"#{i}")) for i, record in enumerate(records))
-    keys: list[Key] = []
-    places: dict[tuple[str, str], dict[str, int]] = {}
-    rows: list[int] = []
-    columns: list[int] = []
-    numbers: list[float] = []
+def read_table(records: Sequence[Record]) -> Table:
+    """Columns of records; values that are no numbers are NaN."""
+    groups: dict[str, list[int]] = {}
     for row, record in enumerate(records):
-        for term, probes in _items(record.get("terms")):
-            for probe, statistics in _items(probes):
-                known = places.setdefault((term, probe), {})
-                for statistic, value in _items(statistics):
-                    if type(value) is float or type(value) is int:
-                        if statistic not in known:
-                            known[statistic] = len(keys)
-                            keys.append((term, probe, statistic))
-                        rows.append(row)
-                        columns.append(known[statistic])
-                        numbers.append(value)
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    rank = np.empty(len(keys), dtype=np.intp)
-    rank[order] = np.arange(len(keys))
-    values = np.full((len(records), len(keys)), np.nan)
-    values[rows, rank[np.array(columns, dtype=np.intp)]] = numbers
-    values[~np.isfinite(values)] = np.nan
-    return Table(ids, fields, tuple(keys[k] for k in order), values)
+        groups.setdefault(record.theorem, []).append(row)
+    parts = []
+    for name, rows in groups.items():
+        own = [records[row] for row in rows]
+        known = declared(name)
+        configs = [one_numbers(record.config) | {"theorem": name} for record in own]
+        followed = [known.follows(record.config) for record in own]
+        given = {name for fields in followed for name in fields}
+        keys, values = _matrix([record.terms for record in own])
+        parts.append(
+            Part(
+                known,
+                np.array(rows, dtype=np.intp),
+                tuple(record.id for record in own),
+                _columns([{**a, **b} for a, b in zip(configs, followed, strict=True)]),
+                _columns([{k: c[k] for k in given & c.keys()} for c in configs]),
+                keys,
+                values,
+                (("theorem", name),) if len(groups) > 1 else (),
+            )
+        )
+    return Table(tuple(parts))
+
+
+def tabulate(rows: Iterable[tuple[Fields, Mapping[Key, float]]]) -> Table:
+    """Columns of numbers that are no records: rows of (fields, key → number) of no theorem.
+
+    Repetitions differ in the field ``seed``; every number is a float64 amplitude.
+    """
+    given = list(rows)
+    terms: list[dict[str, dict[str, dict[str, float]]]] = []
+    for _, numbers in given:
+        nested: dict[str, dict[str, dict[str, float]]] = {}
+        for key, number in numbers.items():
+            probes = nested.setdefault(key.term, {})
+            probes.setdefault(key.probe, {})[key.statistic] = number
+        terms.append(nested)
+    keys, values = _matrix(terms)
+    fields = _columns([one_numbers(config) for config, _ in given])
+    ids = tuple(f"#{i}" for i in range(len(given)))
+    return Table((Part(UNDECLARED, np.arange(len(given)), ids, fields, {}, keys, values),))
+
+
+def config_of(record: Record) -> dict[str, Any]:
+    """The config with equal blocks as one number, and fields that follow from others by what they
+    follow (as their theorem says)."""
+    return {**one_numbers(record.config), **declared(record.theorem).follows(record.config)}
+
+
+def one_numbers(config: Fields) -> dict[str, Any]:
+    """A config in which a mapping of equal blocks is one number."""
+    found = dict(config)
+    for name, value in config.items():
+        if type(value) not in _SCALARS and isinstance(value, Mapping):
+            found[name] = one_number(value)
+    return found
+
+
+def one_number(blocks: Mapping[str, Any]) -> object:
+    """The value that all blocks have, else the mapping itself."""
+    numbers = {as_number(value) for value in blocks.values()}
+    return numbers.pop() if len(numbers) == 1 and not any(map(math.isnan, numbers)) else blocks
 
 
 def arm_text(value: object) -> str:
@@ -91,39 +180,37 @@ def arm_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def config_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with equal blocks as one number and derived fields named as such.
+def _matrix(terms: Sequence[Terms]) -> tuple[tuple[Key, ...], Array]:
+    """Sorted keys (K) and their numbers (N, K), NaN where a row has none."""
+    keys: list[Key] = []
+    places: dict[tuple[str, str], dict[str, int]] = {}
+    rows: list[int] = []
+    columns: list[int] = []
+    numbers: list[float] = []
+    for row, own in enumerate(terms):
+        for term, probes in own.items():
+            for probe, statistics in probes.items():
+                known = places.setdefault((term, probe), {})
+                for statistic, value in statistics.items():
+                    if type(value) is float or type(value) is int:
+                        if statistic not in known:
+                            known[statistic] = len(keys)
+                            keys.append(Key(term, probe, statistic))
+                        rows.append(row)
+                        columns.append(known[statistic])
+                        numbers.append(value)
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    rank = np.empty(len(keys), dtype=np.intp)
+    rank[order] = np.arange(len(keys))
+    values = np.full((len(terms), len(keys)), np.nan)
+    values[rows, rank[np.array(columns, dtype=np.intp)]] = numbers
+    values[~np.isfinite(values)] = np.nan
+    return tuple(keys[k] for k in order), values
 
-    Fields that older records lack have the values those were run with.
-    """
-    config = {**LATER, **(record.get("config") or {})}
-    for name, value in config.items():
-        if type(value) not in _SCALARS and isinstance(value, Mapping):
-            config[name] = _one_number(value)
-    # η = eta_scale/√τ follows τ: left as a number it would put every τ into an arm of its own.
-    eta, scale, tau = (as_number(config.get(name)) for name in ("eta", "eta_scale", "tau"))
-    if tau > 0 and not math.isnan(scale):
-        given = config.get("eta")
-        if given is None or math.isclose(eta, scale / math.sqrt(tau), rel_tol=1e-6):
-            config["eta"] = "eta_scale/sqrt(tau)"
-    if config["lag"] is not None:  # T and d of windows follow their lag
-        config["T"] = "lag + 1"
-        if config["positions"] == "onehot":
-            config["d"] = "lag + 2"
-    return config
 
-
-def _items(value: object) -> Iterable[tuple[str, Any]]:
-    return value.items() if isinstance(value, dict | Mapping) else ()
-
-
-def _one_number(blocks: Mapping[str, Any]) -> object:
-    distinct = (
-        set(blocks.values())
-        if all(not math.isnan(as_number(v)) for v in blocks.values())
-        else set()
-    )
-    return float(distinct.pop()) if len(distinct) == 1 else blocks
+def _columns(configs: Sequence[Fields]) -> dict[str, Column]:
+    names = sorted({name for config in configs for name in config})
+    return {name: _column([c.get(name, _MISSING) for c in configs]) for name in names}
 
 
 def _column(values: Sequence[Any]) -> Column:

@@ -1,7 +1,7 @@
 """Every threshold of the verdicts, with the error rate it stands for.
 
-Rates are of `calibration.py` (repeat it after changing a number here): false alarms of a check
-of 15 true claims stay below 1 %, a slope 0.15 too flat is found in at least 95 % of trials at
+Rates are those of docs/calibration.md (repeat it after changing a number here): false alarms of a
+check of 15 true claims stay below 1 %, a slope 0.15 too flat is found in at least 95 % of trials at
 6 points, 5 seeds and 10 % noise when seeds share one slope.
 """
 
@@ -12,13 +12,14 @@ VIOLATION_MARGIN = 0.05
 """A claim is violated beyond this many units of exponent, never by finite-size curvature below."""
 
 TIGHT_MARGIN = 0.15
-"""`tight`: the whole interval lies within claim ± this."""
+"""`tight`: the whole interval lies within claim ± this; the margin that a rate's verdict prints."""
 
 HOLDS_MARGIN = 0.25
 """`holds`: the upper end of the interval lies below claim + this."""
 
 LOG_MARGIN = 0.10
-"""`holds` for a logarithm: its slope on any grid is small, so 0.25 would pass n^0.4."""
+"""Instead of 0.15 and 0.25 where a power of a logarithm is claimed: its slope on any grid is
+small, so 0.25 would pass x^0.4."""
 
 CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
@@ -57,10 +58,3 @@ FLOOR_EXPONENT_LIMIT = 4.0
 
 MAX_MORE_SEEDS = 50
 """Above this many missing seeds the advice is a wider range instead."""
-
-MEMBERSHIP_EXPONENT = 0.25
-"""Halfway between the growth with n of the norm that labels inside the class require (bounded,
-n^0) and the least that independent noise in labels forces (n^½, proved in docs/linearized.md)."""
-
-MEMBERSHIP_RESIDUAL = 0.01
-"""Labels count as fitted, so that they can be `inside`, when this share of their norm is left."""

@@ -1,36 +1,54 @@
-"""Studies: one figure's worth of evidence each, declared in one file of this package.
+"""Studies: one figure's worth of evidence each, declared in one file of a theorem.
 
-A module that defines ``STUDY`` is a study; its name is the module's, with hyphens. Adding one is
-adding a file: nothing else names it.
+A theorem names the package that holds its studies; a module there that defines ``STUDY`` is one,
+and its name is the module's, with hyphens. Adding one is adding a file and its presets: nothing
+else names it.
 """
 
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterator
 from importlib import import_module
 
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.studies.study import Study
+from ntkbound.core.theorem import theorems
+from ntkbound.studies.study import Edition, Study
 
-__all__ = ["Study", "load", "studies"]
+__all__ = ["Edition", "Study", "load", "studies"]
 
 
 def studies() -> dict[str, Study]:
-    """Every study by name, sorted."""
-    found = {}
-    package = import_module("ntkbound.theorems.shallow_transformer.studies")
-    for entry in pkgutil.iter_modules(package.__path__):
-        module = import_module(f"{package.__name__}.{entry.name}")
-        if hasattr(module, "STUDY"):
-            found[entry.name.replace("_", "-")] = module.STUDY
+    """Every study of every theorem by name, sorted.
+
+    Raises ValueError where two theorems have studies of one name.
+    """
+    found: dict[str, Study] = {}
+    for theorem in theorems().values():
+        for name, study in _declared(theorem.studies):
+            if name in found:
+                raise ValueError(f"study {name}: declared by {theorem.name} and by another theorem")
+            found[name] = study
     return dict(sorted(found.items()))
 
 
-def load(name: str) -> Study:
-    """The study of this name. Raises InputError naming the nearest."""
+def load(name: str, size: str) -> Edition:
+    """The study of this name at this size: smoke, small or paper.
+
+    Raises InputError naming the nearest study or size, or the defect of its preset.
+    """
     known = studies()
     if name not in known:
-        raise InputError(
-            f"study: {name!r} is unknown; accepted: {', '.join(known)}{nearest(name, known)}"
-        )
-    return known[name]
+        accepted = f"accepted: {', '.join(known)}{nearest(name, known)}"
+        raise InputError(f"study {name!r} is unknown; {accepted}")
+    return known[name].at(name, size)
+
+
+def _declared(package: str) -> Iterator[tuple[str, Study]]:
+    """The studies of one package by name; none where there is no package."""
+    if not package:
+        return
+    for entry in pkgutil.iter_modules(import_module(package).__path__):
+        module = import_module(f"{package}.{entry.name}")
+        if hasattr(module, "STUDY"):
+            yield entry.name.replace("_", "-"), module.STUDY

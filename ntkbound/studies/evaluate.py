@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ntkbound.runs.record import Record, read
+from ntkbound.core.outcome import Terms
+from ntkbound.core.record import Record
+from ntkbound.runs.record import read
 from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
-from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table, with_terms
-from ntkbound.studies.study import Evidence, Finding, Judgement, Outcome, Row, Study
+from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
+from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
 
-KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly", "none": "not claimed"}
+KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly"}
 
 
 def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
@@ -20,61 +23,79 @@ def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
     return [read(out / identifier) for identifier in identifiers]
 
 
-def evaluate(
-    name: str, study: Study, size: str, records: Sequence[Record], failed: Mapping[str, str]
-) -> Outcome:
+def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, str]) -> Outcome:
     """Judges the claims, the proved bounds and what else the study asks of its records.
 
     ``failed`` are the runs without a record, id → reason. Diverged runs count in the tables and in
     the study's own evaluation, never in a rate.
     """
-    rows = [with_terms(record.data, study.derive(record)) for record in records]
+    study = edition.study
+    told = [with_terms(record, study.derive(record)) for record in records]
     evidence = Evidence(
-        [row for row in rows if row["status"] == "complete"],
-        [row for row in rows if row["status"] != "complete"],
+        [record for record in told if record.complete],
+        [record for record in told if not record.complete],
     )
     fits: list[Verdict] = []
     findings: list[Finding] = []
-    if evidence.rows:
-        result = check(evidence.rows, study.claims)
-        fits = [fit for fit in result.fits if not fit.reason.startswith("no claim")]
+    own = Judgement()
+    if evidence.complete:
+        result = check(evidence.complete, edition.claims)
+        fits = [fit for fit in result.fits if fit.claim is not None]
         findings = _of_bounds(result.bounds)
-    own = study.judge(evidence) if evidence.rows else Judgement()
+        own = study.judge(evidence)
     fits += own.fits
     findings = [of_fit(fit, study) for fit in fits] + findings + list(own.findings)
     found = cells(evidence, study.axis, study.arms)
-    lost = {**failed, **{str(row["id"]): str(row["status"]) for row in evidence.diverged}}
     return Outcome(
-        name,
+        edition.name,
         study,
-        size,
+        edition.size,
         _verdict(findings, failed),
-        _scope(rows, study),
+        _scope(told, edition),
         fits,
         findings,
         [measured_table(study, found), *own.tables],
         [*measured_panels(study, found), *own.panels],
-        evidence.rows,
-        lost,
+        evidence.complete,
+        {**failed, **{record.id: record.status for record in evidence.diverged}},
     )
+
+
+def with_terms(record: Record, more: Terms) -> Record:
+    """The record with further terms beside its own."""
+    terms = {term: dict(probes) for term, probes in record.terms.items()}
+    for term, probes in more.items():
+        terms[term] = {**terms.get(term, {}), **probes}
+    return replace(record, terms=terms)
 
 
 def of_fit(fit: Verdict, study: Study) -> Finding:
     """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
     arms = () if callable(study.arms) else study.arms
+    unset = arm_text(None)
     place = ", ".join(
-        f"{field} = {value}" for field, value in fit.arm if field in arms and value != "None"
+        f"{field} = {value}" for field, value in fit.arm if field in arms and value != unset
     )
     name += f" ({place})" if place else ""
-    if fit.kind == "log":
-        claim = f"at most like the claimed logarithm of {fit.axis}"
-    elif fit.claimed is None:
-        claim = f"no rate claimed in {fit.axis}"
-    else:
-        exponent = f"{fit.claimed:g}".replace("-", "−")
-        claim = f"{KINDS[fit.kind]} {fit.axis}^{exponent}"
-    return Finding(f"{name}: {claim}", fit.verdict, fit.sentence)
+    return Finding(f"{name}: {_claimed(fit)}", fit.verdict, fit.sentence)
+
+
+def _claimed(fit: Verdict) -> str:
+    """What is claimed of a fit, in words: "at most m^−0.5"."""
+    claim = fit.claim
+    if claim is None:
+        return f"no rate claimed in {fit.axis}"
+    if claim.log_power and not claim.exponent:
+        return f"{KINDS[claim.kind]} like the claimed logarithm of {fit.axis}"
+    power = f"{fit.axis}^{_signed(claim.exponent)}"
+    if claim.log_power:
+        power += f" (log {fit.axis})^{_signed(claim.log_power)}"
+    return f"{KINDS[claim.kind]} {power}"
+
+
+def _signed(number: float) -> str:
+    return f"{number:g}".replace("-", "−")
 
 
 def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
@@ -102,18 +123,22 @@ def _verdict(findings: Sequence[Finding], failed: Mapping[str, str]) -> str:
     return "not-defined" if set(counts) <= {"not-defined"} else verdict
 
 
-def _scope(rows: Sequence[Row], study: Study) -> str:
-    """Over what was measured: "m = 16 … 512 (6 values), 10 seeds; n = 256, T = 8, d = 4"."""
-    configs = [config_of(row) for row in rows]
+def _scope(records: Sequence[Record], edition: Edition) -> str:
+    """Over what was measured: "n = 16 … 512 (6 values), 10 seeds; d 4, steps 1000".
+
+    The fields named are those of the preset's ``[run]`` that are equal in all runs.
+    """
+    axis = edition.study.axis
+    configs = [config_of(record) for record in records]
     if not configs:
         return "no run has a record"
-    values = sorted({axis_value(row, study.axis) for row in rows})
+    values = sorted({axis_value(record, axis) for record in records})
     seeds = len({config["seed"] for config in configs})
-    text = f"{study.axis} = {values[0]:g} … {values[-1]:g} ({len(values)} values), {seeds} seeds"
+    text = f"{axis} = {values[0]:g} … {values[-1]:g} ({len(values)} values), {seeds} seeds"
     held = {
         field: {arm_text(config[field]) for config in configs}
-        for field in ("task", "activation", "query", "n", "T", "d", "m", "tau", "method", "rho")
-        if field not in (study.axis, *study.axis.split("/"))
+        for field in edition.preset.fixed
+        if field not in (axis, *axis.split("/"))
     }
     fixed = [f"{name} {next(iter(found))}" for name, found in held.items() if len(found) == 1]
     return f"{text}; {', '.join(fixed)}" if fixed else text

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ntkbound.stats import Series, compare_growth, fit_power_laws, observe
-from ntkbound.stats.judging import two
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
+from ntkbound.stats import Series, Verdict, compare_growth, fit_power_laws, observe
+from ntkbound.stats.columns import Table
 from ntkbound.stats.margins import AICC_MARGIN, HOLDS_MARGIN
-from ntkbound.studies.study import Quantity, Row
+from ntkbound.stats.verdicts import describe
+from ntkbound.stats.words import two
 
 Word = Literal["exponential", "power", "log", "none", "undecided"]
 
@@ -47,8 +50,16 @@ def growth(series: Series) -> Growth:
     return Growth(True, word, told, scores.exponential > AICC_MARGIN)
 
 
-def series_of(rows: Sequence[Row], axis: str, quantity: Quantity) -> list[Series]:
-    """Series of one quantity along an axis, one per arm."""
-    key = (quantity.term, quantity.probe, quantity.statistic)
-    found = observe(rows, axes=(axis,))
-    return [s for s in found if (s.term, s.probe, s.statistic) == key]
+def series_of(
+    records: Sequence[Record] | Table, axis: str, quantities: Sequence[Quantity]
+) -> list[tuple[Quantity, Series]]:
+    """Series of these quantities along an axis, one per quantity and arm."""
+    wanted = {quantity.key: quantity for quantity in quantities}
+    found = observe(records, axes=(axis,))
+    return [(wanted[series.key], series) for series in found if series.key in wanted]
+
+
+def unclaimed(records: Sequence[Record], axis: str, quantity: Quantity) -> list[Verdict]:
+    """The slopes of a quantity of which no rate is claimed along this axis, one per arm."""
+    series = [found for _, found in series_of(records, axis, [quantity])]
+    return [describe(fit) for fit in fit_power_laws(series)]

@@ -8,27 +8,17 @@ from typing import Any
 
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.preset import Preset, parse_preset
-from ntkbound.runs.record import Record
+from ntkbound.core.outcome import Terms
+from ntkbound.core.preset import Preset, load_preset
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import find
 from ntkbound.stats import Verdict
 
-Row = Mapping[str, Any]  # a record in the shape of run.json
-Terms = dict[str, dict[str, dict[str, float]]]  # term → probe → statistic → number
-Arms = Sequence[str] | Callable[[Row], str]
+Arms = Sequence[str] | Callable[[Record], str]
 
-
-@dataclass(frozen=True)
-class Quantity:
-    """A measured number of every run: a column of the study's table and a panel of its figure.
-
-    ``bound``: draw the proved bound beside it.
-    """
-
-    label: str
-    term: str
-    probe: str
-    statistic: str
-    bound: bool = False
+# Size → the preset that a study of some name is at that size.
+SIZES: Mapping[str, str] = {"smoke": "smoke/{name}", "small": "{name}", "paper": "paper/{name}"}
 
 
 @dataclass(frozen=True)
@@ -83,14 +73,14 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All runs of a study. rows: those that reached τ; diverged: the others, up to that step."""
+    """All runs of a study. complete: those that reached the last step; diverged: the others."""
 
-    rows: Sequence[Row]
-    diverged: Sequence[Row]
+    complete: Sequence[Record]
+    diverged: Sequence[Record]
 
     @property
-    def all(self) -> list[Row]:
-        return [*self.rows, *self.diverged]
+    def all(self) -> list[Record]:
+        return [*self.complete, *self.diverged]
 
 
 def nothing_more(record: Record) -> Terms:
@@ -107,46 +97,65 @@ def nothing_else(evidence: Evidence) -> Judgement:
 class Study:
     """One question, the runs that answer it, and how their numbers are judged and drawn.
 
-    sizes
-        Per size (smoke, small, paper) the tables of a preset (see `core.preset`): ``run`` and
-        ``sweep``.
+    Its runs, and what is claimed of them, are presets: see ``at``.
+
+    reading
+        One paragraph on how to read table and figure; never what they show.
+    theorem
+        Name of the theorem that it is about.
     axis, arms
-        Tables and panels run along ``axis``, a numeric field of the config or ``rho/nu``, the
-        smallest ratio of a block. Every combination of the fields ``arms`` is a line; a function
+        Tables and panels run along ``axis``, a numeric field of the config or a ratio ``a/b`` of
+        two, the smallest of a block. Every combination of the fields ``arms`` is a line; a function
         names the line of a run itself.
     measured
         The quantities shown, medians over seeds.
-    claims
-        Judged as ``ntkbound check`` judges those of a preset.
     derive
         More terms of one record, from its trace or parameters; addressed like the others.
     judge
         Findings that are no rates of a single statistic.
     save
         Keep parameters and inputs in the records, for ``derive``.
-    reading
-        One paragraph on how to read table and figure; never what they show.
     """
 
     title: str
     question: str
     reading: str
-    sizes: Mapping[str, Mapping[str, Any]]
+    theorem: str
     axis: str
     measured: Sequence[Quantity]
     arms: Arms = ()
-    claims: Sequence[Claim] = ()
     derive: Callable[[Record], Terms] = nothing_more
     judge: Callable[[Evidence], Judgement] = nothing_else
     save: bool = False
 
-    def preset(self, name: str, size: str) -> Preset:
-        """The runs of one size. Raises InputError for a size that the study does not declare."""
-        if size not in self.sizes:
-            accepted = f"{', '.join(self.sizes)}{nearest(size, self.sizes)}"
-            raise InputError(f"--size: {size!r} is unknown; accepted: {accepted}")
-        where = f"study {name} --size {size}"
-        return parse_preset(self.sizes[size], where, f"{name}, {size}")
+    def at(self, name: str, size: str) -> Edition:
+        """This study, found under ``name``, at one size: the preset ``name`` (small),
+        ``smoke/name`` or ``paper/name``, one of the theorem's own or of the package.
+
+        Raises InputError for an unknown size, and for a preset that is not there or has a defect.
+        """
+        if size not in SIZES:
+            accepted = f"accepted: {', '.join(SIZES)}{nearest(size, SIZES)}"
+            raise InputError(f"{size!r} is unknown; {accepted}", field="size")
+        preset = SIZES[size].format(name=name)
+        own = preset in find(self.theorem).presets
+        return Edition(name, self, size, load_preset(f"{self.theorem}/{preset}" if own else preset))
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A study at one size: its preset says what is run."""
+
+    name: str
+    study: Study
+    size: str
+    preset: Preset
+
+    @property
+    def claims(self) -> Sequence[Claim]:
+        """The preset's; where it has none, those of the theorem along the study's axis."""
+        own = find(self.study.theorem).claims
+        return self.preset.claims or [claim for claim in own if claim.axis == self.study.axis]
 
 
 @dataclass(frozen=True)
@@ -162,7 +171,7 @@ class Outcome:
     findings: Sequence[Finding]  # of fits, bounds and the study's own evaluation
     tables: Sequence[Table]
     panels: Sequence[Panel]
-    rows: Sequence[Row] = field(repr=False)
+    records: Sequence[Record] = field(repr=False)
     lost: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:

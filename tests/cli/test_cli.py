@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ntkbound import RunConfig, read
+from ntkbound import read
 from ntkbound.core.outcome import Bound
 from ntkbound.runs.execute import Execution, run
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN, TRAIN, small_arrays, tamper
 
 
@@ -28,7 +29,7 @@ def test_train_prints_the_table_and_writes_the_record(command, folder):
     assert "says less than R̂(φ_0)" in out
     assert err.startswith("record written: results/st-m8-tau20-n12-s0-")
     (path,) = (p for p in (folder / "results").iterdir() if p.name != "cache")
-    assert read(path).data["config"] == RunConfig(**SMALL_RUN).model_dump()
+    assert read(path).config == Config(**SMALL_RUN).model_dump()
 
 
 def test_a_second_call_reuses_the_record_and_says_so(command):
@@ -62,10 +63,10 @@ def test_quiet_prints_nothing_or_json_alone(command):
 def test_the_api_gives_the_record_the_command_writes(command, folder):
     command(*TRAIN)
     (path,) = (folder / "results").glob("*/run.json")
-    written, made = read(path), run(RunConfig(**SMALL_RUN), Execution(folder / "api", threads=1))
+    written, made = read(path), run(Config(**SMALL_RUN), Execution(folder / "api", threads=1))
     for name in ("id", "config", "terms", "bounds", "checks", "notes"):
-        assert written.data[name] == made.data[name], name
-    assert all(np.array_equal(written.params[k], v) for k, v in made.params.items())
+        assert getattr(written, name) == getattr(made, name), name
+    assert all(np.array_equal(written.arrays[k], v) for k, v in made.arrays.items())
 
 
 def test_show_prints_the_same_table(command, folder):

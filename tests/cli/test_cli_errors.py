@@ -154,12 +154,12 @@ def test_labels_beyond_float32_are_one_line(command, folder, size):
 
 
 def test_an_interrupt_leaves_no_record(command, folder, monkeypatch):
-    from ntkbound.theorems.shallow_transformer import run as kernel_regime
+    from ntkbound.theorems.shallow_transformer import run as running
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(kernel_regime, "measure", interrupted)
+    monkeypatch.setattr(running, "measure", interrupted)
     code, out, err = command(*TRAIN)
     assert (code, out) == (130, "")
     assert err.startswith("ntkbound: interrupted")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from ntkbound import RunConfig, read, run
-from ntkbound.runs.execute import Execution
+from ntkbound import read, run
+from ntkbound.runs.execute import Audience, Execution
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN, TRAIN
 
 COMMAND = shutil.which("ntkbound", path=str(Path(sys.executable).parent)) or "ntkbound"
@@ -65,7 +66,7 @@ def test_bad_input_is_exit_2_without_a_traceback(tmp_path):
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path):
-    record = run(RunConfig(**SMALL_RUN), Execution(tmp_path, threads=1))
+    record = run(Config(**SMALL_RUN), Execution(tmp_path, threads=1))
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(
@@ -117,7 +118,8 @@ def _read(terminal):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from ntkbound import RunConfig, run
+from ntkbound import run
+from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.runs.execute import Execution
 import safetensors.numpy
 
@@ -126,7 +128,7 @@ def die(arrays, path):
     os.kill(os.getpid(), signal.SIGKILL)
 
 safetensors.numpy.save_file = die
-run(RunConfig(**eval(sys.argv[1])), Execution(Path(sys.argv[2]), threads=1))
+run(Config(**eval(sys.argv[1])), Execution(Path(sys.argv[2]), threads=1))
 """
 
 
@@ -136,9 +138,9 @@ def test_a_run_killed_while_writing_is_run_again(tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not list(tmp_path.glob("st-*")), "no record, whole or half"
     told = []
-    record = run(RunConfig(**SMALL_RUN), Execution(tmp_path, threads=1), reused=told.append)
+    record = run(Config(**SMALL_RUN), Execution(tmp_path, threads=1), Audience(reused=told.append))
     assert not told
-    assert read(record.path).data["status"] == "complete"
+    assert read(record.path).status == "complete"
 
 
 @pytest.mark.attack

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ntkbound.cli import main
-from ntkbound.cli.sweeps import run_missing
+from ntkbound.cli.sweeps import Place, run_missing
 from ntkbound.core.preset import load_preset
 from ntkbound.runs.record import sealed
 
@@ -45,7 +45,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rates")
     path = folder / "p.toml"
     path.write_text(PRESET, encoding="utf-8")
-    run_missing(load_preset(path), folder / "out", 1, None, True)
+    run_missing(load_preset(str(path)), Place(folder / "out", 1), True)
     return path, folder / "out"
 
 
@@ -78,8 +78,9 @@ def test_slopes_find_the_rates_of_the_theorem(results, capsys):
     random = fits["linearization", "random", "max"]
     assert random["slope"] == pytest.approx(-1.0, abs=0.35)
     assert set(worst) == {
-        *("axis", "term", "probe", "statistic", "points", "seeds", "slope", "low", "high"),
-        *("claimed", "kind", "verdict", "reason"),
+        *("axis", "term", "probe", "statistic", "form", "column", "label", "where", "points"),
+        *("seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin", "p"),
+        *("verdict", "reason"),
     }
 
 

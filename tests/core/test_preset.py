@@ -1,4 +1,4 @@
-"""Presets: what they declare, and one line for every mistake in them."""
+"""Presets: what they declare, where they are found, and one line for every mistake in them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.preset import load_preset
+from ntkbound.core.preset import load_preset, preset_names
+from ntkbound.core.theorem import find
+from tests.support import planted_squares
 
-PRESETS = sorted((Path(__file__).parents[2] / "presets").rglob("*.toml"))
-RUN = "[run]\nn = 16\nT = 2\nd = 2\nteacher_heads = 64\n"
+FOLDER = Path(__file__).parents[2] / "presets"
+PRESETS = sorted(FOLDER.rglob("*.toml"))
+RUN = '[run]\ntheorem = "planted-squares"\nn = 16\n'
+
+
+@pytest.fixture(autouse=True)
+def theorem(tmp_path_factory):
+    """A theorem with fields n, d and steps."""
+    with planted_squares.planted(tmp_path_factory.mktemp("theorem")):
+        yield
 
 
 def preset(folder: Path, text: str):
@@ -22,47 +32,117 @@ def preset(folder: Path, text: str):
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_shipped_preset_is_valid(path):
     loaded = load_preset(path)
-    assert len(loaded.configs()) == len(loaded.grid) > 1 or path.stem == "smoke"
-    seeds = {config.seed for config in loaded.configs()}
-    assert len(seeds) == 10
+    configs = loaded.configs()
+    assert len(configs) > 1
+    assert len(configs) == len(loaded.grid) or path == FOLDER / "smoke.toml"
+    published = path.parent.name == "paper" or path.stem == "smoke"
+    assert len({config.seed for config in configs}) >= (10 if published else 3)
+
+
+# Names.
+
+
+def test_every_shipped_preset_has_a_name_and_a_title():
+    names = preset_names()
+    shipped = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in PRESETS}
+    assert set(names) == shipped | {"planted-squares/smoke/descent", "least-squares/smoke"}
+    assert names["planted-squares/smoke/descent"] == "error against steps"
+    assert list(names)[-1] == "planted-squares/smoke/descent"
+
+
+@pytest.mark.parametrize("name", ["smoke", "width", "paper/width", "smoke/width"])
+def test_a_name_is_the_file_of_that_name(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_preset(name).grid == load_preset(FOLDER / f"{name}.toml").grid
+
+
+def test_a_preset_of_a_theorem_implies_it():
+    found = load_preset("planted-squares/smoke/descent")
+    assert found.fixed == {"theorem": "planted-squares", "n": 16, "d": 2}
+    assert {config.theorem for config in found.configs()} == {"planted-squares"}
+    assert len(found.configs()) == 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("smokey", "preset 'smokey' is unknown; did you mean 'smoke'?"),
+        ("paper/widht", "preset 'paper/widht' is unknown; did you mean 'paper/width'?"),
+        ("planted-squares/decent", "did you mean 'planted-squares/smoke/descent'?"),
+        ("nowhere.toml", "nowhere.toml: cannot be read (No such file or directory)"),
+    ],
+)
+def test_what_is_not_there_is_one_line_with_the_nearest(name, message):
+    with pytest.raises(InputError) as caught:
+        load_preset(name)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Fields and grids.
+
+
+def test_the_fields_are_those_of_the_theorem_named(tmp_path):
+    (config,) = preset(tmp_path, "steps = 7").configs()
+    assert (config.theorem, config.n, config.steps) == ("planted-squares", 16, 7)
+
+
+def test_the_theorem_is_an_axis_like_any_other(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text('[sweep]\ntheorem = ["planted-squares", "shallow-transformer"]\nn = [16, 32]')
+    configs = load_preset(path).configs()
+    assert [(config.theorem, config.n) for config in configs] == [
+        ("planted-squares", 16), ("planted-squares", 32),
+        ("shallow-transformer", 16), ("shallow-transformer", 32),
+    ]  # fmt: skip
+
+
+def test_without_a_theorem_it_is_the_default_one(tmp_path):
+    path = tmp_path / "none.toml"
+    path.write_text("[run]\nm = 8")
+    assert [config.theorem for config in load_preset(path).configs()] == ["shallow-transformer"]
 
 
 def test_lists_ranges_and_geometric_ranges(tmp_path):
     found = preset(
         tmp_path,
-        "[sweep]\nm = [2, 6]\nseed = {from = 0, to = 4, step = 2}\n"
-        "tau = {from = 5, to = 20, factor = 2}",
+        "[sweep]\nd = [2, 6]\nseed = {from = 0, to = 4, step = 2}\n"
+        "steps = {from = 5, to = 20, factor = 2}",
     )
     configs = found.configs()
-    assert [(c.m, c.seed, c.tau) for c in configs[:4]] == [
+    assert [(c.d, c.seed, c.steps) for c in configs[:4]] == [
         (2, 0, 5), (2, 0, 10), (2, 0, 20), (2, 2, 5),
     ]  # fmt: skip
     assert len(configs) == 2 * 3 * 3
 
 
 def test_zipped_axes_vary_together(tmp_path):
-    found = preset(tmp_path, "[sweep]\nseed = [0, 1]\n[[sweep.zip]]\nm = [2, 4]\ntau = [10, 40]")
-    assert sorted((c.m, c.tau, c.seed) for c in found.configs()) == [
+    found = preset(tmp_path, "[sweep]\nseed = [0, 1]\n[[sweep.zip]]\nd = [2, 4]\nsteps = [10, 40]")
+    assert sorted((c.d, c.steps, c.seed) for c in found.configs()) == [
         (2, 10, 0), (2, 10, 1), (4, 40, 0), (4, 40, 1),
     ]  # fmt: skip
 
 
 def test_several_grids_share_their_common_run(tmp_path):
-    found = preset(tmp_path, "m = 4\ntau = 10\n[[sweep]]\nm = [2, 4]\n[[sweep]]\ntau = [10, 20]")
-    assert sorted((c.m, c.tau) for c in found.configs()) == [(2, 10), (4, 10), (4, 20)]
+    text = "d = 4\nsteps = 10\n[[sweep]]\nd = [2, 4]\n[[sweep]]\nsteps = [10, 20]"
+    found = preset(tmp_path, text)
+    assert sorted((c.d, c.steps) for c in found.configs()) == [(2, 10), (4, 10), (4, 20)]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[sweep]\nmm = [1]", "unknown field 'mm'; did you mean 'm'?"),
-        ("[swep]\nm = [2]", "unknown table 'swep'; did you mean 'sweep'?"),
-        ("[sweep]\nm = 3", "m must be a list, {from, to, step} or {from, to, factor}"),
-        ("[sweep]\nm = []", "m must be a list"),
-        ("[sweep]\nm = {from = 2, to = 8, factor = 1}", "m must be a list"),
-        ("[sweep]\nm = [2, 3]", "m: 3 is odd"),
-        ("[[sweep.zip]]\nm = [2, 4]\ntau = [1]", "equal lengths (m has 2, tau has 1)"),
+        ("[sweep]\nstep = [1]", "unknown field 'step'; did you mean 'steps'?"),
+        ("step = 1", "unknown field 'step'; did you mean 'steps'?"),
+        ("[swep]\nd = [2]", "unknown table 'swep'; did you mean 'sweep'?"),
+        ("[sweep]\nd = 3", "d must be a list, {from, to, step} or {from, to, factor}"),
+        ("[sweep]\nd = []", "d must be a list"),
+        ("[sweep]\nd = {from = 2, to = 8, factor = 1}", "d must be a list"),
+        ("[sweep]\nd = [2, 0]", "d: input should be greater than or equal to 1, not 0"),
+        ('[sweep]\ntheorem = ["planted-sqares"]', "did you mean 'planted-squares'?"),
+        ("[[sweep.zip]]\nd = [2, 4]\nsteps = [1]", "equal lengths (d has 2, steps has 1)"),
         ("[[claim]]\nterm = 'x'", "[[claim]] probe: field required"),
+        ("[[claim]]\nterms = 'x'", "[[claim]] terms: no such key; did you mean 'term'?"),
         ("sweep = [", "Invalid"),
     ],
 )
@@ -75,7 +155,24 @@ def test_every_mistake_is_one_line_naming_the_file(tmp_path, text, message):
     assert "\n" not in told
 
 
-def test_a_base_seed_moves_every_seed(tmp_path):
-    found = preset(tmp_path, "[sweep]\nm = [2, 4]\nseed = [0, 1]")
-    assert sorted({config.seed for config in found.configs(base_seed=100)}) == [100, 101]
-    assert not {c.identity() for c in found.configs()} & {c.identity() for c in found.configs(100)}
+def test_a_base_seed_moves_every_seed_that_is_given(tmp_path):
+    found = preset(tmp_path, "noise_seed = 3\n[sweep]\nd = [2, 4]\nseed = [0, 1]")
+    moved = found.configs(base_seed=100)
+    assert sorted({(c.seed, c.noise_seed) for c in moved}) == [(100, 103), (101, 103)]
+    identity = find("planted-squares").identity
+    assert not {identity(c) for c in found.configs()} & {identity(c) for c in moved}
+
+
+def test_a_base_seed_leaves_seeds_alone_that_follow(tmp_path):
+    (config,) = preset(tmp_path, "d = 2").configs(base_seed=100)
+    assert (config.seed, config.noise_seed) == (100, None)
+
+
+def test_claims_are_as_written(tmp_path):
+    text = (
+        "[[claim]]\nterm = 'error'\nprobe = 'training'\nstatistic = 'rmse'\naxis = 'n'\n"
+        "kind = 'upper'\nexponent = 0\nlog_power = 0.5\nwhere = { d = 4 }"
+    )
+    (claim,) = preset(tmp_path, text).claims
+    assert (claim.exponent, claim.log_power, claim.where) == (0, 0.5, {"d": 4})
+    assert preset(tmp_path, "").claims == ()

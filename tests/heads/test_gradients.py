@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from ntkbound.heads import sums as measuring
+from ntkbound.heads import linearized
 from ntkbound.heads.model import AutogradView, Inputs
 from ntkbound.heads.training import blocked
 from ntkbound.heads.training.blocked import BlockedObjective
@@ -63,15 +63,16 @@ def test_closed_forms_equal_torch_func(activation, query):
 @pytest.mark.parametrize("hidden", [False, True], ids=["native", "torch.func"])
 @pytest.mark.parametrize("query", QUERIES)
 def test_what_is_measured_of_runs_together_are_the_bits_of_each(query, hidden, monkeypatch):
-    monkeypatch.setattr(measuring, "CHUNK_HEADS", 12)
+    monkeypatch.setattr(linearized, "CHUNK_HEADS", 12)
     model = make_model("sigmoid", query, 3)
     view = AutogradView(model) if hidden else model
     inputs = make_inputs(19, 4, 3, query, seed=1)
     at, to, origin = (make_params(model, 29, seed=k, runs=3) for k in range(3))
-    together = measuring.tangent_and_norm(view, at, to, origin, inputs, Workers(1))
+    lin = linearized.Linearized(view, at, inputs, Workers(1))
+    together = lin.tangent_and_norm(at, to, origin)
     for run in range(3):
         own = ({b: v[run] for b, v in p.items()} for p in (at, to, origin))
-        alone = measuring.tangent_and_norm(view, *own, inputs, Workers(1))
+        alone = lin.tangent_and_norm(*own)
         assert all(torch.equal(a, b[run]) for a, b in zip(alone, together, strict=True))
 
 

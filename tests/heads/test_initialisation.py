@@ -17,8 +17,8 @@ from ntkbound.heads.training.objective import AutogradObjective
 from ntkbound.heads.training.projection import project_
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer.config import RunConfig
-from ntkbound.theorems.shallow_transformer.teacher import draw_inputs
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.teacher import Teacher, draw_inputs
 from tests.support import reference
 from tests.support.checks import check_zero_at_start
 from tests.support.problems import BOUNDED, QUERIES, make_inputs, make_model, random_labels
@@ -92,8 +92,8 @@ def test_any_window_of_a_stream_is_a_window_of_the_whole(seed, start, length):
 
 @given(n=st.integers(1, 300), more=st.integers(0, 300))
 def test_asking_for_more_samples_keeps_the_first(n, more):
-    few = draw_inputs(RunConfig(n=n, T=2, d=2), 3, "data")
-    many = draw_inputs(RunConfig(n=n + more, T=2, d=2), 3, "data")
+    few = draw_inputs(Teacher.of(Config(n=n, T=2, d=2)), 3, "data", n)
+    many = draw_inputs(Teacher.of(Config(n=n, T=2, d=2)), 3, "data", n + more)
     assert torch.equal(few.X, many.X[:n])
     assert torch.equal(few.q, many.q[:n])
 
@@ -101,7 +101,8 @@ def test_asking_for_more_samples_keeps_the_first(n, more):
 @pytest.mark.parametrize("inputs", ["shrunk", "ball"])
 @pytest.mark.parametrize("norm", [0.1, 1.0, 10.0])
 def test_tokens_lie_in_their_ball(inputs, norm):
-    X = draw_inputs(RunConfig(n=300, T=4, d=3, inputs=inputs, input_norm=norm), 1, "data").X
+    teacher = Teacher.of(Config(n=300, T=4, d=3, inputs=inputs, input_norm=norm))
+    X = draw_inputs(teacher, 1, "data", 300).X
     sizes = X.norm(dim=2) / norm
     assert float(sizes.max()) <= 1 + 1e-15
     if inputs == "ball":  # uniform: the volume inside radius r is r^d

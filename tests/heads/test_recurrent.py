@@ -11,20 +11,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import configure
 from ntkbound.heads import native
 from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.indrnn import IndRNN
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, Inputs, symmetric_init
-from ntkbound.heads.sums import squared_feature_norms
 from ntkbound.heads.training.choose import objective_for
 from ntkbound.heads.training.fused import FusedObjective
 from ntkbound.heads.training.objective import AutogradObjective
 from ntkbound.machine.parallel import Workers
-from ntkbound.stats import check
+from ntkbound.stats import check, claims_of
 from ntkbound.theorems.shallow_transformer import recurrent
-from ntkbound.theorems.shallow_transformer.bounds import CLAIMS, Norms
-from ntkbound.theorems.shallow_transformer.config import build
-from ntkbound.theorems.shallow_transformer.run import build_model
+from ntkbound.theorems.shallow_transformer.problem import UNBOUNDED, Norms, Problem
+from ntkbound.theorems.shallow_transformer.start import build_model
+from ntkbound.theorems.shallow_transformer.statement import CLAIMS
 from tests.support import reference
 from tests.support.checks import check_zero_at_start
 from tests.support.problems import BOUNDED, in_ball, make_inputs, make_params, random_labels
@@ -172,6 +174,11 @@ def test_the_bound_on_the_input_weights_is_attained(activation, omega):
     assert 0.99 * s0 * s1 <= by_w <= s0 * s1 * (1 + 1e-12), "the first term of ∂h/∂w"
 
 
+def make_problem(m, T, activation, **fields) -> Problem:
+    rest = {"n": 4, "d": 3, "nu": UNBOUNDED, "eta": 0.01, "tau": 100, "delta": 0.05}
+    return Problem(m=m, T=T, activation=activation, target="unknown", **rest, **fields)
+
+
 @given(
     activation=st.sampled_from(BOUNDED),
     T=st.integers(1, 12),
@@ -193,10 +200,10 @@ def test_no_point_of_the_ball_exceeds_the_gradient_bound(
         initial["U"] = initial["U"] * 1e-2
     radii = dict(zip(model.blocks, (r / math.sqrt(m) for r in rho), strict=True))
     at = in_ball(initial, radii, seed, boundary=boundary)
-    constants = ACTIVATIONS[activation].constants
-    setting = recurrent.Setting(m, T, omega, constants, Norms(*rho), norm)
-    measured = float(squared_feature_norms(model, at, inputs, ONE).max())
-    assert measured <= recurrent.squared_feature_norm(setting) * (1 + 1e-9)
+    problem = make_problem(m, T, activation, rho=Norms(*rho), B_x=norm)
+    lin = Linearized(model, initial, inputs, ONE)
+    measured = float(lin.squared_feature_norms(at).max())
+    assert measured <= recurrent.squared_feature_norm(problem, omega) * (1 + 1e-9)
 
 
 @pytest.mark.attack
@@ -204,15 +211,14 @@ def test_no_point_of_the_ball_exceeds_the_gradient_bound(
 @pytest.mark.parametrize("T", [2, 3, 6])
 def test_ascent_does_not_exceed_the_gradient_bound(activation, T):
     """Gradient ascent on ‖∇h‖² over U and the tokens, many starts at once."""
-    omega, constants = 1.5, ACTIVATIONS[activation].constants
+    omega = 1.5
     model = indrnn(activation, omega)
     generator = torch.Generator().manual_seed(T)
     X = torch.randn(32, T, 3, generator=generator, dtype=torch.float64)
     U = torch.randn(16, 3, generator=generator, dtype=torch.float64)
     head = {"c": torch.ones(16).double(), "w": omega * torch.ones(16).double()}
-    bound = recurrent.squared_feature_norm(
-        recurrent.Setting(1, T, omega, constants, Norms(0, 0, 0))
-    )
+    problem = make_problem(1, T, activation, rho=Norms(0, 0, 0))
+    bound = recurrent.squared_feature_norm(problem, omega)
     best = 0.0
     for _ in range(300):
         X, U = X.detach().requires_grad_(), U.detach().requires_grad_()
@@ -230,15 +236,15 @@ def test_growth_of_the_bound_in_T():
     assert ratios[0.5][-1] == pytest.approx(2)
     assert ratios[1.5][0] == pytest.approx((1.5**10 - 1) / 0.5)
     assert math.isinf(ratios[1.5][-1])
-    setting = recurrent.Setting(4, 4000, 1.5, (1.0, 1.0, 1.0), Norms(1, 1, 1))
-    found = recurrent.bounds(setting).feature_norm
+    problem = make_problem(4, 4000, "tanh", rho=Norms(1, 1, 1))
+    found = recurrent.bounds(problem, 1.5).feature_norm
     assert found.value is None and "float64" in found.reason
 
 
 def test_context_memory():
     sizes = {"T": 5, "d": 3, "n": 4}
-    recurrence = build_model(build({"model": "indrnn", **sizes}))
-    attention, fixed = (build_model(build({"query": q, **sizes})) for q in ("last", "fixed"))
+    recurrence = build_model(configure({"model": "indrnn", **sizes}))
+    attention, fixed = (build_model(configure({"query": q, **sizes})) for q in ("last", "fixed"))
     assert [recurrence.context_numbers(T, 8) for T in (5, 500)] == [8, 8]
     assert [attention.context_numbers(T, 8) for T in (5, 500)] == [15, 1500]
     assert [fixed.context_numbers(T, 8) for T in (5, 500)] == [15, 40]
@@ -289,11 +295,13 @@ def test_the_theorems_claims_are_not_about_recurrent_runs():
 
     def records(model):
         return [
-            {
-                "id": f"{model}{T}{seed}",
-                "config": {"model": model, "T": T, "seed": seed, "dtype": "float64"},
-                "terms": {"gradient": {"training": {"feature_norm_max": T * (1 + 0.01 * seed)}}},
-            }
+            Record(
+                id=f"{model}{T}{seed}",
+                theorem="shallow-transformer",
+                version=1,
+                config={"model": model, "T": T, "seed": seed, "dtype": "float64"},
+                terms={"gradient": {"training": {"feature_norm_max": T * (1 + 0.01 * seed)}}},
+            )
             for T in (8, 16, 32, 64)
             for seed in range(5)
         ]
@@ -301,9 +309,9 @@ def test_the_theorems_claims_are_not_about_recurrent_runs():
     claims = [claim for claim in CLAIMS if claim.axis == "T"]
     both = check([*records("transformer"), *records("indrnn")], claims)
     verdicts = {dict(fit.arm)["model"]: fit.verdict for fit in both.fits}
-    assert verdicts == {"transformer": "violated", "indrnn": "not-defined"}
-    alone = check(records("indrnn"), claims)
-    assert "violated" not in {fit.verdict for fit in alone.fits}
+    assert verdicts == {"transformer": "violated"}
+    assert claims_of(records("transformer")) == claims
+    assert claims_of(records("indrnn")) == [], "nothing is claimed of the recurrence"
 
 
 @pytest.mark.parametrize("wrong", [

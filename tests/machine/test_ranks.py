@@ -161,5 +161,5 @@ def test_ranks_hold_whole_pairs_and_refuse_uneven_ones():
     assert ranks.held(slice(0, 4), 4) == [slice(4, 6), slice(10, 12)]
     assert ranks.held(slice(1, 3), 4) == [slice(5, 6), slice(10, 11)]
     assert ALONE.held(slice(1, 3), 4) == [slice(1, 2), slice(2, 3)]
-    with pytest.raises(InputError, match="--m 8: 4 pairs of heads cannot be dealt evenly to 3"):
+    with pytest.raises(InputError, match="m 8: 4 pairs of heads cannot be dealt evenly to 3"):
         ranks.pairs(8)

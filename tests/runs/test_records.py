@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ntkbound import RunConfig, read, run
+from ntkbound import read, run
 from ntkbound.core.errors import InputError
-from ntkbound.runs.execute import Execution
-from ntkbound.runs.record import PARAMS, RUN, TRACE, Record, write
+from ntkbound.runs.execute import Audience, Execution
+from ntkbound.runs.record import PARAMS, RUN, TRACE, write
+from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.verify import verify
 from tests.support.checks import assert_same
 from tests.support.problems import SMALL_RUN, tamper
@@ -35,15 +37,15 @@ def numbers(value):
 def test_a_record_comes_back_as_it_went(finished):
     again = read(finished.path)
     assert_same(finished, again)
-    assert again.data["environment"] == finished.data["environment"]
-    assert read(finished.path / RUN).data == again.data
+    assert again.environment == finished.environment
+    assert read(finished.path / RUN).as_json() == again.as_json()
 
 
 def test_the_contract_of_run_json(finished):
     data = json.loads((finished.path / RUN).read_text())
-    assert list(data)[:4] == ["schema", "id", "theorem", "status"]
+    assert list(data)[:5] == ["schema", "id", "theorem", "version", "status"]
     assert data["status"] == "complete"
-    assert data["config"] == RunConfig(**SMALL_RUN).model_dump()
+    assert data["config"] == Config(**SMALL_RUN).model_dump()
     statistics = {"max", "mean", "rms"}
     assert {p: set(v) for p, v in data["terms"]["linearization"].items()} == dict.fromkeys(
         ("random", "aligned", "trajectory", "worst", "transported"), statistics
@@ -62,11 +64,12 @@ def test_the_contract_of_run_json(finished):
     }  # fmt: skip
     assert set(data["environment"]) == {
         "ntkbound", "python", "torch", "numpy", "platform", "cpu", "threads", "ranks", "device",
-        "gpu", "git", "started", "seconds", "training_bytes",
+        "gpu", "git", "started", "seconds", "saved", "training_bytes",
     }  # fmt: skip
     for row in data["checks"]:
         assert set(row) == {
-            "term", "probe", "statistic", "measured", "bound", "slack", "verdict", "reason",
+            "term", "probe", "statistic", "measured", "bound", "delta", "slack", "verdict",
+            "reason",
         }  # fmt: skip
     levels = {c["level"] for c in data["certificates"] if c["term"] == "training_rmse"}
     assert "closed-form" not in levels, "vacuous: its L² is too large at this step size"
@@ -106,73 +109,72 @@ def test_the_contents_of_a_record(finished):
     {"activation": "bump", "transport": "anchors", "input_norm": 5}, {"nu": 30, "eta": 100.0},
 ], ids=str)  # fmt: skip
 def test_no_number_is_ever_infinite(fields, tmp_path):
-    record = run(RunConfig(**{**SMALL_RUN, **fields}), Execution(tmp_path, threads=1))
+    record = run(Config(**{**SMALL_RUN, **fields}), Execution(tmp_path, threads=1))
     text = (record.path / RUN).read_text()
     found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} in run.json"))
     assert all(math.isfinite(x) for x in numbers(found))
     for name, column in record.trace.items():
         assert np.isfinite(column).all(), name
-    assert all(row["verdict"] != "bound-violated" for row in record.checks)
+    assert all(row.verdict != "bound-violated" for row in record.checks)
     nulls = [name for name, bound in record.bounds.items() if bound is None]
-    assert not nulls or record.data["notes"], "every null has its reason in the notes"
+    assert not nulls or record.notes, "every null has its reason in the notes"
 
 
 def test_divergence_keeps_what_was_recorded(tmp_path):
-    config = RunConfig(**{**SMALL_RUN, "method": "gd", "eta": 1e9})
+    config = Config(**{**SMALL_RUN, "method": "gd", "eta": 1e9})
     record = run(config, Execution(tmp_path, threads=1))
-    assert record.data["status"] == "diverged"
-    assert any(note.startswith("diverged: ") and "step 1" in note for note in record.data["notes"])
+    assert record.status == "diverged"
+    assert any(note.startswith("diverged: ") and "step 1" in note for note in record.notes)
     assert record.trace["step"].tolist() == [0]
     assert record.terms["optimization"]["training"]["best_step"] == 0
 
 
 def test_a_nan_is_refused_before_anything_is_written(tmp_path, finished):
-    data = {**finished.data, "terms": {"x": math.nan}}
     with pytest.raises(ValueError, match="JSON"):
-        write(Record(data, finished.trace, finished.params), tmp_path / "out")
+        write(replace(finished, terms={"x": math.nan}), tmp_path / "out")
     assert not list(tmp_path.rglob("*.*")), "neither a record nor a temporary file"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_config_gives_the_same_bits(threads, tmp_path, spread):
-    again = run(RunConfig(**SPREAD), Execution(tmp_path, threads=threads))
+    again = run(Config(**SPREAD), Execution(tmp_path, threads=threads))
     assert_same(spread, again)
 
 
 @pytest.fixture(scope="module")
 def spread(tmp_path_factory):
-    return run(RunConfig(**SPREAD), Execution(tmp_path_factory.mktemp("spread"), threads=1))
+    return run(Config(**SPREAD), Execution(tmp_path_factory.mktemp("spread"), threads=1))
 
 
 @pytest.mark.parametrize("fields", [
     {"method": "projsgd", "batch": 5}, {"query": "fixed"}, {"transport": "anchors"}, {"seed": 1},
 ], ids=str)  # fmt: skip
 def test_every_kind_of_run_is_pure(fields, tmp_path):
-    config = RunConfig(**{**SMALL_RUN, **fields})
+    config = Config(**{**SMALL_RUN, **fields})
     assert_same(*[run(config, Execution(tmp_path / str(t), threads=t)) for t in (1, 2)])
 
 
 def test_saving_less_changes_no_number(finished, tmp_path):
-    bare = run(RunConfig(**SMALL_RUN), Execution(tmp_path, threads=1, save_params=False))
-    assert bare.params == {}
+    bare = run(Config(**SMALL_RUN), Execution(tmp_path, threads=1, save_params=False))
+    assert bare.arrays == {}
     assert bare.terms == finished.terms
     assert bare.id == finished.id
-    some = run(RunConfig(**SMALL_RUN), Execution(tmp_path / "b", threads=1, save_inputs=False))
-    assert "X" not in some.params
-    with pytest.raises(InputError, match=r"saved without X, q, y; run it again with --save-"):
+    some = run(Config(**SMALL_RUN), Execution(tmp_path / "b", threads=1, save_inputs=False))
+    assert "X" not in some.arrays
+    with pytest.raises(InputError, match=r"saved without X, q, y; run it again with its"):
         verify(some)
 
 
 def test_reuse_and_force(tmp_path):
-    config, told, calls = RunConfig(**SMALL_RUN), [], []
+    config, told, calls = Config(**SMALL_RUN), [], []
     how = Execution(tmp_path, threads=1)
-    first = run(config, how, reused=told.append)
+    first = run(config, how, Audience(reused=told.append))
     assert not told
-    second = run(config, how, progress=lambda s, loss: calls.append(s), reused=told.append)
+    second = run(config, how, Audience(lambda *seen: calls.append(seen), told.append))
     assert told == [second]
     assert not calls, "a reused record is not trained again"
     assert_same(first, second)
-    third = run(config, Execution(tmp_path, threads=1, force=True), reused=told.append)
+    third = run(config, Execution(tmp_path, threads=1, force=True), Audience(reused=told.append))
     assert len(told) == 1
     assert_same(first, third)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cache", first.id]
@@ -182,7 +184,9 @@ def test_a_damaged_record_is_never_reused(copied):
     """A truncated file is noticed, and the run made again without --force."""
     (copied / TRACE).write_bytes((copied / TRACE).read_bytes()[:-50])
     told = []
-    again = run(RunConfig(**SMALL_RUN), Execution(copied.parent, threads=1), reused=told.append)
+    again = run(
+        Config(**SMALL_RUN), Execution(copied.parent, threads=1), Audience(reused=told.append)
+    )
     assert not told
     assert_same(again, read(copied))
 
@@ -209,11 +213,11 @@ def test_a_trace_with_a_flipped_bit_is_one_line(copied):
 
 def test_records_of_another_schema(copied):
     tamper(copied, schema=999)
-    with pytest.raises(InputError, match=r"schema 999 is not 1; run it again"):
+    with pytest.raises(InputError, match=r"schema 999 is not 2; run it again"):
         read(copied)
 
 
-@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"schema": 1}'])
+@pytest.mark.parametrize("content", ["[]", "{}", "3", '{"id": "x"}'])
 def test_json_that_is_no_record(copied, content):
     (copied / RUN).write_text(content)
     with pytest.raises(InputError, match="not a record of ntkbound"):

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from ntkbound.cli import main
+from ntkbound.core.theorem import configure
 from ntkbound.runs import files, sweep
 from ntkbound.runs.pools import LocalPool
 from ntkbound.runs.record import RUN, TRACE
-from ntkbound.runs.store import is_complete, survey
+from ntkbound.runs.store import complete_record, survey
 from ntkbound.runs.work import Job, perform
-from ntkbound.theorems.shallow_transformer.config import build
 
 FIXED = {
     "n": 8, "T": 2, "d": 2, "tau": 4, "teacher_heads": 16, "records": 2,
@@ -29,7 +29,7 @@ FIXED = {
 
 
 def planned(count: int, **more):
-    return sweep.plan(build({**FIXED, "m": 2, "seed": seed, **more}) for seed in range(count))
+    return sweep.plan(configure({**FIXED, "m": 2, "seed": seed, **more}) for seed in range(count))
 
 
 def quiet(progress, line):
@@ -67,7 +67,7 @@ def test_a_truncated_record_is_damaged_and_done_again(tmp_path, name):
     path.write_bytes(whole[: len(whole) // 2])
     assert list(survey(tmp_path, whole=True).damaged) == [run.identifier]
     assert sweep.sweep([run], tmp_path, lambda: LocalPool(1), quiet).done == 1
-    assert is_complete(tmp_path, run.identifier)
+    assert complete_record(tmp_path, run.identifier) is not None
 
 
 def test_a_worker_without_our_disk_streams_its_record_back(tmp_path):
@@ -82,7 +82,7 @@ def test_a_failing_run_stops_no_other_and_is_retried(tmp_path, capsys):
     data, out = tmp_path / "gone.npz", tmp_path / "out"
     np.savez(data, X=np.full((8, 2, 2), 0.1), y=np.ones(8))
     fields = {name: value for name, value in FIXED.items() if name != "teacher_heads"}
-    (bad,) = sweep.plan([build({**fields, "m": 2, "task": str(data)})])
+    (bad,) = sweep.plan([configure({**fields, "m": 2, "task": str(data)})])
     data.unlink()  # between the plan and the run
     good = planned(1)
     progress = sweep.sweep([bad, *good], out, lambda: LocalPool(1), quiet)

@@ -1,28 +1,25 @@
 """Explicit bounds: any exceedance of a sure one, more than δ explains of a probable one."""
 
+from dataclasses import replace
+
+from ntkbound.core.outcome import Check
 from ntkbound.stats import check, judge_bounds
-from tests.support.synthetic import records
+from tests.support.synthetic import OTHER, records
 
 
-def runs(over: int, seeds: int = 10, term: str = "approximation", widths: int = 1):
+def one(run, **more):
+    """The run with one check: measured 0.5 against a sure bound of 1 unless told otherwise."""
+    fields = {"measured": 0.5, "bound": 1.0, "delta": 0.0, "verdict": "holds", **more}
+    row = Check("term", "worst", "max", slack=None, reason="", **fields)
+    return replace(run, checks=(row,))
+
+
+def runs(over: int, seeds: int = 10, delta: float | None = 0.05, widths: int = 1):
     """Records with one check each; the first `over` seeds exceed the bound at every width."""
-    found = records(
-        lambda x: 1.0, points=tuple(16 * 2**i for i in range(widths)), seeds=seeds, delta=0.05
-    )
-    for run in found:
-        measured = 2.0 if run["config"]["seed"] < over else 0.5
-        run["checks"] = [
-            {
-                "term": term,
-                "probe": "worst",
-                "statistic": "max",
-                "measured": measured,
-                "bound": 1.0,
-                "verdict": "holds",
-                "reason": "",
-            }
-        ]
-    return found
+    found = records(lambda x: 1.0, points=tuple(16 * 2**i for i in range(widths)), seeds=seeds)
+    return [
+        one(run, measured=2.0 if run.config["seed"] < over else 0.5, delta=delta) for run in found
+    ]
 
 
 def judged(*args, **more):
@@ -31,11 +28,11 @@ def judged(*args, **more):
 
 
 def test_sure_bound_allows_no_exceedance():
-    assert judged(0, term="linearization").verdict == "holds"
+    assert judged(0, delta=0.0).verdict == "holds"
     assert judged(0).slack == 2.0
-    found = judged(1, term="linearization")
+    found = judged(1, delta=0.0)
     assert found.verdict == "bound-violated" and "m16-s0" in found.reason
-    assert check(runs(1, term="linearization"), []).verdict == "violated"
+    assert check(runs(1, delta=0.0), []).verdict == "violated"
 
 
 def test_probable_bound_allows_what_delta_explains():
@@ -53,26 +50,41 @@ def test_one_unlucky_seed_at_every_width_is_one_event():
     assert judged(5, widths=6).verdict == "bound-violated"
 
 
+def test_an_estimate_proves_nothing():
+    assert judged(0, delta=None).verdict == "holds"
+    found = judged(10, delta=None)
+    assert found.verdict == "inconclusive" and "estimate" in found.reason
+    assert found.delta is None and check(runs(10, delta=None), []).verdict == "inconclusive"
+
+
+def test_every_check_has_its_own_delta():
+    """The same exceedances: an event at δ = 0.05, none at δ = 0.5."""
+    assert judged(4, delta=0.05).verdict == "bound-violated"
+    assert judged(4, delta=0.5).verdict == "holds"
+
+
+def test_bounds_of_one_statistic_are_told_apart_by_their_proof():
+    (loose,), (close,) = (one(run).checks for run in runs(0, seeds=1) * 2)
+    close = replace(close, bound=0.4, delta=0.3)
+    both = [replace(run, checks=(loose, close)) for run in runs(0)]
+    sure, probable = judge_bounds(both)
+    assert (sure.delta, sure.verdict) == (0.0, "holds")
+    assert (probable.delta, probable.verdict) == (0.3, "bound-violated")
+
+
+def test_runs_of_two_theorems_are_two_cells():
+    """4 of 10 in one cell of two: an event. 4 of 20 in one cell would be none."""
+    others = [replace(run, theorem=OTHER.name, id=f"o-{run.id}") for run in runs(0)]
+    mixed = [run for pair in zip(runs(4), others, strict=True) for run in pair]
+    (found,) = judge_bounds(mixed)
+    assert found.verdict == "bound-violated" and round(found.p, 5) == 0.00206
+    assert "m16-s0" in found.reason and "o-" not in found.reason
+
+
 def test_rounding_vacuous_and_undefined():
-    run = runs(0, seeds=1)[0]
-    run["checks"][0].update(term="linearization", measured=1.0 + 1e-13)
-    assert judge_bounds([run])[0].verdict == "holds"
-    run["checks"][0]["bound"] = None
-    assert judge_bounds([run])[0].verdict == "vacuous"
-    run["checks"][0].update(bound=0.1, verdict="condition-not-met")
-    assert judge_bounds([run])[0].verdict == "vacuous"
-
-
-def test_bounds_without_checks():
-    run = records(lambda x: 1.0, points=(16,), seeds=1)[0]
-    run["terms"] = {
-        "linearization": {"worst": {"max": 2.0}, "random": {"max": 0.1}},
-        "gradient": {"training": {"feature_norm_max": 1.0}},
-    }
-    run["bounds"] = {"linearization": 1.0, "feature_norm": 3.0, "optimization_mse": None}
-    found = {(b.term, b.probe): b.verdict for b in judge_bounds([run])}
-    assert found == {
-        ("linearization", "worst"): "bound-violated",
-        ("linearization", "random"): "holds",
-        ("gradient", "training"): "holds",
-    }
+    (run,) = runs(0, seeds=1)
+    assert judge_bounds([one(run, measured=1.0 + 1e-13)])[0].verdict == "holds"
+    absent = {"bound": None, "delta": None, "verdict": "vacuous"}
+    assert judge_bounds([one(run, **absent)])[0].verdict == "vacuous"
+    unmet = {"bound": 0.1, "verdict": "condition-not-met"}
+    assert judge_bounds([one(run, **unmet)])[0].verdict == "vacuous"

@@ -15,7 +15,7 @@ from ntkbound.stats import (
     observe,
 )
 from ntkbound.stats.inference import holm, t_quantile
-from tests.support.calibration import draw
+from tests.support.calibration import Law, draw
 from tests.support.synthetic import records
 
 X = 2.0 ** np.arange(4, 10)
@@ -52,14 +52,14 @@ def test_exact_floor_shared_or_scaled(b, kappa):
 def test_noisy_laws_lie_in_their_intervals():
     rng = np.random.default_rng(1)
     for b in (-1.0, -0.5):
-        pure = fit_power_laws(draw(rng, 200, b, 6, 5, 0.1))
-        floor = fit_floors(draw(rng, 200, b, 6, 5, 0.1, kappa=0.1))
+        pure = fit_power_laws(draw(rng, 200, Law(b, 6, 5, 0.1)))
+        floor = fit_floors(draw(rng, 200, Law(b, 6, 5, 0.1, kappa=0.1)))
         for fits in (pure, floor):
             assert 0.9 <= np.mean([f.low <= b <= f.high for f in fits]) <= 0.99
 
 
 def test_interval_is_students_t_over_seed_slopes():
-    (one,) = draw(np.random.default_rng(0), 1, -0.5, 6, 5, 0.1)
+    (one,) = draw(np.random.default_rng(0), 1, Law(-0.5, 6, 5, 0.1))
     (fit,) = fit_power_laws([one])
     slopes = [np.polyfit(np.log(one.points), np.log(row), 1)[0] for row in one.values]
     half = t_quantile(5) * np.std(slopes, ddof=1) / np.sqrt(5)
@@ -68,7 +68,7 @@ def test_interval_is_students_t_over_seed_slopes():
 
 
 def test_flat_values_leave_a_floor_exponent_open():
-    (one,) = draw(np.random.default_rng(0), 1, 0.0, 6, 5, 0.1, kappa=1.0)
+    (one,) = draw(np.random.default_rng(0), 1, Law(0.0, 6, 5, 0.1, kappa=1.0))
     (fit,) = fit_floors([one])
     assert fit.low == -np.inf
 
@@ -83,7 +83,7 @@ def test_too_few_for_a_fit():
 @settings(max_examples=25, deadline=None)
 @given(unit=st.floats(1e-6, 1e6), stretch=st.floats(1e-3, 1e3), stream=st.integers(0, 50))
 def test_units_change_no_slope(unit, stretch, stream):
-    (one,) = draw(np.random.default_rng(stream), 1, -0.7, 6, 4, 0.05, kappa=0.05)
+    (one,) = draw(np.random.default_rng(stream), 1, Law(-0.7, 6, 4, 0.05, kappa=0.05))
     other = series(one.values * unit, one.points * stretch)
     for fit in (fit_power_laws, fit_floors):
         a, b = fit([one])[0], fit([other])[0]
@@ -102,8 +102,8 @@ def test_order_of_records_changes_no_fit(order):
 
 def test_aicc_tells_the_forms_apart():
     rng = np.random.default_rng(2)
-    pure = compare_floor(draw(rng, 300, -1.0, 6, 5, 0.1))
-    floor = compare_floor(draw(rng, 300, -1.0, 6, 5, 0.1, kappa=0.1))
+    pure = compare_floor(draw(rng, 300, Law(-1.0, 6, 5, 0.1)))
+    floor = compare_floor(draw(rng, 300, Law(-1.0, 6, 5, 0.1, kappa=0.1)))
     assert np.mean([c.advantage > 6 for c in pure]) < 0.02
     assert np.mean([c.advantage > 6 and c.shift > 0.05 for c in floor]) > 0.95
     assert np.median([c.exponent for c in floor]) == pytest.approx(-1.0, abs=0.05)
@@ -121,7 +121,7 @@ def test_kinds_of_growth(best, law):
 
 
 def test_companions():
-    (one,) = draw(np.random.default_rng(0), 1, -0.5, 6, 5, 0.05)
+    (one,) = draw(np.random.default_rng(0), 1, Law(-0.5, 6, 5, 0.05))
     found = companions(one)
     assert found == companions(one)
     assert found.bootstrap_low < -0.5 < found.bootstrap_high

@@ -1,14 +1,26 @@
 """Every verdict, and that a mutation flips it."""
 
 import re
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ntkbound.core.claim import Claim
-from ntkbound.stats import check
-from tests.support.synthetic import WIDTHS, claim, records, set_value, value
+from ntkbound.core.claim import Claim, Form
+from ntkbound.core.errors import InputError
+from ntkbound.core.outcome import Check
+from ntkbound.stats import check, judge_claims, selected, tabulate
+from ntkbound.stats.forms import FORMS
+from tests.support.synthetic import (
+    WIDTHS,
+    claim,
+    records,
+    value,
+    with_fields,
+    with_value,
+)
 
 
 def verdict(runs, *claims):
@@ -60,25 +72,24 @@ def test_flatter_slope_is_violated():
 
 
 def test_mislabelled_axis_is_violated():
-    runs = records(root)
-    for run in runs:
-        run["config"]["m"] = WIDTHS[::-1][WIDTHS.index(run["config"]["m"])]
+    runs = [
+        with_fields(run, m=WIDTHS[::-1][WIDTHS.index(run.config["m"])]) for run in records(root)
+    ]
     assert verdict(runs).verdict == "violated"
 
 
 def test_permuted_values_are_not_accepted():
     runs = records(root)
     values = [value(run) for run in runs]
-    for run, i in zip(runs, np.random.default_rng(0).permutation(len(runs)), strict=True):
-        set_value(run, values[i])
-    assert verdict(runs).verdict in {"violated", "inconclusive"}
+    order = np.random.default_rng(0).permutation(len(runs))
+    mixed = [with_value(run, values[i]) for run, i in zip(runs, order, strict=True)]
+    assert verdict(mixed).verdict in {"violated", "inconclusive"}
 
 
 def test_axis_labelled_by_its_square_turns_tight_into_holds_or_worse():
     runs = records(root, noise=0.02)
-    for run in runs:
-        run["config"]["m"] **= 2
-    assert verdict(runs).verdict == "violated"  # slope −1/4
+    squared = [with_fields(run, m=run.config["m"] ** 2) for run in runs]
+    assert verdict(squared).verdict == "violated"  # slope −1/4
 
 
 def test_a_floor_in_a_pure_claim_is_inconclusive_and_declared_it_is_judged():
@@ -112,17 +123,44 @@ def test_lower_kind_is_mirrored():
     assert verdict(records(lambda x: x**-0.8), claim(kind="lower")).verdict == "violated"
 
 
-def test_log_kind():
-    for exponent in (None, 0.5):
-        k = exponent or 1.0
+def logarithm(power: float = 1.0, exponent: float = 0.0, kind: str = "upper"):
+    return claim(exponent, kind, log_power=power)
+
+
+def test_a_power_of_a_logarithm():
+    for k in (1.0, 0.5):
         runs = records(lambda x, k=k: np.log(x) ** k, noise=0.02)
-        assert verdict(runs, claim(exponent, "log")).verdict == "holds"
+        assert verdict(runs, logarithm(k)).verdict == "holds"
     flat = records(lambda x: 1.0, noise=0.05)
-    assert verdict(flat, claim(None, "log")).verdict == "holds"
-    grown = verdict(records(lambda x: x**0.5), claim(None, "log"))
+    assert verdict(flat, logarithm()).verdict == "holds"
+    grown = verdict(records(lambda x: x**0.5), logarithm())
     assert grown.verdict == "violated" and "faster than a logarithm" in grown.reason
-    slow = verdict(records(lambda x: x**0.2, noise=0.01, seeds=10), claim(None, "log"))
+    slow = verdict(records(lambda x: x**0.2, noise=0.01, seeds=10), logarithm())
     assert slow.verdict == "inconclusive" and "prefers power growth" in slow.reason
+    assert grown.margin == 0.10 and verdict(flat).margin == 0.15
+
+
+def test_a_power_times_a_power_of_a_logarithm():
+    """x^−1 (log x)^2 along the axis: accepted on all sides, its mutations are not."""
+    runs = records(lambda x: np.log(x) ** 2 / x, noise=0.02)
+    for kind, word in (("upper", "holds"), ("lower", "holds"), ("tight", "tight")):
+        found = verdict(runs, logarithm(2, -1.0, kind))
+        assert found.verdict == word, found.reason
+    assert "m^−1 (log m)^2, whose slope here is" in found.reason
+    assert found.claimed == pytest.approx(-1 + 2 * verdict(runs, logarithm()).claimed)
+    flatter, steeper = (records(lambda x, b=b: np.log(x) ** 2 * x**b) for b in (-0.7, -1.3))
+    assert verdict(flatter, logarithm(2, -1.0)).verdict == "violated"
+    assert verdict(steeper, logarithm(2, -1.0)).verdict == "holds"
+    assert verdict(steeper, logarithm(2, -1.0, "lower")).verdict == "violated"
+    assert verdict(flatter, logarithm(2, -1.0, "lower")).verdict == "holds"
+    for mutated in (flatter, steeper):
+        assert verdict(mutated, logarithm(2, -1.0, "tight")).verdict == "violated"
+
+
+def test_a_logarithm_needs_values_above_one():
+    found = verdict(records(root, points=(1, 2, 4, 8)), logarithm())
+    assert found.verdict == "inconclusive" and "needs values above 1" in found.reason
+    assert found.claimed is None and found.p is None
 
 
 def test_exponential_growth_violates_and_is_named():
@@ -136,17 +174,16 @@ def test_decay_to_a_constant_keeps_a_bounded_claim():
     assert verdict(runs, claim(0.0)).verdict in {"faster", "holds", "tight"}
 
 
-def test_none_is_reported_and_never_judged():
-    result = check(records(lambda x: x**3.0), [claim(None, "none")])
-    assert result.fits[0].verdict == "not-defined" and result.verdict == "inconclusive"
-    assert result.fits[0].slope == pytest.approx(3, abs=0.1)
-
-
 def test_unclaimed_slopes_only_on_request():
     runs = records(root)
     assert check(runs, []).fits == ()
     (found,) = check(runs, [], unclaimed=True).fits
-    assert found.verdict == "not-defined" and found.claimed is None
+    assert found.verdict == "not-defined" and found.claim is None
+    told = found.as_json()
+    assert told["kind"] is None and told["claimed"] is None and told["margin"] is None
+    assert check(runs, [claim()], unclaimed=True).fits[0].claim is not None
+    assert len(check(runs, [claim()], unclaimed=True).fits) == 1
+    assert check(runs, [], unclaimed=True, axes=["n"]).fits == ()
 
 
 def test_whole_and_json():
@@ -161,13 +198,20 @@ def test_whole_and_json():
         "term",
         "probe",
         "statistic",
+        "form",
+        "column",
+        "label",
+        "where",
         "points",
         "seeds",
         "slope",
+        "estimate",
         "low",
         "high",
         "claimed",
         "kind",
+        "margin",
+        "p",
         "verdict",
         "reason",
     ]
@@ -180,6 +224,7 @@ def test_every_arm_is_judged_and_named():
         ("tight", "32"),
         ("violated", "64"),
     ]
+    assert sorted(f.as_json()["where"]["n"] for f in result.fits) == ["32", "64"]
     assert "at n=64" in next(f.reason for f in result.fits if f.verdict == "violated")
 
 
@@ -190,11 +235,89 @@ def test_noise_floor_and_missing_seeds_are_said():
     assert "reduced to the 4 seeds" in verdict(runs[:-1]).reason
 
 
+@pytest.mark.parametrize(
+    ("where", "judged"),
+    [
+        ({"n": 32}, ["32"]),
+        ({"n": [32, 64]}, ["32", "64"]),
+        ({"n": {"from": 33, "to": 64}}, ["64"]),
+        ({"n": {"to": 32}}, ["32"]),
+        ({"n": 48}, []),
+        ({"n": "32"}, []),
+        ({"rho": 2}, ["32", "64"]),
+        ({"rho": {"c": 2, "U": 2}}, ["32", "64"]),
+        ({"eta": 0.05, "n": 64}, ["64"]),
+        ({"n": 64, "dtype": "float64"}, []),
+        ({"bounds": 1}, []),
+        ({"bounds": True, "theorem": "planted"}, ["32", "64"]),
+        ({"nothing": 1}, []),
+    ],
+    ids=str,
+)
+def test_where_limits_a_claim(where, judged):
+    """A field that follows from others (eta) is compared as the config has it."""
+    both = [
+        run
+        for n in (32, 64)
+        for run in records(root, n=n, noise=0.02, bounds=True, rho={"c": 2.0, "U": 2.0})
+    ]
+    result = check(both, [claim(where=where)])
+    assert [dict(fit.arm)["n"] for fit in result.fits if fit.fit] == judged
+    (told,) = {fit.verdict for fit in result.fits}
+    assert told == ("tight" if judged else "inconclusive")
+    alone = {str(run.config["n"]) for run in both if selected(run, where)}
+    assert sorted(alone) == judged
+
+
+def test_start_and_stop_are_a_window_of_the_axis():
+    runs = records(lambda x: max(x, 64.0) ** -0.5, noise=0.02)
+    assert verdict(runs).verdict == "violated"
+    late = verdict(runs, claim(start=64))
+    assert late.verdict == "tight" and late.points == 4
+    assert verdict(runs, claim(start=64, stop=256)).points == 3
+
+
+def test_claims_of_other_runs_leave_a_claim_alone():
+    """Duplicates outside `where` are not this claim's."""
+    runs = records(root, noise=0.02)
+    twice = [with_fields(run, n=64) for run in (*runs[:3], *runs[:3])]
+    assert check([*runs, *twice], [claim(where={"n": 32})]).fits[0].verdict == "tight"
+    with pytest.raises(InputError, match="duplicate"):
+        check([*runs, *twice], [claim()])
+
+
+def test_conditions_not_met_are_told_in_their_arm_alone():
+    unmet = Check("term", "probe", "max", 1.0, None, None, None, "condition-not-met", "ν > ρ")
+    good, bad = records(root, n=32, noise=0.02), records(root, n=64, noise=0.02)
+    bad[7] = replace(bad[7], checks=(unmet,))
+    result = check([*good, *bad], [claim()])
+    assert [(f.verdict, f.arm[0][1]) for f in result.fits] == [
+        ("tight", "32"),
+        ("condition-not-met", "64"),
+    ]
+    assert result.fits[1].reason == "ν > ρ"
+
+
+def test_claims_on_a_table_alone():
+    key = claim().key
+    rows = [
+        ({"m": m, "seed": seed}, {key: m**-0.5 * 1.01 ** (seed * m % 3)})
+        for m in WIDTHS
+        for seed in range(4)
+    ]
+    (found,) = judge_claims(tabulate(rows), [claim()])
+    assert found.verdict == "tight"
+
+
+def test_every_form_is_judged_by_its_module():
+    assert set(FORMS) == set(get_args(Form))
+
+
 def test_claims_are_complete():
-    with pytest.raises(ValidationError, match="needs an exponent"):
+    with pytest.raises(ValidationError, match="exponent"):
         claim(None)
     with pytest.raises(ValidationError, match="Extra inputs"):
         claim(colour="red")
-    with pytest.raises(ValidationError, match="log"):
+    with pytest.raises(ValidationError, match="kind"):
         claim(-0.5, "log")
     assert isinstance(claim(), Claim)

@@ -11,8 +11,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from ntkbound.heads.activations import ACTIVATIONS
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import Inputs, Params
-from ntkbound.heads.sums import squared_feature_norms
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.worst import Search, worst_change_of_feature, worst_linearization
@@ -56,29 +56,26 @@ def check_constants(name: str) -> None:
 
 def check_bounds(case: BoundCase, restarts: int = 3, steps: int = 25) -> dict[str, float]:
     """Random, boundary and searched φ ∈ Ω_ρ never exceed ε_lin, ε_cof or L; the largest ratios."""
-    model, inputs, initial, setting = case.model, case.inputs, case.initial, case.setting()
+    model, inputs, initial, problem = case.model, case.inputs, case.initial, case.problem
     radii = case.radii(case.rho)
     transported = in_ball(initial, case.radii(case.nu), case.seed + 1, boundary=True)
     search = Search(restarts, steps, case.seed)
+    lin = Linearized(model, initial, inputs, ONE)
     measured = {
-        "linearization": [worst_linearization(model, initial, radii, inputs, search, ONE).error],
-        "change_of_feature": [
-            worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
-        ],
+        "linearization": [worst_linearization(lin, radii, search).error],
+        "change_of_feature": [worst_change_of_feature(lin, transported, radii, search).error],
         "feature_norm": [_steepest(model, initial, radii, inputs).sqrt()],
     }
     for attempt in range(3):
         at = in_ball(initial, radii, case.seed + 10 + attempt, boundary=attempt > 0)
-        lin = linearization_errors(model, initial, at, inputs, ONE).abs()
-        cof = change_of_feature_errors(model, initial, at, transported, inputs, ONE).abs()
-        norms = squared_feature_norms(model, at, inputs, ONE).sqrt()
-        measured["linearization"].append(lin)
+        measured["linearization"].append(linearization_errors(lin, at).abs())
+        cof = change_of_feature_errors(lin, at, transported).abs()
         measured["change_of_feature"].append(cof)
-        measured["feature_norm"].append(norms)
+        measured["feature_norm"].append(lin.squared_feature_norms(at).sqrt())
     bounds = {
-        "linearization": theorem.linearization(setting, setting.rho),
-        "change_of_feature": theorem.change_of_feature(setting),
-        "feature_norm": math.sqrt(theorem.squared_feature_norm(setting)),
+        "linearization": theorem.linearization(problem, case.u),
+        "change_of_feature": theorem.change_of_feature(problem, case.u),
+        "feature_norm": math.sqrt(theorem.squared_feature_norm(problem, case.u)),
     }
     ratios = {}
     for name, found in measured.items():

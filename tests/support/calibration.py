@@ -1,7 +1,9 @@
 """Calibration of the statistics by simulation; prints Markdown tables.
 
-    python tests/stats/calibration.py            # the full table, a few minutes on one core
-    python tests/stats/calibration.py --trials 200
+    python -m tests.support.calibration --trials 200    # a few minutes on one core
+    python -m tests.support.calibration --only power
+
+docs/calibration.md has the tables and the command of each.
 
 Synthetic values of the declared form: y = s_r·x^b·e^{σz} (pure), y = s_r·(x^b + κ)·e^{σz} (floor
 scaled with the seed) or y = (s_r·x^b + κ)·e^{σz} (floor shared by the seeds); x doubles from 1,
@@ -9,21 +11,18 @@ s_r lognormal with standard deviation 0.5.
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ntkbound.core.claim import Claim, Kind
 from ntkbound.stats import Series, fit_floors, fit_power_laws
 from ntkbound.stats.floor import LogData, score_test
+from ntkbound.stats.forms.rate import conclude, prepare
 from ntkbound.stats.inference import holm, t_quantile
 from ntkbound.stats.powerlaw import log_values
-from ntkbound.stats.verdicts import conclude, prepare
 
 EXPONENTS = (-2.0, -1.0, -0.5, -0.25, 0.0)
 POINTS = (4, 6, 8)
@@ -31,24 +30,31 @@ SEEDS = (3, 5, 12)
 NOISES = (0.02, 0.1, 0.3)
 
 
-def draw(
-    rng: np.random.Generator,
-    trials: int,
-    b: float,
-    points: int,
-    seeds: int,
-    noise: float,
-    kappa: float = 0.0,
-    shared_floor: bool = False,
-    slope_sd: float = 0.0,
-) -> list[Series]:
+@dataclass(frozen=True)
+class Law:
+    """One setting: y = s_r·(x^b + κ)·e^{σz} on `points` doubling from 1, for each of `seeds`.
+
+    shared: κ is the same for all seeds instead of scaled with them; slope_sd: of the exponents
+    between seeds.
+    """
+
+    b: float
+    points: int
+    seeds: int
+    noise: float
+    kappa: float = 0.0
+    shared: bool = False
+    slope_sd: float = 0.0
+
+
+def draw(rng: np.random.Generator, trials: int, law: Law) -> list[Series]:
     """`trials` synthetic series of one setting."""
-    x = np.exp2(np.arange(points, dtype=np.float64))
-    scale = np.exp(rng.normal(0, 0.5, (trials, seeds, 1)))
-    power = x ** (b + slope_sd * rng.normal(size=(trials, seeds, 1)))
-    mean = scale * power + kappa if shared_floor else scale * (power + kappa)
-    values = mean * np.exp(rng.normal(0, noise, mean.shape))
-    names = tuple(str(i) for i in range(seeds))
+    x = np.exp2(np.arange(law.points, dtype=np.float64))
+    scale = np.exp(rng.normal(0, 0.5, (trials, law.seeds, 1)))
+    power = x ** (law.b + law.slope_sd * rng.normal(size=(trials, law.seeds, 1)))
+    mean = scale * power + law.kappa if law.shared else scale * (power + law.kappa)
+    values = mean * np.exp(rng.normal(0, law.noise, mean.shape))
+    names = tuple(str(i) for i in range(law.seeds))
     return [Series("m", "term", "probe", "max", (), x, y, names) for y in values]
 
 
@@ -74,8 +80,7 @@ def kept(series: list[Series], b: float) -> float:
 
 def verdicts(series: list[Series], claims: list[Claim], per_check: int) -> list[tuple[str, ...]]:
     """Verdicts of checks of `per_check` claims each, series in the order of `claims`, repeated."""
-    pairs = [(claims[i % per_check], fit) for i, fit in enumerate(fit_power_laws(series))]
-    cases = prepare(pairs)
+    cases = prepare([(claims[i % per_check], one) for i, one in enumerate(series)])
     found = []
     for start in range(0, len(cases), per_check):
         part = cases[start : start + per_check]
@@ -96,9 +101,7 @@ def claim(exponent: float, floor: bool = False, kind: Kind = "upper") -> Claim:
     )
 
 
-def true_checks(
-    rng: np.random.Generator, checks: int, points: int, seeds: int, noise: float, slope_sd: float
-) -> list[tuple[str, ...]]:
+def true_checks(rng: np.random.Generator, checks: int, law: Law) -> list[tuple[str, ...]]:
     """Checks of 15 true claims: 10 upper, 3 tight, 2 with a floor; slopes exactly as claimed."""
     per_claim = []
     claims = []
@@ -106,18 +109,16 @@ def true_checks(
         floor = k >= 13
         b = (-0.5, -1.0, 0.0, -0.5, -0.5)[k % 5] if not floor else -0.5
         kappa = 0.2 if floor else 0.0
-        per_claim.append(draw(rng, checks, b, points, seeds, noise, kappa, slope_sd=slope_sd))
+        per_claim.append(draw(rng, checks, replace(law, b=b, kappa=kappa)))
         claims.append(claim(b, floor, "tight" if 10 <= k < 13 else "upper"))
     series = [per_claim[k][i] for i in range(checks) for k in range(15)]
     return verdicts(series, claims, 15)
 
 
-def too_flat(
-    rng: np.random.Generator, checks: int, points: int, seeds: int, noise: float
-) -> list[tuple[str, ...]]:
+def too_flat(rng: np.random.Generator, checks: int, law: Law) -> list[tuple[str, ...]]:
     """Checks of 15 claims whose first is too steep by 0.15; only its verdict matters."""
-    flat = draw(rng, checks, -0.35, points, seeds, noise)
-    rest = draw(rng, 14 * checks, -0.5, points, seeds, noise)
+    flat = draw(rng, checks, replace(law, b=-0.35))
+    rest = draw(rng, 14 * checks, replace(law, b=-0.5))
     series = [s for i in range(checks) for s in (flat[i], *rest[14 * i : 14 * i + 14])]
     return verdicts(series, [claim(-0.5)] * 15, 15)
 
@@ -132,7 +133,7 @@ def coverage_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
         ("c/a = 0.1, shared", 0.1, True),
     )
     for (name, kappa, shared), b, p, r, noise in product(forms, EXPONENTS, POINTS, SEEDS, NOISES):
-        series = draw(rng, trials, b, p, r, noise, kappa, shared)
+        series = draw(rng, trials, Law(b, p, r, noise, kappa, shared))
         if kappa:
             covered, (_, bounded) = kept(series, b), coverage(series[:64], b, True)
         else:
@@ -142,11 +143,31 @@ def coverage_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
         yield f"{row} {100 * bounded:.0f} |"
 
 
+def interval_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
+    yield "| b | points | seeds | noise | c/a | kept % | interval covers % |"
+    yield "|---|---|---|---|---|---|---|"
+    for law in (
+        Law(-1.0, 4, 3, 0.1, 0.01),
+        Law(-0.5, 4, 5, 0.1, 0.01),
+        Law(-0.5, 6, 5, 0.1, 0.1),
+        Law(-0.25, 6, 5, 0.3, 0.1),
+        Law(0.0, 6, 5, 0.1, 0.1),
+        Law(-0.25, 4, 3, 0.3, 0.1),
+        Law(-2.0, 8, 3, 0.1, 0.01),
+        Law(-1.0, 6, 5, 0.1, 0.1, shared=True),
+    ):
+        series = draw(rng, trials, law)
+        floor = f"{law.kappa:g} {'shared' if law.shared else 'scaled'}"
+        shares = f"{100 * kept(series, law.b):.1f} | {100 * coverage(series, law.b, True)[0]:.1f}"
+        row = f"| {law.b:g} | {law.points} | {law.seeds} | {law.noise:g} | {floor} |"
+        yield f"{row} {shares} |"
+
+
 def alarm_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
     yield "| points | seeds | noise | slope sd | checks violated % | checks inconclusive % |"
     yield "|---|---|---|---|---|---|"
     for sd, p, r, noise in product((0.0, 0.13), (4, 6), (3, 5, 10), (0.02, 0.1, 0.3)):
-        found = true_checks(rng, checks, p, r, noise, sd)
+        found = true_checks(rng, checks, Law(0.0, p, r, noise, slope_sd=sd))
         bad = np.mean(["violated" in check for check in found])
         open_ = np.mean(["inconclusive" in check for check in found])
         yield f"| {p} | {r} | {noise:g} | {sd:g} | {100 * bad:.2f} | {100 * open_:.1f} |"
@@ -165,7 +186,7 @@ def power_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
         (6, 10, 0.2),
         (8, 5, 0.1),
     ):
-        found = too_flat(rng, checks, p, r, noise)
+        found = too_flat(rng, checks, Law(0.0, p, r, noise))
         share = np.mean([check[0] == "violated" for check in found])
         yield f"| {p} | {r} | {noise:g} | {100 * share:.1f} |"
 
@@ -174,11 +195,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--checks", type=int, default=1000)
-    parser.add_argument("--only", choices=("coverage", "alarms", "power"))
+    parser.add_argument("--only", choices=("coverage", "intervals", "alarms", "power"))
     options = parser.parse_args()
     rng = np.random.default_rng(20260116)
     parts = {
         "coverage": ("Coverage of the 95 % interval", coverage_rows, options.trials),
+        "intervals": ("Printed floor intervals", interval_rows, options.trials),
         "alarms": ("Checks of 15 true claims", alarm_rows, options.checks),
         "power": ("Power, in a check of 15 claims", power_rows, options.checks * 2),
     }

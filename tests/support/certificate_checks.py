@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import Params
-from ntkbound.heads.sums import squared_feature_norms
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe
@@ -27,26 +27,27 @@ def check_suprema(case: BoundCase, restarts: int = 2, steps: int = 12, scale: fl
     initial[model.key] = scale * initial[model.key]
     radii = case.radii(case.rho)
     transported = in_ball(initial, case.radii(case.nu), case.seed + 1, boundary=True)
-    found = certificates.suprema(model, initial, transported, radii, inputs, ONE)
+    found = certificates.target_suprema(model, initial, transported, radii, inputs, ONE)
     search = Search(restarts, steps, case.seed)
+    lin = Linearized(model, initial, inputs, ONE)
     rows: dict[str, list[tuple[Tensor, Tensor]]] = {"linearization": [], "change_of_feature": []}
-    lin = worst_linearization(model, initial, radii, inputs, search, ONE).error
-    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
-    rows["linearization"].append((lin, found.linearization))
+    worst = worst_linearization(lin, radii, search).error
+    cof = worst_change_of_feature(lin, transported, radii, search).error
+    rows["linearization"].append((worst, found.linearization))
     rows["change_of_feature"].append((cof, found.change_of_feature))
     rows["combined"], rows["feature_norm"] = [], []
     points: list[Params] = [
         in_ball(initial, radii, case.seed + 10 + k, boundary=k > 0) for k in range(4)
     ]
-    points += [aligned_probe(model, initial, radii, inputs, ONE)]
+    points += [aligned_probe(lin, radii)]
     points += [_one_sign(point, initial, radii) for point in points[:2]]
     for at in points:
-        lin = linearization_errors(model, initial, at, inputs, ONE)
-        cof = change_of_feature_errors(model, initial, at, transported, inputs, ONE)
-        norms = squared_feature_norms(model, at, inputs, ONE)
-        rows["linearization"].append((lin.abs(), found.linearization))
+        linear = linearization_errors(lin, at)
+        cof = change_of_feature_errors(lin, at, transported)
+        norms = lin.squared_feature_norms(at)
+        rows["linearization"].append((linear.abs(), found.linearization))
         rows["change_of_feature"].append((cof.abs(), found.change_of_feature))
-        rows["combined"].append(((cof - lin).abs(), found.combined))
+        rows["combined"].append(((cof - linear).abs(), found.combined))
         rows["feature_norm"].append((norms, found.squared_feature_norm))
     ratios = {}
     for name, pairs in rows.items():
@@ -67,11 +68,8 @@ def _one_sign(point: Params, initial: Params, radii: dict[str, float]) -> Params
 
 def check_below_closed_form(case: BoundCase) -> None:
     """No certificate a posteriori is larger than the closed form of docs/theory.md §4."""
-    setting = case.setting()
-    found = certificates.suprema(
-        case.model, case.initial, None, case.radii(case.rho), case.inputs, ONE
-    )
-    closed = theorem.linearization(setting, setting.rho)
+    found = certificates.suprema(case.model, case.initial, case.radii(case.rho), case.inputs, ONE)
+    closed = theorem.linearization(case.problem, case.u)
     assert float(found.linearization.max()) <= closed * 1.05 + 1e-12
-    L2 = theorem.squared_feature_norm(setting)
+    L2 = theorem.squared_feature_norm(case.problem, case.u)
     assert float(found.squared_feature_norm.max()) <= L2 * (1 + 1e-9)

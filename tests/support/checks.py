@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, HeadModel, Inputs, Params, symmetric_init
-from ntkbound.heads.sums import outputs, tangent
-from ntkbound.heads.tasks.task import Task, query
+from ntkbound.heads.tasks.task import query
 from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
@@ -27,9 +27,9 @@ from ntkbound.heads.training.fused import FusedObjective
 from ntkbound.heads.training.objective import AutogradObjective
 from ntkbound.heads.training.step import NativeStep, Rule, Step
 from ntkbound.heads.transformer import ShallowTransformer
+from ntkbound.heads.transport import TransportMap
 from ntkbound.machine.parallel import Workers
 from ntkbound.runs.record import Record
-from ntkbound.theorems.shallow_transformer.transport import TransportMap
 from tests.support import reference
 from tests.support.problems import make_inputs, make_model, make_params, random_labels
 from tests.support.tolerances import FINITE_DIFFERENCE, ROUNDING, assert_close
@@ -50,8 +50,9 @@ def check_outputs(activation: str, kind: str, shape: Sequence[int]) -> None:
     for model in models:
         what = f"{type(model).__name__}, {activation}, query {kind}"
         tolerance = ROUNDING[torch.float64]
-        assert_close(outputs(model, params, inputs, ONE), values, tolerance, f"f, {what}")
-        slope = tangent(model, params, delta, origin, inputs, ONE)[1]
+        lin = Linearized(model, params, inputs, ONE)
+        assert_close(lin.outputs(params), values, tolerance, f"f, {what}")
+        slope = lin.tangent(params, delta, origin)[1]
         assert_close(slope, slopes, tolerance, f"⟨∇f, Δ⟩, {what}")
 
 
@@ -135,7 +136,7 @@ def _check_differences(
 def check_zero_at_start(model: ShallowTransformer, inputs: Inputs, m: int, seed: int) -> None:
     """f(·; φ_0) = 0 to rounding: the two heads of a pair cancel."""
     initial = symmetric_init(model, m, seed, torch.float64)
-    largest = float(outputs(model, initial, inputs, ONE).abs().max())
+    largest = float(Linearized(model, initial, inputs, ONE).outputs(initial).abs().max())
     assert largest <= ROUNDING[torch.float64], f"f(·; φ_0) reaches {largest:.1e}"
 
 
@@ -208,10 +209,11 @@ def check_descent(
     )
     with patch.object(descent, "make_step", step):
         descent.descend(
-            BlockedObjective(model, inputs.to(dtype), y.to(dtype), m, ONE), initial, rule, tau,
-            record=range(tau + 1),
-            observe=lambda s, p, norms: seen.update({s: {b: v.clone() for b, v in p.items()}}),
-            progress=lambda s, loss: None,
+            BlockedObjective(model, inputs.to(dtype), y.to(dtype), m, ONE), initial, rule,
+            descent.Schedule(tau, range(tau + 1)),
+            descent.Watcher(
+                lambda s, p, norms: seen.update({s: {b: v.clone() for b, v in p.items()}})
+            ),
         )  # fmt: skip
     assert sorted(seen) == list(range(tau + 1))
     centre = {b: v.double() for b, v in initial.items()}
@@ -231,17 +233,14 @@ def check_descent(
             assert_close(seen[s + 1][block], expected, 10 * ROUNDING[dtype], what)
 
 
-def check_identity(
-    model: HeadModel, initial: Params, at: Params, transported: Params, task: Task
-) -> None:
+def check_identity(lin: Linearized, at: Params, transported: Params, y: Tensor) -> None:
     """⟨∇f(φ), φ − φ̃⟩ = r − lin − app + cof for every sample (theory §2)."""
-    inputs, y = task.inputs, task.y
-    f, left = tangent(model, at, at, transported, inputs, ONE)
-    lin = linearization_errors(model, initial, at, inputs, ONE)
-    app = approximation_errors(model, initial, transported, inputs, y, ONE)
-    cof = change_of_feature_errors(model, initial, at, transported, inputs, ONE)
+    f, left = lin.tangent(at, at, transported)
+    linear = linearization_errors(lin, at)
+    app = approximation_errors(lin, transported, y)
+    cof = change_of_feature_errors(lin, at, transported)
     # f(·; φ_0) vanishes only to the rounding of φ_0, so the floor is absolute.
-    gap = float((left - (f - y - lin - app + cof)).abs().max())
+    gap = float((left - (f - y - linear - app + cof)).abs().max())
     assert gap <= ROUNDING[torch.float64], f"the identity of theory §2 is off by {gap:.1e}"
 
 
@@ -270,13 +269,13 @@ def check_queries(n: int = 5, T: int = 3, d: int = 2) -> None:
 
 def without_environment(record: Record) -> dict[str, object]:
     """run.json without the part that tells where and when."""
-    return {name: value for name, value in record.data.items() if name != "environment"}
+    return {name: value for name, value in record.as_json().items() if name != "environment"}
 
 
 def assert_same(a: Record, b: Record) -> None:
     """Bit-identical records, ``environment`` apart."""
     assert without_environment(a) == without_environment(b)
-    for one, two in ((a.trace, b.trace), (a.params, b.params)):
+    for one, two in ((a.trace, b.trace), (a.arrays, b.arrays)):
         assert one.keys() == two.keys()
         for name in one:
             assert one[name].dtype == two[name].dtype, name

@@ -20,7 +20,7 @@ from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.indrnn import IndRNN
 from ntkbound.heads.model import HeadModel, Inputs
 from ntkbound.heads.training.choose import objective_for
-from ntkbound.heads.training.descent import Batches, descend
+from ntkbound.heads.training.descent import Batches, Schedule, Watcher, descend
 from ntkbound.heads.training.step import Rule
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
@@ -99,8 +99,8 @@ def questions(
         objective = objective_for(model, inputs, y, m, workers, runs)
         with Questions() as asked:
             descend(
-                objective, initial, rule, tau, record=[0, tau], observe=lambda *_: None,
-                progress=lambda *_: None, batches=batches, ranks=ranks,
+                objective, initial, rule, Schedule(tau, [0, tau], batches),
+                Watcher(lambda *_: None), ranks,
             )  # fmt: skip
     return asked.count
 

@@ -6,8 +6,10 @@ Nothing here uses the package's own streams, so that a fault in them cannot hide
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,13 @@ import torch
 from torch import Tensor
 
 from ntkbound.heads.activations import ACTIVATIONS
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import Inputs, Params, symmetric_init
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.transformer import ShallowTransformer
-from ntkbound.runs.record import RUN, read_run_json, sealed
-from ntkbound.theorems.shallow_transformer.bounds import Norms, Setting
+from ntkbound.machine.parallel import Workers
+from ntkbound.runs.record import RUN, sealed
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 
 QUERIES = ("last", "mean", "fixed", "given")
 BOUNDED = ("tanh", "erf", "sigmoid", "bump")
@@ -30,9 +34,13 @@ SMALL_RUN = {
 TRAIN = ["train", *(f"--{k.replace('_', '-')}={v}" for k, v in SMALL_RUN.items()), "--threads=1"]
 
 
+parts = attrgetter("config", "digest", "data")  # of what a theorem's ``prepare`` returns
+
+
 def tamper(folder: Path, **changed: object) -> None:
     """Edits a record as somebody would who knows about its checksums."""
-    data = read_run_json(folder / RUN) | changed
+    data = json.loads((folder / RUN).read_text(encoding="utf-8")) | changed
+    del data["sha256"]
     for name in data["files"]:
         data["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / RUN).write_text(sealed(data), encoding="utf-8")
@@ -131,15 +139,15 @@ class BoundCase:
     def radii(self, norms: tuple[float, float, float]) -> dict[str, float]:
         return dict(zip(self.model.blocks, (r / math.sqrt(self.m) for r in norms), strict=True))
 
-    def setting(self) -> Setting:
-        constants = ACTIVATIONS[self.activation].constants
-        assert constants is not None
-        return Setting(
+    @property
+    def problem(self) -> Problem:
+        """What the bounds know of this case before a head is drawn."""
+        return Problem(
             n=self.n,
             m=self.m,
             d=self.d,
-            u=self.initial["U"].norm(dim=1).numpy(),
-            sigma=constants,
+            T=self.inputs.T,
+            activation=self.activation,
             rho=Norms(*self.rho),
             nu=Norms(*self.nu),
             eta=0.01,
@@ -149,6 +157,11 @@ class BoundCase:
             B_q=1.0 if self.query == "fixed" else self.norm,
         )
 
+    @property
+    def u(self) -> np.ndarray:
+        """‖U_i(0)‖, (m,)."""
+        return self.initial["U"].norm(dim=1).numpy()
+
 
 def small_arrays(n: int = 6) -> dict[str, np.ndarray]:
     """X (n, 3, 2) inside the unit ball and y (n,), for data files."""
@@ -157,11 +170,11 @@ def small_arrays(n: int = 6) -> dict[str, np.ndarray]:
 
 
 def make_case(query="last", activation="tanh", m=6, rho=1.0, dtype=torch.float64, n=5, T=4, d=3):
-    """Model, task, φ_0, radii ρ/√m and some φ̃ on the sphere of those radii."""
+    """A linearized model, its task, radii ρ/√m and some φ̃ on the sphere of those radii."""
     model = make_model(activation, query, d)
     inputs = make_inputs(n, T, d, query, seed=1)
     initial = symmetric_init(model, m, 2, dtype)
     radii = dict.fromkeys(model.blocks, rho / math.sqrt(m))
     transported = in_ball(initial, radii, 3, boundary=True)
     task = Task(inputs, random_labels(n, seed=4), token_norm=1.0, query_norm=1.0)
-    return model, task, initial, radii, transported
+    return Linearized(model, initial, inputs, Workers(1)), task, radii, transported

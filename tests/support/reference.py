@@ -87,3 +87,17 @@ def directional(name: str, at: Params, delta: Params, inputs: Inputs) -> np.ndar
 def risk(name: str, params: Params, inputs: Inputs, y: np.ndarray) -> float:
     """R̂(φ)."""
     return float(np.mean((outputs(name, params, inputs) - y) ** 2))
+
+
+def jacobian(name: str, params: Params, inputs: Inputs) -> np.ndarray:
+    """J = ∇f(X_j; φ), (n, parameters), head by head and sample by sample; columns by block."""
+    heads = heads_of(params)
+    X, q = inputs.X.numpy(), inputs.q.numpy()
+    grads = [[head_gradient(name, x, w, head) for head in heads] for x, w in zip(X, q, strict=True)]
+    columns = [np.array([[g[b].ravel() for g in row] for row in grads]) for b in params]
+    return np.concatenate([c.reshape(len(X), -1) for c in columns], 1) / math.sqrt(len(heads))
+
+
+def flat(params: Params) -> np.ndarray:
+    """All parameters as one vector, in the order of the columns of ``jacobian``."""
+    return np.concatenate([v.numpy().ravel() for v in params.values()])

@@ -31,7 +31,6 @@ from ntkbound.core.errors import InputError
 from ntkbound.heads.model import Inputs
 from ntkbound.heads.tasks.arrays import LARGEST_LABEL
 from ntkbound.heads.tasks.task import Task, query, unit_vector
-from ntkbound.theorems.shallow_transformer.config import RunConfig
 
 COEFFICIENT = 0.9
 NOISE_FLOOR = 1 - COEFFICIENT**2  # of the standardised series
@@ -47,6 +46,20 @@ class Series:
     source: str
     digest: str | None = None  # SHA-256 of a file's content
     noise_floor: float | None = None
+
+
+@dataclass(frozen=True)
+class Windowing:
+    """How a series becomes samples: its first ``n`` windows, the first ``n_train`` to train on."""
+
+    lag: int  # L: windows of L + 1 values
+    positions: str  # sincos, onehot or none
+    n: int
+    n_train: int
+    seed: int  # draws a fixed query
+    rescale: bool  # divide tokens by their largest norm
+    query: str  # last, mean, fixed, or none: the model asks nothing
+    query_scale: float  # factor on the query, and so on all scores
 
 
 def autoregressive(lag: int, count: int, seed: int) -> Series:
@@ -71,34 +84,36 @@ def read_series(path: Path) -> Series:
 
     Raises InputError naming the file, the line and what it holds.
     """
+    source = f"series:{path}"
     try:
         content = path.read_bytes()
         lines = list(csv.reader(io.StringIO(content.decode("utf-8"))))
     except OSError as error:
-        raise InputError(f"--task series:{path}: cannot be read ({error.strerror})") from None
+        raise _refused(source, f"cannot be read ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--task series:{path}: not a readable CSV ({error})") from None
+        raise _refused(source, f"not a readable CSV ({error})") from None
     while lines and not lines[-1]:
         lines.pop()
     values = []
     for number, fields in enumerate(lines, start=1):
-        where = f"--task series:{path}: line {number}"
+        where = f"line {number}"
         if not fields:
-            raise InputError(f"{where} is empty; a series has no gaps")
+            raise _refused(source, f"{where} is empty; a series has no gaps")
         if len(fields) > 1:
-            raise InputError(f"{where} has {len(fields)} fields; one column is needed")
+            raise _refused(source, f"{where} has {len(fields)} fields; one column is needed")
         try:
             value = float(fields[0])
         except ValueError:
             if number == 1:
                 continue
-            raise InputError(f"{where} holds {fields[0]!r}, which is no number") from None
+            raise _refused(source, f"{where} holds {fields[0]!r}, which is no number") from None
         if not abs(value) <= LARGEST_LABEL:
-            raise InputError(
-                f"{where} holds {fields[0]}; values must be finite and at most {LARGEST_LABEL:g}"
+            raise _refused(
+                source,
+                f"{where} holds {fields[0]}; values must be finite and at most {LARGEST_LABEL:g}",
             )
         values.append(value)
-    return Series(np.array(values), f"series:{path}", hashlib.sha256(content).hexdigest())
+    return Series(np.array(values), source, hashlib.sha256(content).hexdigest())
 
 
 def windows(values: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -122,45 +137,29 @@ def position_channels(kind: str, T: int) -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
-def load_series(config: RunConfig) -> Series:
-    """The series of a config: drawn for ``ar``, read for ``series:FILE.csv``.
+def sizes(series: Series, lag: int, positions: str) -> tuple[int, int, int]:
+    """n, T and d of the samples that ``series_task`` can make of the whole series.
 
-    Raises InputError if a file cannot be used or holds no window with a value after it.
+    Raises InputError if it holds no window with a value after it.
     """
-    assert config.lag is not None
-    if config.data_file is None:
-        assert config.n is not None
-        return autoregressive(config.lag, config.n + config.lag + 1, config.data_seed or 0)
-    series = read_series(config.data_file)
-    if len(series.values) < config.lag + 2:
-        raise InputError(
-            f"--task {series.source}: holds {len(series.values)} values; "
-            f"lag {config.lag} needs at least {config.lag + 2}"
-        )
-    return series
+    count, T = len(series.values), lag + 1
+    if count < T + 1:
+        raise _refused(series.source, f"holds {count} values; lag {lag} needs at least {T + 1}")
+    return count - T, T, 1 + position_channels(positions, T).shape[1]
 
 
-def sizes(config: RunConfig, series: Series) -> tuple[int, int, int]:
-    """n, T and d of the samples that ``series_task`` makes."""
-    assert config.lag is not None
-    T = config.lag + 1
-    channels = position_channels(config.positions or "none", T).shape[1]
-    return len(series.values) - T, T, 1 + channels
-
-
-def series_task(config: RunConfig, series: Series) -> Task:
+def series_task(series: Series, windowing: Windowing) -> Task:
     """The first n windows as samples: a token is a value and the channels of its position.
 
     Raises InputError if the values that training sees are all equal.
     """
-    assert config.lag is not None
-    assert config.n is not None
-    values, notes = series.values[: config.n + config.lag + 1], []
+    lag = windowing.lag
+    values, notes = series.values[: windowing.n + lag + 1], []
     if series.noise_floor is None:
-        seen = values[: config.n_train + config.lag + 1]  # tokens and labels of training
+        seen = values[: windowing.n_train + lag + 1]  # tokens and labels of training
         centre, scale = float(seen.mean()), float(seen.std())
         if scale == 0:
-            raise InputError(f"--task {series.source}: the {len(seen)} training values are equal")
+            raise _refused(series.source, f"the {len(seen)} training values are equal")
         values = (values - centre) / scale
         notes.append(
             f"series standardised by mean {centre:.6g} and deviation {scale:.6g} of its "
@@ -168,24 +167,28 @@ def series_task(config: RunConfig, series: Series) -> Task:
         )
     else:
         notes.append(f"noise floor {series.noise_floor:.3g}: no prediction has a smaller mean MSE")
-    value, labels = windows(values, config.lag)
-    place = position_channels(config.positions or "none", config.lag + 1)
+    value, labels = windows(values, lag)
+    place = position_channels(windowing.positions, lag + 1)
     X = np.concatenate(
         [value[..., None], np.broadcast_to(place, (len(value), *place.shape))], axis=2
     )
     norm = float(np.linalg.norm(X, axis=2).max())
-    if config.rescale:
+    if windowing.rescale:
         X, norm = X / norm, 1.0
         notes.append("tokens divided by the largest token norm")
     tokens = torch.from_numpy(X)
-    direction = streams.generator(config.data_seed or 0, "query").standard_normal(X.shape[2])
-    q = query(config.query, tokens, unit_vector(torch.from_numpy(direction)))
-    factor = config.query_scale or 1.0
+    direction = streams.generator(windowing.seed, "query").standard_normal(X.shape[2])
+    q = query(windowing.query, tokens, unit_vector(torch.from_numpy(direction)))
     return Task(
-        inputs=Inputs(tokens, q * factor),
+        inputs=Inputs(tokens, q * windowing.query_scale),
         y=torch.from_numpy(labels.copy()),
         token_norm=norm,
-        query_norm=1.0 if config.query == "fixed" else norm * factor,
+        query_norm=1.0 if windowing.query == "fixed" else norm * windowing.query_scale,
         noise_floor=series.noise_floor,
         notes=tuple(notes),
     )
+
+
+def _refused(source: str, message: str) -> InputError:
+    """A series that cannot be used."""
+    return InputError(message, field="task", value=source)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ntkbound.heads.model import Inputs
-from ntkbound.theorems.shallow_transformer.transport import TransportMap
+from ntkbound.heads.transport import TransportMap
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,13 @@ class Task:
         )
 
 
-def query(kind: str | None, X: Tensor, fixed: Tensor) -> Tensor:
-    """q (n, d) of every sample: its last token, its token mean, or the shared ``fixed`` (d,).
+def query(kind: str, X: Tensor, fixed: Tensor) -> Tensor:
+    """q (n, d) of every sample: its ``last`` token, its token ``mean``, or the shared vector
+    ``fixed`` (d,).
 
-    None, for a model that asks nothing, is the last token.
+    For ``none``, of a model that asks nothing, the last token stands in.
     """
-    if kind in ("last", None):
+    if kind in ("last", "none"):
         return X[:, -1]
     if kind == "mean":
         return X.mean(1)

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ntkbound.heads.model import HeadModel, Inputs, Params
-from ntkbound.heads.sums import tangent
-from ntkbound.machine.parallel import Workers
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import Params
 
 
-def change_of_feature_errors(
-    model: HeadModel,
-    initial: Params,
-    params: Params,
-    transported: Params,
-    inputs: Inputs,
-    workers: Workers,
-) -> Tensor:
+def change_of_feature_errors(lin: Linearized, params: Params, transported: Params) -> Tensor:
     """cof_j(φ), (n,)."""
-    now = tangent(model, params, params, transported, inputs, workers)[1]
-    return now - tangent(model, initial, params, transported, inputs, workers)[1]
+    now = lin.tangent(params, params, transported)[1]
+    return now - lin.tangent(lin.initial, params, transported)[1]

@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ntkbound.heads.model import HeadModel, Inputs, Params
-from ntkbound.heads.sums import adjoint
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import Params
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.tangent_kernel import tangent_kernel
 from ntkbound.heads.training.projection import displacement_norms
-from ntkbound.machine.parallel import Workers
+from ntkbound.heads.transport import TransportMap
 from ntkbound.machine.ranks import ALONE, Ranks
-from ntkbound.theorems.shallow_transformer.transport import TransportMap
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,9 @@ def kernel_fits(kernel: Tensor, y: Tensor, ridges: Sequence[float]) -> list[Kern
     return fits
 
 
-def minimum_norm_displacement(
-    model: HeadModel, initial: Params, alpha: Tensor, inputs: Inputs, workers: Workers
-) -> Params:
+def minimum_norm_displacement(lin: Linearized, alpha: Tensor) -> Params:
     """Δ = Jᵀα, block → (m, *shape), float64."""
-    return adjoint(model, initial, alpha, inputs, workers)
+    return lin.adjoint(alpha)
 
 
 def required_nu(displacement: Params, ranks: Ranks = ALONE) -> dict[str, float]:
@@ -79,10 +76,10 @@ def required_nu(displacement: Params, ranks: Ranks = ALONE) -> dict[str, float]:
     }
 
 
-def with_computed_transport(
-    model: HeadModel, initial: Params, task: Task, ridge: float, workers: Workers
-) -> tuple[Task, Params]:
+def with_computed_transport(lin: Linearized, task: Task, ridge: float) -> tuple[Task, Params]:
     """The task with the transport map v(θ_i(0)) = √m Δ_i of its own labels, and φ̃.
+
+    ``lin`` is on the samples of ``task``.
 
     The map is known at these heads only. Its ν are the realised sup norms, so that φ̃ ∈ Ω_ν. It
     depends on φ_0 and is no map of the theorem: bounds that need one independent of φ_0 do not
@@ -90,11 +87,10 @@ def with_computed_transport(
 
     Raises InputError where the kernel does not fit into memory.
     """
-    kernel = tangent_kernel(model, initial, task.inputs, workers)
-    (fit,) = kernel_fits(kernel, task.y, [ridge])
-    displacement = minimum_norm_displacement(model, initial, fit.alpha, task.inputs, workers)
-    nu = required_nu(displacement, workers.ranks)
-    root = math.sqrt(workers.ranks.total(len(displacement[model.output_block])))
+    (fit,) = kernel_fits(tangent_kernel(lin), task.y, [ridge])
+    displacement = minimum_norm_displacement(lin, fit.alpha)
+    nu = required_nu(displacement, lin.workers.ranks)
+    root = math.sqrt(lin.m)
     # A block that does not move has ν = 0, and stays 0 whatever it is divided by.
     inside = {b: v * (root / (nu[b] or 1.0)) for b, v in displacement.items()}
     told = ", ".join(f"{b} {value:.3g}" for b, value in nu.items())
@@ -104,5 +100,5 @@ def with_computed_transport(
         "does not apply"
     )
     transport = TransportMap("computed", nu, lambda theta: inside)
-    moved = {b: initial[b].double() + v / root for b, v in transport(initial).items()}
+    moved = {b: lin.initial[b].double() + v / root for b, v in transport(lin.initial).items()}
     return replace(task, transport=transport, notes=(*task.notes, note)), moved

@@ -15,20 +15,17 @@ import torch
 from torch import Tensor
 
 from ntkbound.core import streams
-from ntkbound.heads.model import HeadModel, Inputs, Params
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import Params
 from ntkbound.heads.sums import in_chunks, measured
-from ntkbound.machine.parallel import Workers
-from ntkbound.machine.ranks import ALONE, Ranks
 
 
-def random_probe(
-    model: HeadModel, initial: Params, radii: dict[str, float], seed: int, ranks: Ranks = ALONE
-) -> Params:
+def random_probe(lin: Linearized, radii: dict[str, float], seed: int) -> Params:
     """φ_0 + Δ with Δ uniform in the product of balls; ``radii`` already divided by √m."""
-    count = len(initial[model.output_block])
+    model, ranks = lin.model, lin.workers.ranks
 
     def part(heads: slice) -> Params:
-        base = measured(initial, heads, model)
+        base = measured(lin.initial, heads, model)
         for block, value in base.items():
             size = math.prod(model.blocks[block])
 
@@ -40,30 +37,28 @@ def random_probe(
             purpose = f"probe/random/{block}"
             ball = [
                 streams.rows(seed, purpose, own.start, own.stop, draw)
-                for own in ranks.held(heads, count)
+                for own in ranks.held(heads, lin.heads)
             ]
             delta = torch.from_numpy(np.concatenate(ball)).reshape(value.shape)
             base[block] = value + radii[block] * delta
         return base
 
-    return in_chunks(initial, part)
+    return in_chunks(lin.initial, part)
 
 
-def aligned_probe(
-    model: HeadModel, initial: Params, radii: dict[str, float], inputs: Inputs, workers: Workers
-) -> Params:
+def aligned_probe(lin: Linearized, radii: dict[str, float]) -> Params:
     """φ_0 + Δ with Δ on the boundary along the unsigned gradient sums."""
-    everywhere = torch.ones(inputs.n, dtype=torch.float64)
+    model, everywhere = lin.model, torch.ones(lin.inputs.n, dtype=torch.float64)
 
     def part(heads: slice) -> Params:
-        base = measured(initial, heads, model)
+        base = measured(lin.initial, heads, model)
         unsigned = base | {model.output_block: torch.ones_like(base[model.output_block])}
-        total = model.weighted_gradient_sums(unsigned, inputs, everywhere, workers)
+        total = model.weighted_gradient_sums(unsigned, lin.inputs, everywhere, lin.workers)
         moved = {b: base[b] + radii[b] * unit(total[b]) for b in base}
         moved[model.output_block] = base[model.output_block] + radii[model.output_block]
         return moved
 
-    return in_chunks(initial, part)
+    return in_chunks(lin.initial, part)
 
 
 def unit(v: Tensor, lead: int = 1) -> Tensor:

@@ -19,14 +19,9 @@ import torch
 from torch import Tensor
 
 from ntkbound.heads.blocks import BLOCK_ELEMENTS
-from ntkbound.heads.model import (
-    GradientFactor,
-    HeadModel,
-    Inputs,
-    Params,
-    fresh_heads,
-)
-from ntkbound.heads.sums import adjoint, measured, tangent
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import GradientFactor, HeadModel, Inputs, Params, fresh_heads
+from ntkbound.heads.sums import measured
 from ntkbound.machine import memory
 from ntkbound.machine.parallel import Workers, partition
 
@@ -40,29 +35,23 @@ def kernel_bytes(n: int, copies: int) -> int:
     return copies * 8 * n * n + 2 * FEATURE_BYTES
 
 
-def tangent_kernel(
-    model: HeadModel,
-    params: Params,
-    inputs: Inputs,
-    workers: Workers,
-    columns: Inputs | None = None,
-) -> Tensor:
-    """Θ between ``inputs`` (n) and ``columns`` (n', the same samples by default), float64 (n, n').
+def tangent_kernel(lin: Linearized, columns: Inputs | None = None) -> Tensor:
+    """Θ at φ_0 between the samples (n) and ``columns`` (n', by default the same), float64 (n, n').
 
     Memory: one n × n' matrix per gradient factor (two for the shallow Transformer) beside the
     result. Raises InputError where that is more than there is.
     """
+    model, inputs, workers = lin.model, lin.inputs, lin.workers
     n, other = inputs.n, inputs.n if columns is None else columns.n
     memory.require(
         kernel_bytes(math.isqrt(n * other), 3),
         f"the tangent kernel of {n} × {other} samples",
         "use fewer samples, or matrix-free products",
     )
-    m = params[model.output_block].shape[0]
     grams: list[Tensor] = []
     couplings: list[Tensor | None] = []
-    for heads in partition(m, _heads_at_once(model, max(n, other))):
-        base = measured(params, heads, model)
+    for heads in partition(lin.heads, _heads_at_once(model, max(n, other))):
+        base = measured(lin.initial, heads, model)
         left = _factors(model, base, inputs, workers)
         right = left if columns is None else _factors(model, base, columns, workers)
         if not grams:
@@ -76,7 +65,7 @@ def tangent_kernel(
     if columns is None:  # only tiles on and right of the diagonal were made
         for rows in partition(n, TILE):
             total[rows.stop :, rows] = total[rows, rows.stop :].mT
-    return total.div_(workers.ranks.total(m))
+    return total.div_(lin.m)
 
 
 def _heads_at_once(model: HeadModel, n: int) -> int:
@@ -120,20 +109,11 @@ def _accumulate(
         pass
 
 
-@dataclass(frozen=True)
-class TangentOperator:
-    """Θ at φ as a linear map: Θv = J(Jᵀv), two sweeps over samples and heads, no n × n memory."""
-
-    model: HeadModel
-    params: Params
-    inputs: Inputs
-    workers: Workers
-
-    def __call__(self, v: Tensor) -> Tensor:
-        """Θv for v (n,), float64."""
-        moved = adjoint(self.model, self.params, v, self.inputs, self.workers)
-        zero = {b: torch.zeros_like(value) for b, value in moved.items()}
-        return tangent(self.model, self.params, moved, zero, self.inputs, self.workers)[1]
+def kernel_product(lin: Linearized, v: Tensor) -> Tensor:
+    """Θv = J(Jᵀv) at φ_0 for v (n,), float64: two sweeps over the heads, no n × n memory."""
+    moved = lin.adjoint(v)
+    zero = {b: torch.zeros_like(value) for b, value in moved.items()}
+    return lin.tangent(lin.initial, moved, zero)[1]
 
 
 @dataclass(frozen=True)
@@ -145,14 +125,12 @@ class KernelChange:
     trace: float
 
 
-def kernel_change(
-    model: HeadModel, initial: Params, params: Params, inputs: Inputs, workers: Workers
-) -> KernelChange:
-    """How far the kernel moved from ``initial`` to ``params``, tile by tile: memory O(TILE²)."""
+def kernel_change(lin: Linearized, params: Params) -> KernelChange:
+    """How far the kernel moved from φ_0 to ``params``, tile by tile: memory O(TILE²)."""
     moved, norm, trace = 0.0, 0.0, 0.0
-    for rows, columns, twice in _tiles(inputs):
-        a = tangent_kernel(model, initial, rows, workers, columns)
-        b = tangent_kernel(model, params, rows, workers, columns)
+    for rows, columns, twice in _tiles(lin.inputs):
+        here = lin.on(rows)
+        a, b = tangent_kernel(here, columns), tangent_kernel(here.at(params), columns)
         weight = 2.0 if twice else 1.0
         moved += weight * float((b - a).square().sum())
         norm += weight * float(a.square().sum())
@@ -183,24 +161,24 @@ class InfiniteWidth:
         return float(self.error.norm() / self.kernel.norm())
 
 
-def infinite_width_kernel(
-    model: HeadModel, inputs: Inputs, heads: int, seed: int, workers: Workers
-) -> InfiniteWidth:
+def infinite_width_kernel(lin: Linearized, heads: int, seed: int) -> InfiniteWidth:
     """E_θ ⟨∇h(X; θ), ∇h(X'; θ)⟩ over about ``heads`` fresh initial heads, streamed.
 
-    The standard errors come from BATCHES averages of equally many heads.
+    None of the heads of ``lin`` itself are among them. The standard errors come from BATCHES
+    averages of equally many heads.
     """
+    n = lin.inputs.n
     memory.require(
-        kernel_bytes(inputs.n, 6),
-        f"the infinite-width kernel of {inputs.n} samples",
+        kernel_bytes(n, 6),
+        f"the infinite-width kernel of {n} samples",
         "use fewer samples",
     )
     each = max(1, -(-heads // BATCHES))
-    mean = torch.zeros(inputs.n, inputs.n, dtype=torch.float64)
+    mean = torch.zeros(n, n, dtype=torch.float64)
     spread = torch.zeros_like(mean)
     for count, batch in enumerate(partition(BATCHES * each, each), start=1):
-        theta = fresh_heads(model, seed, batch.start, batch.stop, torch.float64, "kernel")
-        kernel = tangent_kernel(model, theta, inputs, workers)
+        theta = fresh_heads(lin.model, seed, batch.start, batch.stop, torch.float64, "kernel")
+        kernel = tangent_kernel(lin.at(theta))
         step = kernel - mean
         mean += step / count
         spread += step.mul_(kernel.sub_(mean))  # Welford: no cancellation between large sums

@@ -14,13 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ntkbound.heads.model import HeadModel, Params
-from ntkbound.heads.sums import outputs, tangent_and_norm
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import Params
 from ntkbound.heads.tasks.task import Task
-from ntkbound.heads.terms.linearization import linearized_outputs
 from ntkbound.heads.terms.summary import Statistics, statistics
 from ntkbound.heads.training.projection import displacement_norms
-from ntkbound.machine.parallel import Workers
 
 
 @dataclass(frozen=True)
@@ -40,49 +38,39 @@ class RunTrajectory:
 
 
 class Trajectory:
-    """Collects one row per recorded step of R runs that train together on ``task``.
+    """Collects one row per recorded step of R runs that train together on labels ``y`` (n,).
 
-    Parameters are block → (R, m, *shape); the labels and inputs of all runs are the same.
+    Parameters, φ_0 and φ̃ among them, are block → (R, m, *shape); the labels and inputs of all runs
+    are the same. Without φ̃ there is no change of feature, without ``held_out`` no validation.
     """
 
     def __init__(
-        self,
-        model: HeadModel,
-        initial: Params,
-        transported: Params | None,
-        task: Task,
-        held_out: Task | None,
-        workers: Workers,
+        self, lin: Linearized, y: Tensor, transported: Params | None, held_out: Task | None
     ) -> None:
-        self.model, self.initial, self.transported = model, initial, transported
-        self.task, self.held_out, self.workers = task, held_out, workers
+        self.lin, self.y, self.transported, self.held_out = lin, y, transported, held_out
         self._steps: list[int] = []
         self._rows: dict[str, list[np.ndarray]] = defaultdict(list)  # (R,) each
-        self._linear_target = (
-            None
-            if transported is None
-            else linearized_outputs(model, initial, transported, task.inputs, workers)
-        )
+        self._linear_target = None if transported is None else lin.linear_outputs(transported)
 
     def observe(self, step: int, params: Params, gradient_norms: np.ndarray) -> None:
         """Measures φ_s; ``gradient_norms`` (R,) are ‖∇R̂(φ_s)‖, NaN for runs that are over."""
-        model, inputs, workers = self.model, self.task.inputs, self.workers
-        linear = linearized_outputs(model, self.initial, params, inputs, workers)
+        lin, ranks = self.lin, self.lin.workers.ranks
+        linear = lin.linear_outputs(params)
         origin = params if self.transported is None else self.transported
-        f, now, squared = tangent_and_norm(model, params, params, origin, inputs, workers)
+        f, now, squared = lin.tangent_and_norm(params, params, origin)
         if self._linear_target is not None:
             # ⟨∇f(φ_0), φ_s − φ̃⟩ = f_lin(φ_s) − f_lin(φ̃)
             self._add("change_of_feature", now - (linear - self._linear_target))
         self._add("linearization", f - linear)
-        m = workers.ranks.total(params[model.output_block].shape[-1])
-        for block, sizes in displacement_norms(params, self.initial, lead=1).items():
-            largest = workers.ranks.max_(sizes.amax(-1).double())
-            self._rows[f"displacement.{block}"].append(largest.numpy() * math.sqrt(m))
+        root = math.sqrt(lin.m)
+        for block, sizes in displacement_norms(params, lin.initial, lead=1).items():
+            largest = ranks.max_(sizes.amax(-1).double())
+            self._rows[f"displacement.{block}"].append(largest.numpy() * root)
         self._rows["feature_norm"].append(squared.amax(-1).sqrt().numpy())
         self._rows["loss_gradient_norm"].append(gradient_norms)
-        self._rows["mse"].append((f - self.task.y).square().mean(-1).numpy())
+        self._rows["mse"].append((f - self.y).square().mean(-1).numpy())
         if self.held_out is not None:
-            seen = outputs(model, params, self.held_out.inputs, workers)
+            seen = lin.on(self.held_out.inputs).outputs(params)
             error = (seen - self.held_out.y).square().mean(-1)
             self._rows["validation_mse"].append(error.numpy())
         self._steps.append(step)
@@ -99,6 +87,6 @@ class Trajectory:
         return RunTrajectory({n: c[going] for n, c in {"step": steps, **columns}.items()})
 
 
-def mean_square_error(model: HeadModel, params: Params, task: Task, workers: Workers) -> float:
-    """R̂(φ) in float64."""
-    return float((outputs(model, params, task.inputs, workers) - task.y).square().mean())
+def mean_square_error(lin: Linearized, params: Params, y: Tensor) -> float:
+    """R̂(φ) = (1/n) Σ_j (f(X_j; φ) − y_j)², in float64."""
+    return float((lin.outputs(params) - y).square().mean())

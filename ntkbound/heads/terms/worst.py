@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from ntkbound.core import streams
-from ntkbound.heads import native
 from ntkbound.heads.blocks import BLOCK_ELEMENTS, BLOCK_HEADS
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import HeadModel, Inputs, Params
+from ntkbound.heads.native_model import runs_natively
 from ntkbound.heads.sums import measured
 from ntkbound.heads.terms.ascent import ARMIJO, GROW, SHRINK, SPAN, Ascent
 from ntkbound.heads.terms.probes import unit
@@ -63,49 +64,30 @@ class Heads:
     goal: Params | None  # v = φ̃ − φ_0, (n, heads, *shape): change of feature; None: linearization
 
 
-def worst_linearization(
-    model: HeadModel,
-    initial: Params,
-    radii: dict[str, float],
-    inputs: Inputs,
-    search: Search,
-    workers: Workers,
-) -> Supremum:
+def worst_linearization(lin: Linearized, radii: dict[str, float], search: Search) -> Supremum:
     """sup over Ω_ρ of |f − f_lin| at each sample; ``radii`` are ρ/√m."""
-    return _supremum(model, initial, None, radii, inputs, search, workers)
+    return _supremum(lin, None, radii, search)
 
 
 def worst_change_of_feature(
-    model: HeadModel,
-    initial: Params,
-    transported: Params,
-    radii: dict[str, float],
-    inputs: Inputs,
-    search: Search,
-    workers: Workers,
+    lin: Linearized, transported: Params, radii: dict[str, float], search: Search
 ) -> Supremum:
     """sup over φ ∈ Ω_ρ of |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for the fixed φ̃ at each sample."""
-    return _supremum(model, initial, transported, radii, inputs, search, workers)
+    return _supremum(lin, transported, radii, search)
 
 
 def _supremum(
-    model: HeadModel,
-    initial: Params,
-    transported: Params | None,
-    radii: dict[str, float],
-    inputs: Inputs,
-    search: Search,
-    workers: Workers,
+    lin: Linearized, transported: Params | None, radii: dict[str, float], search: Search
 ) -> Supremum:
-    ranks, count = workers.ranks, initial[model.output_block].shape[0]
+    model, inputs, ranks = lin.model, lin.inputs, lin.workers.ranks
     total = torch.zeros(2, 2, inputs.n, dtype=torch.float64)
-    for block in partition(count, BLOCK_HEADS):
-        base = measured(initial, block, model)
+    for block in partition(lin.heads, BLOCK_HEADS):
+        base = measured(lin.initial, block, model)
         target = None if transported is None else measured(transported, block, model)
         heads = seen_heads(model, base, target, radii, inputs)
-        points = candidates(heads.model, search, ranks.held(block, count))
-        total += signed_suprema(heads, inputs, points, search.steps, workers).sum(-1)
-    errors, gaps = ranks.sum_(total) / math.sqrt(ranks.total(count))
+        points = candidates(heads.model, search, ranks.held(block, lin.heads))
+        total += signed_suprema(heads, inputs, points, search.steps, lin.workers).sum(-1)
+    errors, gaps = ranks.sum_(total) / math.sqrt(lin.m)
     error, sign = errors.max(0)
     return Supremum(error, gaps.gather(0, sign.unsqueeze(0))[0])
 
@@ -167,7 +149,7 @@ def signed_suprema(
     The first candidate of the first starts is replaced by ±∇h(θ_0), once for every pattern of signs
     of its blocks. A head's result depends on no other head.
     """
-    if isinstance(heads.model, ShallowTransformer) and native.available():
+    if runs_natively(heads.model) and isinstance(heads.model, ShallowTransformer):
         return _natively(heads, heads.model, inputs, points, steps, workers)
     count, n = heads.base[heads.model.output_block].shape[1], inputs.n
     restarts = next(iter(points.values())).shape[1]
@@ -263,10 +245,10 @@ def _scaled(v: Tensor) -> Tensor:
 
 def _inner(grads: Params, delta: Params, model: HeadModel) -> Tensor:
     """Σ over blocks of ⟨∇h, Δ⟩ per head."""
-    total: Tensor | None = None
-    for block, shape in model.blocks.items():
-        product_ = grads[block] * delta[block]
-        term = product_.flatten(-len(shape)).sum(-1) if shape else product_
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+
+    def of(block: str) -> Tensor:
+        products, shape = grads[block] * delta[block], model.blocks[block]
+        return products.flatten(-len(shape)).sum(-1) if shape else products
+
+    first, *others = map(of, model.blocks)
+    return sum(others, start=first)

@@ -8,7 +8,7 @@ descent takes its gradients on mini-batches.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,23 @@ class Batches:
 
     objective: Objective
     draw: Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """τ steps, those among 0 … τ − 1 that are observed (τ itself always is), and mini-batches."""
+
+    steps: int
+    recorded: Collection[int]
+    batches: Batches | None = None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who sees a descent: the recorded iterates, and now and then how far it is and its loss."""
+
+    observe: Observe
+    progress: Progress = lambda step, loss: None
 
 
 @dataclass
@@ -97,80 +114,116 @@ def descend(
     objective: Objective,
     initial: Params,
     rule: Rule,
-    tau: int,
-    *,
-    record: Sequence[int],
-    observe: Observe,
-    progress: Progress,
-    batches: Batches | None = None,
+    schedule: Schedule,
+    watcher: Watcher,
     ranks: Ranks = ALONE,
 ) -> Descent:
-    """Runs τ steps from ``initial`` (R, m, *shape); ``observe`` is called at ``record``.
+    """Runs τ steps from ``initial`` (R, m, *shape), watched at the recorded ones and at τ.
 
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate, and its ‖∇R̂‖ is NaN from then on; the loop ends when every run is.
     """
-    params, best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
-    grads = {b: torch.empty_like(v) for b, v in initial.items()}
-    update = make_step(params, grads, initial, rule, ranks)
-    runs = rule.eta.shape[0]
-    lowest, limit = np.full(runs, math.inf), np.full(runs, math.nan)
-    best_step, diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
-    total, steepest, norms = np.zeros(runs), np.zeros(runs), np.zeros(runs)
-    evaluated, steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
-    may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
-    previous = {b: v.clone() for b, v in initial.items()} if may_diverge else initial
-    at_step, step = set(record), 0
-
-    def losses() -> np.ndarray:
-        return objective.evaluate(params, grads).cpu().numpy()
-
-    for step in range(tau):
+    course = _Course(objective, initial, rule, schedule.steps, ranks)
+    at_step, batches = set(schedule.recorded), schedule.batches
+    for step in range(schedule.steps):
         if batches is None or step in at_step:
-            loss = losses()
-            if step == 0:
-                limit = DIVERGED * np.maximum(loss, TINY)
-            lost = ~(loss <= limit) & ~diverged
-            if lost.any():
-                diverged |= lost
-                steps[lost] = step
-                update.freeze(lost)
-                _copy_runs(previous, params, lost)
-                if diverged.all():
-                    break
-                loss = losses()
-            evaluated += ~diverged
-            norms = np.where(diverged, math.nan, update.gradient_norms())
-            total[~diverged] += loss[~diverged]
-            np.fmax(steepest, norms, out=steepest)
-            improved = (loss < lowest) & ~diverged
-            if improved.any():
-                lowest[improved], best_step[improved] = loss[improved], step
-                _copy_runs(params, best, improved)
+            loss = course.evaluate(step)
+            if course.diverged.all():
+                break
             if step % PROGRESS_EVERY == 0:
-                progress(step, float(loss.mean()))
+                watcher.progress(step, float(loss.mean()))
         if step in at_step:
-            observe(step, params, norms)
+            watcher.observe(step, course.params, course.norms)
         if batches is not None:
             batches.draw(step)
-            batches.objective.evaluate(params, grads)
-        if may_diverge:
-            _copy_runs(params, previous, np.ones(runs, dtype=bool))
-        update.take()
+            batches.objective.evaluate(course.params, course.grads)
+        course.take()
     else:
-        loss = losses()
-        norms = np.where(diverged, math.nan, update.gradient_norms())
-        if may_diverge:
-            lost = ~(loss <= limit) & ~diverged
-            diverged |= lost
-            _copy_runs(previous, params, lost)
-        progress(tau, float(lowest.min()))
-        observe(tau, params, norms)
-    mean = total / np.maximum(1, evaluated)
-    reach = update.reach()
-    for values in reach.values():
-        ranks.max_(torch.from_numpy(values))
-    return Descent(params, best, best_step, mean, steepest, steps, diverged, reach)
+        course.arrive()
+        watcher.progress(schedule.steps, float(course.lowest.min()))
+        watcher.observe(schedule.steps, course.params, course.norms)
+    return course.descent()
+
+
+class _Course:
+    """Where R runs are, and what is kept of where they were."""
+
+    def __init__(
+        self, objective: Objective, initial: Params, rule: Rule, tau: int, ranks: Ranks
+    ) -> None:
+        self.objective, self.ranks = objective, ranks
+        self.params, self.best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
+        self.grads = {b: torch.empty_like(v) for b, v in initial.items()}
+        self.update = make_step(self.params, self.grads, initial, rule, ranks)
+        runs = rule.eta.shape[0]
+        self.lowest, self.limit = np.full(runs, math.inf), np.full(runs, math.nan)
+        self.best_step, self.diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
+        self.total, self.steepest, self.norms = (np.zeros(runs) for _ in range(3))
+        self.evaluated, self.steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
+        self.may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
+        self.previous = initial
+        if self.may_diverge:
+            self.previous = {b: v.clone() for b, v in initial.items()}
+
+    def evaluate(self, step: int) -> np.ndarray:
+        """R̂ (R,) and ∇R̂ at the iterates of ``step``, after runs that are lost were frozen."""
+        loss = self._losses()
+        if step == 0:
+            self.limit = DIVERGED * np.maximum(loss, TINY)
+        lost = self._lost(loss)
+        if lost.any():
+            self.steps[lost] = step
+            self.update.freeze(lost)
+            _copy_runs(self.previous, self.params, lost)
+            if self.diverged.all():
+                return loss
+            loss = self._losses()
+        going = ~self.diverged
+        self.evaluated += going
+        self._measure_gradients()
+        self.total[going] += loss[going]
+        np.fmax(self.steepest, self.norms, out=self.steepest)
+        improved = (loss < self.lowest) & going
+        if improved.any():
+            self.lowest[improved], self.best_step[improved] = loss[improved], step
+            _copy_runs(self.params, self.best, improved)
+        return loss
+
+    def take(self) -> None:
+        """One step by the gradients as they are."""
+        if self.may_diverge:
+            _copy_runs(self.params, self.previous, np.ones(len(self.diverged), dtype=bool))
+        self.update.take()
+
+    def arrive(self) -> None:
+        """R̂ and ∇R̂ at φ_τ, which is no candidate for the best."""
+        loss = self._losses()
+        self._measure_gradients()
+        if self.may_diverge:
+            _copy_runs(self.previous, self.params, self._lost(loss))
+
+    def descent(self) -> Descent:
+        """What all runs came to."""
+        mean = self.total / np.maximum(1, self.evaluated)
+        reach = self.update.reach()
+        for values in reach.values():
+            self.ranks.max_(torch.from_numpy(values))
+        return Descent(
+            self.params, self.best, self.best_step, mean, self.steepest, self.steps,
+            self.diverged, reach,
+        )  # fmt: skip
+
+    def _losses(self) -> np.ndarray:
+        return self.objective.evaluate(self.params, self.grads).cpu().numpy()
+
+    def _lost(self, loss: np.ndarray) -> np.ndarray:
+        """The runs that have diverged just now, (R,) bool."""
+        lost: np.ndarray = ~(loss <= self.limit) & ~self.diverged
+        self.diverged |= lost
+        return lost
+
+    def _measure_gradients(self) -> None:
+        self.norms = np.where(self.diverged, math.nan, self.update.gradient_norms())
 
 
 def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:

@@ -1,52 +1,39 @@
-"""What exactly is run: a frozen, fully resolved configuration and its canonical hash.
-
-Nothing here imports torch, so that ``ntkbound --help`` and the reports stay quick.
-"""
+"""What a run of the first theorem may set: a frozen, fully resolved configuration."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
+from ntkbound.core import config as core
+from ntkbound.core.config import Count, NonNegative, Positive, Seed
 from ntkbound.core.errors import InputError, nearest
-
-SCHEMA = 1  # layout of a record
-NUMERICS = 5  # raised whenever results change
-
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 EVERY_BLOCK = "*"
 DATA_FILES = (".npz", ".csv")
-SERIES = "series:"  # --task series:FILE.csv
+SERIES = "series:"  # of a task series:FILE.csv
 TASKS = ("teacher", "digits", "ar")
 
-# Fields younger than the first records, with what those were run with. They count in a run's
-# identity only where they differ from it, so that a record keeps its id.
-LATER: dict[str, object] = {
-    "model": "transformer",
-    "omega": None,
-    "lag": None,
-    "positions": None,
-    "query_scale": None,
-    "ridge": None,
-}
+Value = TypeVar("Value")
+
+
+class Sizes(NamedTuple):
+    """Of the data: samples, tokens per sample, token dimension."""
+
+    n: int
+    T: int
+    d: int
+
+
+def known(value: Value | None, field: str) -> Value:
+    """A field that resolution or the data fill in. Raises InputError where neither has."""
+    if value is None:
+        raise InputError("is not known here: it follows from the data or the task", field=field)
+    return value
 
 
 def _radii(value: object) -> object:
@@ -76,7 +63,24 @@ def _radii(value: object) -> object:
 Radii = Annotated[dict[str, NonNegative], BeforeValidator(_radii)]
 
 
-class RunConfig(BaseModel):
+# Options by topic, as the help shows them; the commands of this theorem take some of them.
+PANELS: Mapping[str, tuple[str, ...]] = {
+    "Model": ("theorem", "model", "omega", "m", "activation", "query"),
+    "Data": (
+        *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
+        *("lag", "positions", "query_scale"),
+        *("transport", "nu", "teacher_heads"),
+    ),
+    "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
+    "Measurement": (
+        *("bounds", "delta", "ridge", "records"),
+        *("search_samples", "search_restarts", "search_steps"),
+    ),
+    "Seeds": ("seed", "data_seed", "teacher_seed", "init_seed"),
+}
+
+
+class Config(core.Config):
     """One run of Theorem (training error) of arXiv 2601.16514; symbols follow the paper.
 
     A validated instance is resolved: derived values (η, the seeds, per-block radii) are filled in,
@@ -84,7 +88,11 @@ class RunConfig(BaseModel):
     n, T and d may stay null until the data of a file or of ``digits`` has been seen.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    seeds: ClassVar = ("seed", "data_seed", "teacher_seed", "init_seed")
+    implied: ClassVar = frozenset({"eta_scale"})  # by η and τ
+    exclusive: ClassVar = (("eta", "eta_scale"),)
+    precision: ClassVar = "dtype"
+    panels: ClassVar = PANELS
 
     theorem: Literal["shallow-transformer"] = Field(
         "shallow-transformer", description="the theorem under test"
@@ -100,12 +108,11 @@ class RunConfig(BaseModel):
     n: Count | None = Field(None, description="samples [512; a file's own number]")
     T: Count | None = Field(None, description="tokens per sample [16; a file's own number]")
     d: Count | None = Field(None, description="token dimension [8; a file's own number]")
-    seed: Seed = Field(0, description="seed of everything below unless given apart")
     data_seed: Seed | None = Field(None, description="seed of the inputs [seed]")
     teacher_seed: Seed | None = Field(None, description="seed of the teacher [seed]")
     init_seed: Seed | None = Field(None, description="seed of φ_0, batches and probes [seed]")
     activation: Literal["tanh", "erf", "sigmoid", "bump", "relu"] = Field(
-        "tanh", description="σ; relu only with --no-bounds"
+        "tanh", description="σ; relu only without bounds"
     )
     query: Literal["last", "mean", "fixed", "given"] | None = Field(
         None, description="q: last token, token mean, one unit vector, or a file's array q [last]"
@@ -204,9 +211,18 @@ class RunConfig(BaseModel):
     @property
     def n_train(self) -> int:
         """Samples that are trained on, and over which every term is measured."""
-        assert self.n is not None
-        assert self.validation is not None
-        return self.n - round(self.n * self.validation)
+        n = known(self.n, "n")
+        return n - round(n * (self.validation or 0.0))
+
+    @property
+    def sizes(self) -> Sizes:
+        """n, T and d. Raises InputError before the data have been seen."""
+        return Sizes(known(self.n, "n"), known(self.T, "T"), known(self.d, "d"))
+
+    @property
+    def step_size(self) -> float:
+        """η."""
+        return known(self.eta, "eta")
 
     @model_validator(mode="after")
     def _resolve(self) -> Self:
@@ -215,12 +231,36 @@ class RunConfig(BaseModel):
         if self.activation == "relu" and self.bounds:
             raise ValueError(
                 "activation: relu has no bounded second derivative, so no bound holds; "
-                "add --no-bounds to measure without bounds"
+                "set bounds = false to measure without bounds"
             )
         self._check_task()
+        self._resolve_data()
+        self._resolve_query()
+        self._default("data_seed", self.seed, True)
+        self._default("init_seed", self.seed, True)
+        self._default("batch", 64, self.method == "projsgd", only="method projsgd")
+        self._default("decay", 0.01, self.method == "decay", only="method decay")
+        self._resolve_step_size()
+        for name in ("rho", "nu"):
+            given = getattr(self, name)
+            if given is not None:
+                blocks = self.blocks if name == "rho" else self.teacher_blocks
+                object.__setattr__(self, name, _per_block(name, given, blocks))
+        if self.transport == "rank-one" and self.activation == "bump":
+            raise ValueError(
+                "transport: rank-one represents the zero function for the even activation bump; "
+                "use constant, random-feature or anchors"
+            )
+        if self.transport == "anchors" and self.activation == "relu":
+            raise ValueError(
+                "transport: anchors is scaled by the constants of σ, and relu has none"
+            )
+        if self.n is not None:
+            self._check_counts()
+        return self
+
+    def _resolve_data(self) -> None:
         teacher, series = self.task == "teacher", self.is_series
-        recurrent = self.model == "indrnn"
-        self._default("omega", 1.5, recurrent, only="model indrnn")
         self._default("n", 512, teacher or self.task == "ar", or_null=True)
         self._default("T", 16, teacher, or_null=True)
         self._default("d", 8, teacher, or_null=True)
@@ -245,6 +285,11 @@ class RunConfig(BaseModel):
         self._default("validation", 0.2 if series else 0.0, True)
         if self.rescale and self.data_file is None and not series:
             raise ValueError("rescale: only for a data file, ar and series; others are in the ball")
+
+    def _resolve_query(self) -> None:
+        teacher, series = self.task == "teacher", self.is_series
+        recurrent = self.model == "indrnn"
+        self._default("omega", 1.5, recurrent, only="model indrnn")
         # A recurrence has no query; only the Transformer behind the teacher's labels has one then.
         self._default("query", "last", teacher or not recurrent, only="model transformer")
         if self.query == "given" and not self.task.endswith(".npz"):
@@ -253,28 +298,6 @@ class RunConfig(BaseModel):
         self._default(
             "query_scale", 1.0, scaled, only="a transformer on ar or series, query last or mean"
         )
-        self._default("data_seed", self.seed, True)
-        self._default("init_seed", self.seed, True)
-        self._default("batch", 64, self.method == "projsgd", only="method projsgd")
-        self._default("decay", 0.01, self.method == "decay", only="method decay")
-        self._resolve_step_size()
-        for name in ("rho", "nu"):
-            given = getattr(self, name)
-            if given is not None:
-                blocks = self.blocks if name == "rho" else self.teacher_blocks
-                object.__setattr__(self, name, _per_block(name, given, blocks))
-        if self.transport == "rank-one" and self.activation == "bump":
-            raise ValueError(
-                "transport: rank-one represents the zero function for the even activation bump; "
-                "use constant, random-feature or anchors"
-            )
-        if self.transport == "anchors" and self.activation == "relu":
-            raise ValueError(
-                "transport: anchors is scaled by the constants of σ, and relu has none"
-            )
-        if self.n is not None:
-            self._check_counts()
-        return self
 
     def _default(
         self, name: str, value: object, applies: bool, *, only: str = "", or_null: bool = False
@@ -311,33 +334,49 @@ class RunConfig(BaseModel):
         if self.batch is not None and self.batch > self.n_train:
             raise ValueError(f"batch: {self.batch} is more than the {self.n_train} samples")
 
-    def with_data(self, n: int, T: int, d: int) -> RunConfig:
+    def with_data(self, n: int, T: int, d: int) -> Config:
         """The config with the sizes of the data filled in; ``n`` may only be lowered.
 
         Raises InputError if T or d contradict the data or n asks for more samples than it has.
         """
         for name, asked, found in (("T", self.T, T), ("d", self.d, d)):
             if asked is not None and asked != found:
-                raise InputError(
-                    f"--{name}: {asked} contradicts the data, which has {name} = {found}"
-                )
+                told = f"{asked} contradicts the data, which has {name} = {found}"
+                raise InputError(told, field=name)
         if self.n is not None and self.n > n:
-            raise InputError(f"--n: {self.n} is more than the {n} samples of {self.task}")
-        return build({**self.model_dump(), "n": self.n or n, "T": T, "d": d})
+            told = f"{self.n} is more than the {n} samples of {self.task}"
+            raise InputError(told, field="n")
+        return core.build(Config, {**self.model_dump(), "n": self.n or n, "T": T, "d": d})
 
-    def identity(self, data_digest: str | None = None) -> str:
-        """SHA-256 of everything that determines the numbers, hex.
-
-        A data file counts by its content (``data_digest``), not by its path; ``eta_scale`` is
-        implied by η and τ.
-        """
-        fields = self.model_dump(exclude={"eta_scale"})
-        fields = {k: v for k, v in fields.items() if k not in LATER or v != LATER[k]}
+    def canonical(self, data_digest: str | None) -> dict[str, Any]:
+        """A data file counts by its content, not by its path."""
+        fields = super().canonical(data_digest)
         if data_digest is not None:
             kind = SERIES if self.is_series else ""
             fields["task"] = f"{kind}sha256:{data_digest}{Path(self.task).suffix}"
-        fields |= {"schema": SCHEMA, "numerics": NUMERICS}
-        return digest(fields)
+        return fields
+
+    def portable(self) -> dict[str, Any]:
+        """The data file by its absolute path."""
+        fields = self.model_dump()
+        if self.data_file is not None:
+            kind = SERIES if self.is_series else ""
+            fields["task"] = kind + str(self.data_file.absolute())
+        return fields
+
+    @classmethod
+    def underived(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Without the seeds, the η and the block names that follow from seed, τ and query."""
+        kept = dict(fields)
+        for name in ("data_seed", "teacher_seed", "init_seed"):
+            if kept.get(name) == kept.get("seed"):
+                kept.pop(name, None)
+        if kept.get("eta_scale") is not None:
+            kept.pop("eta", None)
+        for name in ("rho", "nu"):
+            if isinstance(kept.get(name), dict):  # W under every query and model
+                kept[name] = {("W" if b in "kw" else b): r for b, r in kept[name].items()}
+        return kept
 
 
 def _per_block(
@@ -357,74 +396,3 @@ def _per_block(
                 f"or pairs for {', '.join(blocks)}"
             )
     return {block: named.get(block, 1.0) for block in blocks}
-
-
-def digest(value: object) -> str:
-    """SHA-256 (hex) of a JSON value, independent of key order."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def build(fields: Mapping[str, Any], where: str = "") -> RunConfig:
-    """A resolved config from plain values; every mistake is one line naming the field.
-
-    ``where`` names the file the values came from; without it fields are named as options.
-    """
-    for name in fields:
-        if name not in RunConfig.model_fields:
-            accepted = nearest(name, RunConfig.model_fields)
-            raise InputError(f"{where or 'config'}: unknown field {name!r}{accepted}")
-    try:
-        return RunConfig.model_validate(dict(fields))
-    except ValidationError as error:
-        raise InputError(_one_line(error, where)) from None
-
-
-def _one_line(error: ValidationError, where: str) -> str:
-    first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ")
-    field = str(first["loc"][0]) if first["loc"] else ""
-    if not field:  # raised by a validator of this module, which names the field itself
-        field, _, message = message.partition(": ")
-    elif "ctx" not in first or "error" not in first["ctx"]:
-        message = f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
-    name = f"{where}: {field}" if where else f"--{field.replace('_', '-')}"
-    return f"{name}: {message}"
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Fields of a run from a TOML file (top level or ``[run]``) or from a record's run.json.
-
-    Raises InputError if the file cannot be read or is not of that form. Values that run.json
-    merely derived are left out, so that overriding τ or the seed does what it says.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path}: cannot be read ({_cause(error)})") from None
-    try:
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
-        raise InputError(f"--config {path}: {_cause(error)}") from None
-    name = "config" if path.suffix == ".json" else "run"
-    fields = data.get(name, data) if isinstance(data, dict) else data
-    if not isinstance(fields, dict):
-        raise InputError(f"--config {path}: expected a table of run fields")
-    return _without_derived(fields) if path.suffix == ".json" else fields
-
-
-def _without_derived(fields: dict[str, Any]) -> dict[str, Any]:
-    kept = dict(fields)
-    for name in ("data_seed", "teacher_seed", "init_seed"):
-        if kept.get(name) == kept.get("seed"):
-            kept.pop(name, None)
-    if kept.get("eta_scale") is not None:
-        kept.pop("eta", None)
-    for name in ("rho", "nu"):
-        if isinstance(kept.get(name), dict):  # W under every query and model, whatever was recorded
-            kept[name] = {("W" if b in "kw" else b): radius for b, radius in kept[name].items()}
-    return kept
-
-
-def _cause(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__

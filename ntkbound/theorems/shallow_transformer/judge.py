@@ -2,210 +2,163 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from ntkbound.core.outcome import Bound, Check, Verdict, check
-from ntkbound.heads.activations import ACTIVATIONS
-from ntkbound.heads.model import HeadModel, Params
-from ntkbound.heads.tasks.task import Task
+from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
+from ntkbound.core.quantity import Key
 from ntkbound.heads.terms.trajectory import RunTrajectory
-from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer import recurrent
-from ntkbound.theorems.shallow_transformer.certificates import Certificate, certify, sharpened
-from ntkbound.theorems.shallow_transformer.config import RunConfig
+from ntkbound.theorems.shallow_transformer import statement
+from ntkbound.theorems.shallow_transformer.bounds import Bounds
+from ntkbound.theorems.shallow_transformer.certificates import certify, sharpened
+from ntkbound.theorems.shallow_transformer.proved import closed_form, in_theorem
+from ntkbound.theorems.shallow_transformer.start import Start, Trained, no_transport
 
-Terms = dict[str, Any]  # term → probe → statistic → number
+Conditions = Mapping[str, bool | None]  # name → met, not met, or not known
 
-
-def judge(
-    config: RunConfig,
-    model: HeadModel,
-    task: Task,
-    initial: Params,
-    transported: Params | None,
-    reach: dict[str, float],
-    terms: Terms,
-    trajectory: RunTrajectory,
-    notes: list[str],
-    workers: Workers,
-) -> tuple[dict[str, float | None], list[Certificate], list[Check]]:
-    """``bounds``, ``certificates`` and ``checks`` of a record.
-
-    ``reach``: block → max over heads and steps of ‖φ_i(s) − φ_i(0)‖.
-    A bound is the tightest proved certificate; assumptions that fail are added to ``notes``.
-    """
-    closed = closed_form(config, task, initial, workers)
-    if not config.bounds:
-        return _bound_values(closed), [], _checks(config, terms, closed, trajectory, "not-defined")
-    if config.omega is not None:
-        if closed.feature_norm.value is None:
-            notes.append(f"no bound on the feature norm: {closed.feature_norm.reason}")
-        notes.append(f"no bound on any other term: {recurrent.NOT_PROVED}")
-        return _bound_values(closed), [], _checks(config, terms, closed, trajectory, "not-defined")
-    setting = setting_of(config, task, initial, workers)
-    certificates, missing = certify(
-        config, model, task, initial, transported, reach, setting, closed, workers
-    )
-    found = sharpened(closed, certificates, setting)
-    if missing:
-        notes.append(missing)
-    notes.extend(_assumptions(config, task, setting, found.training_rmse))
-    null: dict[str, list[str]] = {}
-    for name, bound in vars(found).items():
-        if bound.value is None:
-            null.setdefault(bound.reason, []).append(name.replace("_", " "))
-    for reason, names in null.items():
-        notes.append(f"no bound on {', '.join(names)}: {reason}")
-    absent_verdict: Verdict = "not-defined" if config.teacher_heads is None else "vacuous"
-    checks = _checks(config, terms, found, trajectory, absent_verdict)
-    return _bound_values(found), certificates, checks
+OUTSIDE = 1e-4  # a displacement beyond its radius by more than this share of it is no rounding
 
 
-def closed_form(config: RunConfig, task: Task, initial: Params, workers: Workers) -> theorem.Bounds:
-    """The closed-form bounds of a run; each that its model does not have carries its reason."""
-    if not config.bounds:
-        return theorem.Bounds(*[Bound(None, "bounds were switched off (--no-bounds)")] * 6)
-    if config.omega is not None:
-        return recurrent.bounds(_recurrent_setting(config, task, config.omega))
-    return theorem.bounds(
-        setting_of(config, task, initial, workers),
-        config.teacher_heads,
-        covered=config.method == "projgd",
-        computed=config.ridge is not None,
+@dataclass(frozen=True)
+class Judgement:
+    """What the theorem says about one run; the fields are those of an ``Outcome``."""
+
+    bounds: Mapping[str, float | None]
+    checks: tuple[Check, ...]
+    conditions: Conditions
+    certificates: tuple[Certificate, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def judge(run: Trained, terms: Terms) -> Judgement:
+    """The bounds of a run, each the tightest proved certificate, beside its measured ``terms``."""
+    closed = closed_form(run.start)
+    known = _known(run, closed)
+    return Judgement(
+        bounds=known.bounds.values(),
+        checks=tuple(_checks(run, terms, known.bounds)),
+        conditions=_conditions(run, closed, known.bounds.training_rmse),
+        certificates=known.certificates,
+        notes=known.notes,
     )
 
 
-def setting_of(config: RunConfig, task: Task, initial: Params, workers: Workers) -> theorem.Setting:
-    """What the bounds of this run depend on."""
-    constants = ACTIVATIONS[config.activation].constants
-    assert constants is not None, "an activation without constants has no bound"
-    assert config.eta is not None
-    assert config.d is not None
-    return theorem.Setting(
-        n=len(task.y),
-        m=config.m,
-        d=config.d,
-        u=workers.ranks.gather(initial["U"].double().norm(dim=1)).numpy(),
-        sigma=constants,
-        rho=theorem.Norms(*config.rho.values()),
-        nu=theorem.Norms(*(task.transport.nu.values() if task.transport else (0.0, 0.0, 0.0))),
-        eta=config.eta,
-        tau=config.tau,
-        delta=config.delta,
-        B_x=task.token_norm,
-        B_q=task.query_norm,
-    )
+@dataclass(frozen=True)
+class _Known:
+    """The bounds of a run, where they come from, and what is to be said of those it has not."""
+
+    bounds: Bounds
+    certificates: tuple[Certificate, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def _recurrent_setting(config: RunConfig, task: Task, omega: float) -> recurrent.Setting:
-    constants = ACTIVATIONS[config.activation].constants
-    assert constants is not None, "an activation without constants has no bound"
-    rho = theorem.Norms(*config.rho.values())
-    return recurrent.Setting(config.m, task.inputs.T, omega, constants, rho, task.token_norm)
+def _known(run: Trained, closed: Bounds) -> _Known:
+    start = run.start
+    if not start.config.bounds:
+        return _Known(closed)
+    if not in_theorem(start.model):
+        return _Known(closed, notes=tuple(_unproved(closed)))
+    certified = certify(start, run.descent.reach, closed)
+    best = sharpened(closed, certified.certificates, start.problem)
+    notes = [certified.missing] if certified.missing else []
+    notes += [f"assumption not met: {text}" for text in _assumptions(start, best.training_rmse)]
+    notes += [f"no bound on {', '.join(n)}: {reason}" for reason, n in best.missing().items()]
+    return _Known(best, certified.certificates, tuple(notes))
 
 
-def no_transport(config: RunConfig) -> str:
-    """Why a run without transport map has none."""
-    if config.task == "teacher":
-        return f"the teacher's transport map moves Transformer heads, not those of {config.model}"
-    return f"no transport map is known for task {config.task}"
+def _unproved(closed: Bounds) -> Iterator[str]:
+    """What is to be said of heads that the theorem is not about: they miss most bounds."""
+    missing = closed.missing()
+    most = max(missing, key=lambda reason: len(missing[reason]))
+    for reason, names in missing.items():
+        if reason != most:
+            yield f"no bound on the {', '.join(names)}: {reason}"
+    every = len(missing[most]) == len(vars(closed))
+    yield f"no bound on any {'' if every else 'other '}term: {most}"
 
 
-def _assumptions(
-    config: RunConfig, task: Task, setting: theorem.Setting, training: Bound
-) -> list[str]:
+def _assumptions(start: Start, training: Bound) -> Iterator[str]:
     """The assumptions of the theorem that this run does not satisfy, one line each."""
-    missing = []
-    if task.token_norm > 1:
-        missing.append(f"token norms reach {task.token_norm:g}, the paper assumes 1 (bounds scale)")
-    if task.transport is None:
-        missing.append("the target class is unknown (no transport map)")
-    elif not setting.nu.inside(setting.rho):
-        missing.append("ν > ρ in some block: the target is not inside the projection ball")
-    L2 = theorem.squared_feature_norm(setting)
-    if training.value is None and setting.eta * L2 >= 1:
-        missing.append(f"ηL² = {setting.eta * L2:.3g} ≥ 1")
-    if config.method != "projgd":
-        missing.append(f"method {config.method} is not full-batch projected descent")
-    return [f"assumption not met: {text}" for text in missing]
+    problem = start.problem
+    if problem.B_x > 1:
+        yield f"token norms reach {problem.B_x:g}, the paper assumes 1 (bounds scale)"
+    if problem.target == "unknown":
+        yield "the target class is unknown (no transport map)"
+    elif not problem.target_inside:
+        yield "ν > ρ in some block: the target is not inside the projection ball"
+    L2 = theorem.squared_feature_norm(problem, start.norms)
+    if training.value is None and problem.eta * L2 >= 1:
+        yield f"ηL² = {problem.eta * L2:.3g} ≥ 1"
+    if not start.projected:
+        yield f"method {start.config.method} is not full-batch projected descent"
 
 
-def _bound_values(found: theorem.Bounds) -> dict[str, float | None]:
-    return {
-        "linearization": found.linearization.value,
-        "approximation": found.approximation.value,
-        "change_of_feature": found.change_of_feature.value,
-        "feature_norm": found.feature_norm.value,
-        "optimization_mse": found.optimization_mse.value,
-        "training_rmse": found.training_rmse.value,
-    }
+def _left(run: Trained) -> list[str]:
+    """The blocks in which the trajectory leaves Ω_ρ."""
+    moved = run.trajectory.worst("displacement")
+    return [b for b, r in run.start.config.rho.items() if moved[b] > r * (1 + OUTSIDE)]
 
 
-def _checks(
-    config: RunConfig,
-    terms: Terms,
-    found: theorem.Bounds,
-    trajectory: RunTrajectory,
-    absent: Verdict,
-) -> list[Check]:
-    moved = trajectory.worst("displacement")
-    left = [b for b, r in config.rho.items() if moved[b] > r * (1 + 1e-4)]
-    outside = f"the trajectory leaves Ω_ρ (block {', '.join(left)})" if left else ""
+def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
+    """One row per measured number that has a bound, or a reason why there is none."""
 
-    def on_trajectory(bound: Bound) -> Bound:
-        return Bound(None, outside) if left and bound.value is not None else bound
+    def row(key: Key, bound: Bound, remark: str = "") -> Check:
+        return check(key, terms[key.term][key.probe][key.statistic], bound, remark)
 
-    rows = []
-    for probe, statistics in terms["linearization"].items():
-        bound = {
-            "trajectory": on_trajectory(found.linearization),
-            "transported": found.linearization_transported,
-        }.get(probe, found.linearization)
-        verdict: Verdict = "condition-not-met" if probe == "trajectory" and left else absent
-        rows.append(check("linearization", probe, "max", statistics["max"], bound, absent=verdict))
-    if "approximation" in terms:
-        measured = terms["approximation"]["transported"]["max"]
-        rows.append(
-            check("approximation", "transported", "max", measured, found.approximation,
-                  absent=absent)
-        )  # fmt: skip
-        for probe, statistics in terms["change_of_feature"].items():
-            trajectory_probe = probe == "trajectory"
-            bound = found.change_of_feature
-            rows.append(
-                check("change_of_feature", probe, "max", statistics["max"],
-                      on_trajectory(bound) if trajectory_probe else bound,
-                      absent="condition-not-met" if trajectory_probe and left else absent)
-            )  # fmt: skip
+    left = _left(run)
+
+    def seen(bound: Bound) -> Bound:
+        """On the trajectory, which must stay where the bound holds."""
+        if not left:
+            return bound
+        reason = f"the trajectory leaves Ω_ρ (block {', '.join(left)})"
+        reason = bound.reason if bound.value is None else reason
+        return Bound(None, reason, absent="condition-not-met")
+
+    over_rho, change = found.linearization, found.change_of_feature
+    special = {"trajectory": seen(over_rho), "transported": found.linearization_transported}
+    for probe in terms["linearization"]:
+        yield row(Key("linearization", probe, "max"), special.get(probe, over_rho))
+    if statement.APPROXIMATION.term in terms:
+        yield row(statement.APPROXIMATION.key, found.approximation)
+        for probe in terms["change_of_feature"]:
+            bound = seen(change) if probe == "trajectory" else change
+            yield row(Key("change_of_feature", probe, "max"), bound)
     else:
-        reason = no_transport(config)
-        rows += [
-            Check(term, probe, "max", None, None, None, "not-defined", reason)
-            for term, probe in (("approximation", "transported"), ("change_of_feature", "worst"))
-        ]
-    training = terms["optimization"]["training"]
-    met: Verdict = absent
-    if config.model == "indrnn":
-        met = "not-defined"
-    elif config.method != "projgd" or "needs ν ≤ ρ" in found.training_rmse.reason:
-        met = "condition-not-met"
-    trivial = ""
-    initial_loss = float(trajectory.table["mse"][0])
-    if (found.optimization_mse.value or 0.0) > initial_loss:
-        trivial = f"says less than R̂(φ_0) = {initial_loss:.3g}"
-    rows.append(
-        check("optimization", "training", "min_mse", training["min_mse"], found.optimization_mse,
-              absent=met, remark=trivial)
-    )  # fmt: skip
-    rows.append(
-        check("optimization", "training", "min_rmse", training["min_rmse"], found.training_rmse,
-              absent=met, remark=trivial)
-    )  # fmt: skip
-    rows.append(
-        check("gradient", "training", "feature_norm_max",
-              terms["gradient"]["training"]["feature_norm_max"],
-              on_trajectory(found.feature_norm),
-              absent="condition-not-met" if left else absent)
-    )  # fmt: skip
-    return rows
+        absent = Bound(None, no_transport(run.start.config), absent="not-defined")
+        yield check(statement.APPROXIMATION.key, None, absent)
+        yield check(statement.COF_WORST.key, None, absent)
+    says_less = _says_less(found.optimization_mse, run.trajectory)
+    yield row(statement.MIN_MSE.key, found.optimization_mse, says_less)
+    yield row(statement.MIN_RMSE.key, found.training_rmse, says_less)
+    yield row(statement.FEATURE_NORM.key, seen(found.feature_norm))
+
+
+def _says_less(training: Bound, trajectory: RunTrajectory) -> str:
+    """The remark on a training bound above what is known without any theorem."""
+    initial = float(trajectory.table["mse"][0])
+    trivial = training.value is not None and training.value > initial
+    return f"says less than R̂(φ_0) = {initial:.3g}" if trivial else ""
+
+
+def _conditions(run: Trained, closed: Bounds, training: Bound) -> Conditions:
+    """The assumptions of the theorem, by name: met, not met, or not known."""
+    start, mapping = run.start, run.start.task.transport
+    independent = inside = small = None
+    if mapping is not None:
+        independent = start.config.ridge is None
+        inside = start.contains(mapping)
+    norm = closed.feature_norm.value
+    if norm is not None:
+        # With a bound on training the step was small enough for the L² of its certificate.
+        small = training.value is not None or start.step_size * norm**2 < 1
+    return {
+        "transport known": mapping is not None,
+        "transport independent of the initialisation": independent,
+        "target inside the ball": inside,
+        "tokens in the unit ball": start.task.token_norm <= 1,
+        "step small enough": small,
+        "full-batch projected descent": start.projected,
+        "trajectory in the ball": not _left(run),
+    }

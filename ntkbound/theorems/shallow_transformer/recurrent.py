@@ -17,24 +17,13 @@ rest on the form of its heads; no such bound is claimed here.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ntkbound.core.outcome import Bound
-from ntkbound.theorems.shallow_transformer.bounds import Bounds, Norms
+from ntkbound.theorems.shallow_transformer.bounds import Bounds
+from ntkbound.theorems.shallow_transformer.problem import Problem
 
 NOT_PROVED = "proved for the Transformer's heads, not for recurrent ones"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Everything the bound depends on; T is among it."""
-
-    m: int
-    T: int
-    omega: float  # |w_i(0)| = ω
-    sigma: tuple[float, float, float]  # σ0 ≥ |σ|, σ1 ≥ |σ'|; σ2 is not used
-    rho: Norms  # w: the radius of the recurrent weight
-    B_x: float = 1.0
 
 
 def geometric(ratio: float, terms: int) -> float:
@@ -45,20 +34,24 @@ def geometric(ratio: float, terms: int) -> float:
     return total
 
 
-def squared_feature_norm(setting: Setting) -> float:
-    """The bound on ‖∇f(X_j; φ)‖², every sample and every φ ∈ Ω_ρ; it may be infinite."""
-    s0, s1, _ = setting.sigma
-    root = math.sqrt(setting.m)
-    C = 1 + setting.rho.c / root
-    r = (setting.omega + setting.rho.w / root) * s1
-    by_w = s0 * geometric(r, setting.T - 1)
-    by_U = setting.B_x * geometric(r, setting.T)
+def squared_feature_norm(problem: Problem, omega: float) -> float:
+    """The bound on ‖∇f(X_j; φ)‖², every sample and every φ ∈ Ω_ρ; it may be infinite.
+
+    ``omega``: the size |w_i(0)| of the recurrent weights.
+    """
+    s0, s1, _ = problem.sigma
+    root = math.sqrt(problem.m)
+    C = 1 + problem.rho.c / root
+    r = (omega + problem.rho.w / root) * s1
+    by_w = s0 * geometric(r, problem.T - 1)
+    by_U = problem.B_x * geometric(r, problem.T)
     return s0 * s0 + C * C * s1 * s1 * (by_w * by_w + by_U * by_U)
 
 
-def bounds(setting: Setting) -> Bounds:
+def bounds(problem: Problem, omega: float) -> Bounds:
     """The feature norm's bound, and a reason in place of every other."""
-    norm = math.sqrt(squared_feature_norm(setting))
-    absent = Bound(None, NOT_PROVED)
-    found = Bound(norm) if math.isfinite(norm) else Bound(None, "exceeds the range of float64")
-    return Bounds(absent, absent, absent, absent, found, absent)
+    norm = math.sqrt(squared_feature_norm(problem, omega))
+    found = Bound(None, "exceeds the range of float64", absent="not-defined")
+    if math.isfinite(norm):
+        found = Bound(norm)
+    return replace(Bounds.none(NOT_PROVED), feature_norm=found)

@@ -1,16 +1,13 @@
-"""Transport maps v: the target class F_ν of arXiv 2601.16514.
+"""The transport maps v of targets in the class F_ν of arXiv 2601.16514.
 
-A map assigns to an initial head θ = (c, U, W) a displacement inside the balls of radii ν and
-represents f̃(X) = E_θ ⟨v(θ), ∇h(X; θ)⟩. c is a fair sign independent of (U, W), so for an odd σ
-v_c needs a part odd in U, v_u must be odd in c and not odd in U, v_w odd in c with a part odd in U;
-for an even σ the U-parities swap. Every map below carries the factor c where it is needed, so the
-integrand does not depend on c. Norm bounds hold exactly, rounding included.
+c is a fair sign independent of (U, W), so for an odd σ v_c needs a part odd in U, v_u must be odd
+in c and not odd in U, v_w odd in c with a part odd in U; for an even σ the U-parities swap. Every
+map below carries the factor c where it is needed, so the integrand does not depend on c.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -19,31 +16,10 @@ from torch import Tensor
 from ntkbound.core import streams
 from ntkbound.heads.model import Inputs, Params
 from ntkbound.heads.transformer import ShallowTransformer
+from ntkbound.heads.transport import Shape
 
 RANDOM_FEATURES = 16
 ANCHORS = 16
-
-Shape = Callable[[Params], Params]  # θ → displacement inside the unit balls
-
-
-@dataclass(frozen=True)
-class TransportMap:
-    """θ → v(θ), block → (heads, *shape), with |v_b(θ)| ≤ ν_b for every θ and block b."""
-
-    name: str
-    nu: Mapping[str, float]
-    shape: Shape
-
-    def __call__(self, theta: Params) -> Params:
-        return {b: _into_ball(v, self.nu[b]) for b, v in self.shape(theta).items()}
-
-
-def _into_ball(v: Tensor, radius: float) -> Tensor:
-    """radius·v, with ‖v‖ > 1 first scaled to 1; never outside the ball, even by rounding."""
-    axes = tuple(range(1, v.ndim))
-    norms = v.abs() if not axes else v.square().sum(axes, keepdim=True).sqrt()
-    inside = 1 - 8 * torch.finfo(v.dtype).eps
-    return v * (radius * inside / norms.clamp(min=1.0))
 
 
 def rank_one(model: ShallowTransformer, e: Tensor) -> Shape:
@@ -123,8 +99,7 @@ def anchors(
     rng = streams.generator(seed, "transport/anchors")
     drawn = rng.standard_normal(inputs.n)
     alpha = torch.from_numpy(drawn / np.abs(drawn).sum())
-    assert model.activation.constants is not None, "anchors need the constants of σ"
-    s0, s1, _ = model.activation.constants
+    s0, s1, _ = model.activation.suprema
     radius = nu[model.key]
 
     def shape(theta: Params) -> Params:

@@ -8,15 +8,14 @@ shows as a difference.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
-import torch
 from torch import Tensor
 
-from ntkbound.heads.model import AutogradView, Inputs, Params, symmetric_init
-from ntkbound.heads.sums import squared_feature_norms
-from ntkbound.heads.tasks.task import Task
+from ntkbound.core.outcome import Comparison
+from ntkbound.core.record import Record
+from ntkbound.heads.linearized import Linearized
+from ntkbound.heads.model import Params, symmetric_init
 from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
@@ -25,29 +24,10 @@ from ntkbound.heads.terms.summary import summarise
 from ntkbound.heads.terms.trajectory import mean_square_error
 from ntkbound.heads.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.machine.parallel import Workers
-from ntkbound.runs.record import Record, group, require_saved
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
-from ntkbound.theorems.shallow_transformer.run import build_model
+from ntkbound.theorems.shallow_transformer.config import known
+from ntkbound.theorems.shallow_transformer.saved import Saved, saved
 
-# Two float64 evaluations in different orders; an error term is a difference of O(1) numbers.
-RELATIVE, ABSOLUTE = 1e-6, 1e-12
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One number of the record beside the same number recomputed."""
-
-    quantity: str
-    recorded: float
-    recomputed: float
-
-    @property
-    def difference(self) -> float:
-        return abs(self.recorded - self.recomputed)
-
-    @property
-    def agrees(self) -> bool:
-        return self.difference <= ABSOLUTE + RELATIVE * abs(self.recorded)
+ERRORS = ("max", "mean", "rms")
 
 
 def verify(record: Record) -> list[Comparison]:
@@ -55,79 +35,94 @@ def verify(record: Record) -> list[Comparison]:
 
     Raises InputError if the parameters or inputs were not saved with it.
     """
-    require_saved(record, "X", "q", "y", "initial.c")
-    return list(_compare(record, build(record.data["config"])))
+    # One thread: torch.func's forward mode is not safe in several.
+    kept = saved(record, Workers(1)).by_autograd()
+    found = [*_initial(kept), *_ball(record, kept), *_trajectory(record), *_optimum(record, kept)]
+    if record.complete:
+        found += _final_step(record, kept)
+    return found if kept.transported is None else [*found, *_target(record, kept, kept.transported)]
 
 
-def _compare(record: Record, config: RunConfig) -> Iterator[Comparison]:
-    model = AutogradView(build_model(config))
-    workers = Workers(1)  # torch.func's forward mode is not safe in several threads
-    tensors = {name: torch.from_numpy(a.copy()) for name, a in record.params.items()}
-    inputs = Inputs(tensors["X"], tensors["q"])
-    task = Task(inputs, tensors["y"], token_norm=1.0, query_norm=1.0)
-    initial = group(tensors, "initial")
-    final, best = group(tensors, "final"), group(tensors, "best")
-    transported = group(tensors, "transported") or None
-    radii = config.radii
-    seed, terms, trace = config.init_seed or 0, record.terms, record.trace
-
-    drawn = symmetric_init(model, config.m, seed, initial["c"].dtype)
+def _initial(kept: Saved) -> Iterator[Comparison]:
+    initial, config = kept.lin.initial, kept.config
+    seed = known(config.init_seed, "init_seed")
+    drawn = symmetric_init(kept.lin.model, config.m, seed, initial["c"].dtype)
     gap = max(float((drawn[b] - initial[b]).abs().max()) for b in drawn)
     yield Comparison("initial parameters: distance to their stream", 0.0, gap)
 
-    def lin(params: Params, rows: Inputs = inputs) -> Tensor:
-        return linearization_errors(model, initial, params, rows, workers)
 
-    def each(name: str, recorded: dict[str, float], errors: Tensor) -> Iterator[Comparison]:
-        for statistic, value in summarise(errors).items():
-            yield Comparison(f"{name} / {statistic}", recorded[statistic], value)
-
-    found = terms["linearization"]
+def _ball(record: Record, kept: Saved) -> Iterator[Comparison]:
+    """Linearization at the probes of Ω_ρ."""
+    lin, radii, seed = kept.lin, kept.config.radii, known(kept.config.init_seed, "init_seed")
+    recorded = record.terms["linearization"]
     probes: dict[str, Callable[[], Params]] = {
-        "random": lambda: random_probe(model, initial, radii, seed),
-        "aligned": lambda: aligned_probe(model, initial, radii, inputs, workers),
+        "random": lambda: random_probe(lin, radii, seed),
+        "aligned": lambda: aligned_probe(lin, radii),
     }
     for probe, make in probes.items():
-        yield from each(f"linearization / {probe}", found[probe], lin(make()))
-    search = Search(config.search_restarts, config.search_steps, seed)
-    few = inputs.rows(slice(0, config.search_samples))
-    worst = worst_linearization(model, initial, radii, few, search, workers)
-    yield from each("linearization / worst", found["worst"], worst.error)
-    for statistic, value in found["trajectory"].items():
-        largest = float(trace[f"linearization.{statistic}"].max())
-        yield Comparison(f"linearization / trajectory / {statistic}", value, largest)
-    if transported is not None:
-        for statistic, value in terms["change_of_feature"]["trajectory"].items():
-            largest = float(trace[f"change_of_feature.{statistic}"].max())
-            yield Comparison(f"change_of_feature / trajectory / {statistic}", value, largest)
-    yield Comparison(
-        "feature norm / largest of the trace",
-        terms["gradient"]["training"]["feature_norm_max"],
-        float(trace["feature_norm"].max()),
-    )
-    complete = record.data["status"] == "complete"
-    if complete:
-        last = {s: float(trace[f"linearization.{s}"][-1]) for s in ("max", "mean", "rms")}
-        yield from each("linearization / final step", last, lin(final))
-        norms = squared_feature_norms(model, final, inputs, workers).sqrt()
-        yield Comparison(
-            "feature norm / final step", float(trace["feature_norm"][-1]), float(norms.max())
-        )
-    if transported is not None:
-        yield from each("linearization / transported", found["transported"], lin(transported))
-        app = approximation_errors(model, initial, transported, inputs, task.y, workers)
-        yield from each("approximation", terms["approximation"]["transported"], app)
-        cof = worst_change_of_feature(model, initial, transported, radii, few, search, workers)
-        yield from each("change_of_feature / worst", terms["change_of_feature"]["worst"], cof.error)
-        if complete:
-            moved = change_of_feature_errors(model, initial, final, transported, inputs, workers)
-            last = {s: float(trace[f"change_of_feature.{s}"][-1]) for s in ("max", "mean", "rms")}
-            yield from each("change_of_feature / final step", last, moved)
-    training = terms["optimization"]["training"]
-    yield Comparison(
-        "minimum MSE", training["min_mse"], mean_square_error(model, best, task, workers)
-    )
+        errors = linearization_errors(lin, make())
+        yield from _each(f"linearization / {probe}", recorded[probe], errors)
+    worst = worst_linearization(*_few(kept))
+    yield from _each("linearization / worst", recorded["worst"], worst.error)
+
+
+def _target(record: Record, kept: Saved, transported: Params) -> Iterator[Comparison]:
+    """What is about φ̃."""
+    lin, terms = kept.lin, record.terms
+    moved = linearization_errors(lin, transported)
+    yield from _each("linearization / transported", terms["linearization"]["transported"], moved)
+    errors = approximation_errors(lin, transported, kept.y)
+    yield from _each("approximation", terms["approximation"]["transported"], errors)
+    few, radii, search = _few(kept)
+    change = worst_change_of_feature(few, transported, radii, search)
+    recorded = terms["change_of_feature"]
+    yield from _each("change_of_feature / worst", recorded["worst"], change.error)
+    if record.complete:
+        errors = change_of_feature_errors(lin, kept.final, transported)
+        last = _last(record, "change_of_feature")
+        yield from _each("change_of_feature / final step", last, errors)
+
+
+def _trajectory(record: Record) -> Iterator[Comparison]:
+    """The largest value of the trace is what the record says of the trajectory."""
+    for term in ("linearization", "change_of_feature"):
+        for statistic, value in record.terms.get(term, {}).get("trajectory", {}).items():
+            largest = float(record.trace[f"{term}.{statistic}"].max())
+            yield Comparison(f"{term} / trajectory / {statistic}", value, largest)
+    recorded = record.terms["gradient"]["training"]["feature_norm_max"]
+    largest = float(record.trace["feature_norm"].max())
+    yield Comparison("feature norm / largest of the trace", recorded, largest)
+
+
+def _final_step(record: Record, kept: Saved) -> Iterator[Comparison]:
+    errors = linearization_errors(kept.lin, kept.final)
+    yield from _each("linearization / final step", _last(record, "linearization"), errors)
+    norms = kept.lin.squared_feature_norms(kept.final).sqrt()
+    recorded = float(record.trace["feature_norm"][-1])
+    yield Comparison("feature norm / final step", recorded, float(norms.max()))
+
+
+def _optimum(record: Record, kept: Saved) -> Iterator[Comparison]:
+    training = record.terms["optimization"]["training"]
+    least = mean_square_error(kept.lin, kept.best, kept.y)
+    yield Comparison("minimum MSE", training["min_mse"], least)
     yield Comparison("minimum RMSE", training["min_rmse"], math.sqrt(training["min_mse"]))
-    yield Comparison(
-        "final MSE", training["final_mse"], mean_square_error(model, final, task, workers)
-    )
+    final = mean_square_error(kept.lin, kept.final, kept.y)
+    yield Comparison("final MSE", training["final_mse"], final)
+
+
+def _few(kept: Saved) -> tuple[Linearized, dict[str, float], Search]:
+    """The samples of the worst-case searches, Ω_ρ, and how it is searched."""
+    config = kept.config
+    seed = known(config.init_seed, "init_seed")
+    search = Search(config.search_restarts, config.search_steps, seed)
+    return kept.lin.rows(slice(0, config.search_samples)), config.radii, search
+
+
+def _last(record: Record, term: str) -> dict[str, float]:
+    return {s: float(record.trace[f"{term}.{s}"][-1]) for s in ERRORS}
+
+
+def _each(name: str, recorded: Mapping[str, float], errors: Tensor) -> Iterator[Comparison]:
+    for statistic, value in summarise(errors).items():
+        yield Comparison(f"{name} / {statistic}", recorded[statistic], value)

@@ -19,11 +19,12 @@ import json
 import sys
 from pathlib import Path
 from numba.core import event
-from ntkbound import Execution, RunConfig, run
+from ntkbound import Execution, run
 from ntkbound.heads.native import compiling
+from ntkbound.theorems.shallow_transformer.config import Config
 
 fields, out = json.loads(sys.argv[1]), Path(sys.argv[2])
-config = RunConfig(m=16, n=24, T=3, d=8, tau=4, teacher_heads=64, **fields)
+config = Config(m=16, n=24, T=3, d=8, tau=4, teacher_heads=64, **fields)
 compiling.main(map(str, compiling.parts(config.model, config.d, config.dtype)))
 
 

@@ -10,16 +10,16 @@ import pytest
 import torch
 
 from ntkbound.core.errors import InputError
-from ntkbound.heads.tasks import prepare
+from ntkbound.core.theorem import configure, find
 from ntkbound.heads.tasks.series import autoregressive, position_channels, read_series, windows
-from ntkbound.runs.sweep import _portable
-from ntkbound.theorems.shallow_transformer.config import build
+from ntkbound.theorems.shallow_transformer.data import prepare
+from tests.support.problems import parts
 
 MODEL = ["--model=indrnn", "--m=4", "--tau=5", "--search-steps=2", "--threads=1"]
 
 
 def load(**fields):
-    config, digest, make = prepare(build(fields))
+    config, digest, make = parts(prepare(configure(fields)))
     return config, digest, make(None, None, None)
 
 
@@ -114,11 +114,12 @@ def test_a_csv_series_is_split_in_time_without_leakage(tmp_path, header):
 def test_a_series_counts_by_content(tmp_path):
     write(tmp_path, [str(v * v % 7) for v in range(40)])
     config, digest, _ = load(task=f"series:{tmp_path / 's.csv'}", lag=2)
-    elsewhere = build({**config.model_dump(), "task": "series:other/name.csv"})
-    assert config.identity(digest) == elsewhere.identity(digest) != config.identity("00")
-    table = build({"task": "s.csv", "n": 5, "T": 3, "d": 17, "validation": 0.2})
-    assert table.identity(digest) != config.identity(digest)
-    assert _portable(elsewhere)["task"].startswith("series:/")
+    elsewhere = configure({**config.model_dump(), "task": "series:other/name.csv"})
+    identity = find(config.theorem).identity
+    assert identity(config, digest) == identity(elsewhere, digest) != identity(config, "00")
+    table = configure({"task": "s.csv", "n": 5, "T": 3, "d": 17, "validation": 0.2})
+    assert identity(table, digest) != identity(config, digest)
+    assert elsewhere.portable()["task"].startswith("series:/")
 
 
 @pytest.mark.parametrize(("lines", "text"), [

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from ntkbound.core.errors import InputError
-from ntkbound.heads.tasks import prepare
+from ntkbound.core.theorem import configure, find
 from ntkbound.machine.parallel import Workers
-from ntkbound.runs.cache import LabelCache
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
-from ntkbound.theorems.shallow_transformer.run import build_model
+from ntkbound.runs.cache import ArrayCache
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.data import prepare
+from ntkbound.theorems.shallow_transformer.start import build_model
 from tests.support.checks import check_queries
+from tests.support.problems import parts
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-0.5, 0.5, (6, 3, 2))
@@ -30,8 +32,8 @@ CSV = "sample,token,x1,x2,y\n" + "".join(
 
 def load(path, **fields):
     """The resolved config and the task of a file or of digits."""
-    config, digest, make = prepare(build({"task": str(path), **fields}))
-    task = make(build_model(config), Workers(1), LabelCache(path.parent) if digest else None)
+    config, digest, make = parts(prepare(configure({"task": str(path), **fields})))
+    task = make(build_model(config), Workers(1), ArrayCache(path.parent) if digest else None)
     return config, task
 
 
@@ -98,16 +100,14 @@ BAD_ARRAYS = [
 def test_unusable_arrays(tmp_path, arrays, text):
     path = save(tmp_path, **arrays)
     found = refused(path)
-    assert found.startswith(f"--task {path}: {text}"), found
+    assert found.startswith(f"task {path}: {text}"), found
 
 
 @pytest.mark.parametrize("name", ["X", "y"])
 def test_missing_arrays(tmp_path, name):
     path = tmp_path / "data.npz"
     np.savez(path, **{n: a for n, a in {"X": X, "y": Y, "other": Y}.items() if n != name})
-    assert refused(path) == (
-        f"--task {path}: array {name!r} is missing; X (n, T, d), y (n,) needed"
-    )
+    assert refused(path) == (f"task {path}: array {name!r} is missing; X (n, T, d), y (n,) needed")
 
 
 def test_object_arrays_are_refused_unread(tmp_path):
@@ -151,13 +151,13 @@ def damaged(kind):
 def test_damaged_files_are_one_line(tmp_path, kind):
     path = tmp_path / "data.npz"
     path.write_bytes(damaged(kind))
-    assert refused(path).startswith(f"--task {path}: ")
+    assert refused(path).startswith(f"task {path}: ")
 
 
 @pytest.mark.parametrize("name", ["absent.npz", "absent.csv"])
 def test_absent_files(tmp_path, name):
     path = tmp_path / name
-    assert refused(path) == f"--task {path}: cannot be read (No such file or directory)"
+    assert refused(path) == f"task {path}: cannot be read (No such file or directory)"
 
 
 def test_a_folder_is_no_file(tmp_path):
@@ -189,7 +189,7 @@ BAD_CSV = [
 def test_unusable_csv(tmp_path, content, text):
     path = tmp_path / "data.csv"
     path.write_text(content)
-    assert refused(path).startswith(f"--task {path}: {text}")
+    assert refused(path).startswith(f"task {path}: {text}")
 
 
 def test_csv_that_is_not_text(tmp_path):
@@ -201,7 +201,7 @@ def test_csv_that_is_not_text(tmp_path):
 def test_rescale_divides_by_the_largest_token_norm(tmp_path):
     path = save(tmp_path, X=30 * X)
     largest = np.linalg.norm(30 * X, axis=2).max()
-    assert refused(path).endswith("or pass --rescale to divide by that norm")
+    assert refused(path).endswith("or set rescale to divide by that norm")
     _, task = load(path, rescale=True)
     assert float(task.inputs.X.norm(dim=2).max()) == pytest.approx(1, abs=1e-15)
     assert torch.allclose(task.inputs.X * largest, torch.from_numpy(30 * X))
@@ -241,7 +241,7 @@ def test_given_queries(tmp_path):
 
 def test_queries_that_cannot_be_used(tmp_path):
     path = save(tmp_path)
-    assert refused(path, query="given") == f"--query given: {path} has no array q"
+    assert refused(path, query="given") == f"query given: {path} has no array q"
     path = save(tmp_path, q=np.array([1.5, 0.0]))
     assert "query norms reach 1.5; they must not exceed 1" in refused(path, query="given")
     path = save(tmp_path, q=np.zeros(2))
@@ -279,21 +279,21 @@ def test_subsampling_keeps_queries_with_their_inputs(tmp_path):
 
 def test_asking_for_more_than_there_is(tmp_path):
     path = save(tmp_path)
-    assert refused(path, n=7) == f"--n: 7 is more than the 6 samples of {path}"
-    assert refused(path, T=4) == "--T: 4 contradicts the data, which has T = 3"
-    assert refused(path, d=4) == "--d: 4 contradicts the data, which has d = 2"
+    assert refused(path, n=7) == f"n: 7 is more than the 6 samples of {path}"
+    assert refused(path, T=4) == "T: 4 contradicts the data, which has T = 3"
+    assert refused(path, d=4) == "d: 4 contradicts the data, which has d = 2"
 
 
 def test_the_hash_is_of_the_content(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     first, copy = save(tmp_path), save(tmp_path / "elsewhere", "other.npz")
     changed = save(tmp_path, "changed.npz", y=Y + 1e-9)
-    digests = [prepare(build({"task": str(p)}))[1] for p in (first, copy, changed)]
+    digests = [prepare(configure({"task": str(p)})).digest for p in (first, copy, changed)]
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_digits():
-    config, digest, make = prepare(build({"task": "digits"}))
+    config, digest, make = parts(prepare(configure({"task": "digits"})))
     assert (config.n, config.T, config.d) == (1797, 8, 8)
     task = make(build_model(config), Workers(1), None)
     norms = task.inputs.X.norm(dim=2)
@@ -305,27 +305,29 @@ def test_digits():
 
     target = load_digits().target
     assert task.y.tolist() == [1.0 if t % 2 == 0 else -1.0 for t in target]
-    three_config, other, make = prepare(build({"task": "digits", "target": "3"}))
+    three_config, other, make = parts(prepare(configure({"task": "digits", "target": "3"})))
     three = make(build_model(three_config), Workers(1), None)
     assert three.y.tolist() == [1.0 if t == 3 else -1.0 for t in target]
     assert digest != other
-    assert three_config.identity(other) != config.identity(digest)
+    assert find(three_config.theorem).identity(three_config, other) != find(
+        config.theorem
+    ).identity(config, digest)
 
 
 def test_digits_without_scikit_learn_says_what_to_install(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(InputError, match=r"^--task digits: needs scikit-learn; pip install "):
-        prepare(build({"task": "digits"}))
+    with pytest.raises(InputError, match=r"^task digits: needs scikit-learn; pip install "):
+        prepare(configure({"task": "digits"}))
 
 
 def test_tokens_of_the_teacher_are_seeded_apart_from_the_student(tmp_path):
     fields = {"n": 5, "T": 2, "d": 2, "teacher_heads": 8, "seed": 1}
-    cache = LabelCache(tmp_path)
+    cache = ArrayCache(tmp_path)
 
     def make(**more):
-        config, _, maker = prepare(RunConfig(**{**fields, **more}))
+        config, _, maker = parts(prepare(Config(**{**fields, **more})))
         return maker(build_model(config), Workers(1), cache)
 
     base = make()

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import symmetric_init, together
-from ntkbound.heads.sums import outputs, squared_feature_norms, tangent
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
-from ntkbound.heads.terms.linearization import linearization_errors, linearized_outputs
+from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe, random_probe
 from ntkbound.heads.terms.summary import summarise
 from ntkbound.heads.terms.trajectory import Trajectory, mean_square_error
 from ntkbound.heads.terms.worst import Search, worst_linearization
 from ntkbound.heads.training.blocked import BlockedObjective
-from ntkbound.heads.training.descent import Rule, descend
+from ntkbound.heads.training.descent import Rule, Schedule, Watcher, descend
 from ntkbound.machine.parallel import Workers
 from tests.support import reference
 from tests.support.checks import check_identity
@@ -38,8 +39,9 @@ EXACT = ROUNDING[torch.float64]
 ONE = Workers(1)
 
 
-def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
-    dtype, seen = initial["c"].dtype, {}
+def train(lin, task, radii, trajectory, tau=10, eta=1.0):
+    initial, seen = lin.initial, {}
+    dtype = initial["c"].dtype
 
     def observe(step, params, norms):
         seen[step] = {b: v[0].clone() for b, v in params.items()}
@@ -49,11 +51,8 @@ def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
         eta=torch.tensor([eta], dtype=torch.float64),
         radii={b: torch.tensor([r], dtype=dtype) for b, r in radii.items()},
     )
-    objective = BlockedObjective(
-        model, task.inputs.to(dtype), task.y.to(dtype), initial["c"].shape[0], ONE
-    )
-    descend(objective, together(initial), rule, tau, record=[0, 1, 3, 7, tau], observe=observe,
-            progress=lambda step, loss: None)  # fmt: skip
+    objective = BlockedObjective(lin.model, task.inputs.to(dtype), task.y.to(dtype), lin.heads, ONE)
+    descend(objective, together(initial), rule, Schedule(tau, [0, 1, 3, 7]), Watcher(observe))
     return seen
 
 
@@ -62,38 +61,38 @@ def train(model, task, initial, radii, trajectory, tau=10, eta=1.0):
 @pytest.mark.parametrize("activation", BOUNDED)
 def test_the_identity_holds_along_a_trajectory(activation, query, dtype):
     """Terms are float64 whatever the training dtype, so the identity is exact to 1e-12 in both."""
-    model, task, initial, radii, transported = make_case(query, activation, dtype=dtype)
-    trajectory = Trajectory(model, together(initial), together(transported), task, None, ONE)
-    for params in train(model, task, initial, radii, trajectory).values():
-        check_identity(model, initial, params, transported, task)
+    lin, task, radii, transported = make_case(query, activation, dtype=dtype)
+    runs = lin.at(together(lin.initial))
+    trajectory = Trajectory(runs, task.y, together(transported), None)
+    for params in train(lin, task, radii, trajectory).values():
+        check_identity(lin, params, transported, task.y)
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_the_observer_equals_the_definitions(query):
     """The loop shares work between terms; each must still be what its own file computes."""
-    model, task, initial, radii, transported = make_case(query)
+    lin, task, radii, transported = make_case(query)
+    initial = lin.initial
     held_out = Task(
         make_inputs(3, 4, 3, query, seed=8),
         random_labels(3, seed=9),
         token_norm=1.0,
         query_norm=1.0,
     )
-    trajectory = Trajectory(model, together(initial), together(transported), task, held_out, ONE)
-    seen = train(model, task, initial, radii, trajectory)
+    trajectory = Trajectory(lin.at(together(initial)), task.y, together(transported), held_out)
+    seen = train(lin, task, radii, trajectory)
     own = trajectory.of(0)
     table = own.table
     assert table["step"].tolist() == list(seen) == [0, 1, 3, 7, 10]
     for row, params in enumerate(seen.values()):
-        lin = linearization_errors(model, initial, params, task.inputs, ONE)
-        cof = change_of_feature_errors(model, initial, params, transported, task.inputs, ONE)
+        linear = linearization_errors(lin, params)
+        cof = change_of_feature_errors(lin, params, transported)
         expected = {
-            **{f"linearization.{s}": v for s, v in summarise(lin).items()},
+            **{f"linearization.{s}": v for s, v in summarise(linear).items()},
             **{f"change_of_feature.{s}": v for s, v in summarise(cof).items()},
-            "mse": mean_square_error(model, params, task, ONE),
-            "validation_mse": mean_square_error(model, params, held_out, ONE),
-            "feature_norm": float(
-                squared_feature_norms(model, params, task.inputs, ONE).sqrt().max()
-            ),
+            "mse": mean_square_error(lin, params, task.y),
+            "validation_mse": mean_square_error(lin.on(held_out.inputs), params, held_out.y),
+            "feature_norm": float(lin.squared_feature_norms(params).sqrt().max()),
         }
         for block in initial:
             moved = (params[block] - initial[block]).reshape(6, -1).norm(dim=1).max()
@@ -110,7 +109,8 @@ def test_the_observer_equals_the_definitions(query):
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("activation", BOUNDED)
 def test_terms_equal_the_numpy_definitions(activation, query):
-    model, task, initial, radii, transported = make_case(query, activation, m=4, n=3)
+    lin, task, radii, transported = make_case(query, activation, m=4, n=3)
+    initial = lin.initial
     at, inputs, y = in_ball(initial, radii, 5, boundary=False), task.inputs, task.y.numpy()
     zero = {b: at[b] - initial[b] for b in at}
     far = {b: at[b] - transported[b] for b in at}
@@ -118,19 +118,19 @@ def test_terms_equal_the_numpy_definitions(activation, query):
     linear = reference.directional(activation, initial, zero, inputs)
     pairs = {
         "lin": (
-            linearization_errors(model, initial, at, inputs, ONE),
+            linearization_errors(lin, at),
             reference.outputs(activation, at, inputs) - linear,
         ),
         "app": (
-            approximation_errors(model, initial, transported, inputs, task.y, ONE),
+            approximation_errors(lin, transported, task.y),
             reference.directional(activation, initial, goal, inputs) - y,
         ),
         "cof": (
-            change_of_feature_errors(model, initial, at, transported, inputs, ONE),
+            change_of_feature_errors(lin, at, transported),
             reference.directional(activation, at, far, inputs)
             - reference.directional(activation, initial, far, inputs),
         ),
-        "f_lin": (linearized_outputs(model, initial, at, inputs, ONE), linear),
+        "f_lin": (lin.linear_outputs(at), linear),
     }
     for name, (found, expected) in pairs.items():
         assert_close(found, expected, EXACT, f"{name}, {activation}, query {query}", floor=1.0)
@@ -138,13 +138,14 @@ def test_terms_equal_the_numpy_definitions(activation, query):
 
 def test_the_linearization_error_is_of_second_order():
     """Halving φ − φ_0 quarters the error: what is subtracted really is the tangent at φ_0."""
-    model, task, initial, _, _ = make_case()
+    lin, *_ = make_case()
+    initial = lin.initial
     direction = in_ball({b: torch.zeros_like(v) for b, v in initial.items()},
                         dict.fromkeys(initial, 1.0), 6, boundary=True)  # fmt: skip
     sizes = []
     for step in (1e-2, 5e-3):
         at = {b: initial[b] + step * direction[b] for b in initial}
-        sizes.append(linearization_errors(model, initial, at, task.inputs, ONE).abs().max())
+        sizes.append(linearization_errors(lin, at).abs().max())
     assert math.log2(float(sizes[0] / sizes[1])) == pytest.approx(2, abs=0.05)
 
 
@@ -159,7 +160,8 @@ def test_the_random_probe_is_uniform_in_every_ball(query):
     model = make_model("tanh", query, 2)
     initial = symmetric_init(model, 4000, 1, torch.float64)
     radii = {b: 0.1 * (i + 1) for i, b in enumerate(model.blocks)}
-    probe = random_probe(model, initial, radii, seed=5)
+    lin = Linearized(model, initial, make_inputs(2, 2, 2, query, seed=1), ONE)
+    probe = random_probe(lin, radii, seed=5)
     for block, shape in model.blocks.items():
         delta = (probe[block] - initial[block]).reshape(4000, -1)
         share = delta.norm(dim=1) / radii[block]
@@ -171,23 +173,23 @@ def test_the_random_probe_is_uniform_in_every_ball(query):
             block
         )
         assert float(delta.mean(dim=0).abs().max()) < 5 * radii[block] / math.sqrt(4000), block
-    again = random_probe(model, initial, radii, seed=5)
+    again = random_probe(lin, radii, seed=5)
     assert all(torch.equal(again[b], probe[b]) for b in probe)
-    assert not torch.equal(random_probe(model, initial, radii, seed=6)["U"], probe["U"])
+    assert not torch.equal(random_probe(lin, radii, seed=6)["U"], probe["U"])
 
 
 @pytest.mark.parametrize("query", ["last", "fixed"])
 def test_the_aligned_probe_is_s1s(query):
     """ΔU, ΔW on the sphere along Σ_j ∂σ(z_i(X_j)) without c_i; Δc = +ρ_c/√m for every head."""
-    model, task, initial, radii, _ = make_case(query)
-    probe = aligned_probe(model, initial, radii, task.inputs, ONE)
+    lin, task, radii, _ = make_case(query)
+    initial, probe = lin.initial, aligned_probe(lin, radii)
     X, q = task.inputs.X.numpy(), task.inputs.q.numpy()
     for i, head in enumerate(reference.heads_of(initial)):
         unsigned = {**head, "c": np.array(1.0)}
         gradients = [
             reference.head_gradient("tanh", x, w, unsigned) for x, w in zip(X, q, strict=True)
         ]
-        for block in model.blocks:
+        for block in lin.model.blocks:
             moved = (probe[block][i] - initial[block][i]).numpy()
             if block == "c":
                 assert moved == pytest.approx(radii["c"])
@@ -198,25 +200,13 @@ def test_the_aligned_probe_is_s1s(query):
 
 
 def test_bits_do_not_depend_on_threads_or_on_the_other_samples():
-    model, task, initial, radii, transported = make_case(m=520, n=40)
-    two, search = Workers(2), Search(2, 3, 0)
-    few = task.inputs.rows(slice(0, 2))
-    for a, b in (
-        (
-            outputs(model, transported, task.inputs, ONE),
-            outputs(model, transported, task.inputs, two),
-        ),
-        (
-            tangent(model, initial, transported, initial, task.inputs, ONE)[1],
-            tangent(model, initial, transported, initial, task.inputs, two)[1],
-        ),
-        (
-            worst_linearization(model, initial, radii, few, search, ONE).error,
-            worst_linearization(model, initial, radii, few, search, two).error,
-        ),
-        (
-            aligned_probe(model, initial, radii, task.inputs, ONE)["W"],
-            aligned_probe(model, initial, radii, task.inputs, two)["W"],
-        ),
+    lin, _, radii, transported = make_case(m=520, n=40)
+    search, few = Search(2, 3, 0), slice(0, 2)
+    for ask in (
+        lambda lin: lin.outputs(transported),
+        lambda lin: lin.linear_outputs(transported),
+        lambda lin: worst_linearization(lin.rows(few), radii, search).error,
+        lambda lin: aligned_probe(lin, radii)["W"],
     ):
-        assert torch.equal(a, b)
+        assert torch.equal(ask(lin), ask(replace(lin, workers=Workers(2))))
+    assert torch.equal(lin.outputs(transported)[few], lin.rows(few).outputs(transported))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from ntkbound.heads import native
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, symmetric_init
 from ntkbound.heads.terms import worst
 from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
@@ -42,17 +44,17 @@ DEFAULT = Search(8, 20, 0)
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("activation", ["tanh", "bump"])
 def test_the_worst_case_is_never_below_another_probe(activation, query, rho):
-    model, task, initial, radii, transported = make_case(query, activation, rho=rho, n=3)
-    inputs, search = task.inputs, Search(restarts=4, steps=40, seed=0)
-    probes = {f"random {s}": random_probe(model, initial, radii, s) for s in range(20)}
-    probes |= {f"sphere {s}": in_ball(initial, radii, s, boundary=True) for s in range(20)}
-    probes["aligned"] = aligned_probe(model, initial, radii, inputs, ONE)
-    lin = worst_linearization(model, initial, radii, inputs, search, ONE).error
-    cof = worst_change_of_feature(model, initial, transported, radii, inputs, search, ONE).error
+    lin, _, radii, transported = make_case(query, activation, rho=rho, n=3)
+    search = Search(restarts=4, steps=40, seed=0)
+    probes = {f"random {s}": random_probe(lin, radii, s) for s in range(20)}
+    probes |= {f"sphere {s}": in_ball(lin.initial, radii, s, boundary=True) for s in range(20)}
+    probes["aligned"] = aligned_probe(lin, radii)
+    linear = worst_linearization(lin, radii, search).error
+    cof = worst_change_of_feature(lin, transported, radii, search).error
     for name, at in probes.items():
-        found = linearization_errors(model, initial, at, inputs, ONE).abs()
-        assert bool((found <= lin).all()), f"linearization at {name}"
-        found = change_of_feature_errors(model, initial, at, transported, inputs, ONE).abs()
+        found = linearization_errors(lin, at).abs()
+        assert bool((found <= linear).all()), f"linearization at {name}"
+        found = change_of_feature_errors(lin, at, transported).abs()
         assert bool((found <= cof).all()), f"change of feature at {name}"
 
 
@@ -74,11 +76,10 @@ def _shares(activation, rho, tokens, scale):
     initial["W"] *= scale
     radii = dict.fromkeys(model.blocks, rho / math.sqrt(2))
     transported = in_ball(initial, radii, 3, boundary=True)
+    lin = Linearized(model, initial, inputs, ONE)
     found = {
-        "linearization": worst_linearization(model, initial, radii, inputs, DEFAULT, ONE).error,
-        "change_of_feature": worst_change_of_feature(
-            model, initial, transported, radii, inputs, DEFAULT, ONE
-        ).error,
+        "linearization": worst_linearization(lin, radii, DEFAULT).error,
+        "change_of_feature": worst_change_of_feature(lin, transported, radii, DEFAULT).error,
     }
     tops = _brute_force(model, initial, transported, radii, inputs)
     return {n: found[n] / top for n, top in zip(found, tops, strict=True)}
@@ -92,21 +93,20 @@ def test_native_and_autograd_search_agree(activation, query, monkeypatch):
 
 
 def check_native_search(activation, query, monkeypatch):
-    model, task, initial, radii, transported = make_case(query, activation, rho=1.5, n=2, T=5)
+    lin, _, radii, transported = make_case(query, activation, rho=1.5, n=2, T=5)
     search = Search(5, 6, 0)
 
-    def both(m):
-        lin = worst_linearization(m, initial, radii, task.inputs, search, ONE).error
-        cof = worst_change_of_feature(
-            m, initial, transported, radii, task.inputs, search, ONE
-        ).error
-        return torch.stack([lin, cof])
+    def both(lin):
+        linear = worst_linearization(lin, radii, search).error
+        cof = worst_change_of_feature(lin, transported, radii, search).error
+        return torch.stack([linear, cof])
 
-    found = both(model)
+    found = both(lin)
     with monkeypatch.context() as patch:
         patch.setattr(native, "available", lambda: False)
-        assert_close(found, both(model), 1e-10, "native and torch")
-        assert_close(found, both(AutogradView(model)), 1e-10, "native and torch.func")
+        assert_close(found, both(lin), 1e-10, "native and torch")
+        hidden = replace(lin, model=AutogradView(lin.model))
+        assert_close(found, both(hidden), 1e-10, "native and torch.func")
 
 
 @pytest.mark.parametrize("wrong", ["armijo", "span"])
@@ -128,7 +128,8 @@ def test_a_wrong_sign_is_seen(monkeypatch):
 @pytest.mark.parametrize("change", [False, True])
 def test_a_head_does_not_see_its_neighbours(change):
     """Split anywhere, and on any number of threads, every head keeps its bits."""
-    model, task, initial, radii, transported = make_case(m=70, n=2)
+    lin, task, radii, transported = make_case(m=70, n=2)
+    model, initial = lin.model, lin.initial
     target = transported if change else None
     whole = seen_heads(model, initial, target, radii, task.inputs)
     points = candidates(whole.model, Search(2, 4, 0), [slice(0, 70)])
@@ -145,7 +146,8 @@ def test_a_head_does_not_see_its_neighbours(change):
 @pytest.mark.parametrize("query", QUERIES)
 def test_one_sample_sees_only_its_key(query):
     """h and its tangents are those of the smaller problem, and δk fills the stretched ball."""
-    model, task, initial, radii, transported = make_case(query)
+    lin, task, radii, transported = make_case(query)
+    model, initial = lin.model, lin.initial
     seen, base, stretch = model.seen_by_samples(initial, task.inputs)
     delta = {b: transported[b] - v for b, v in initial.items()}
     moved = model.seen_by_samples(delta, task.inputs)[1]
@@ -189,26 +191,21 @@ def _brute_force(model, initial, transported, radii, inputs, points=41):
 
 
 def test_a_search_with_radius_zero_finds_nothing():
-    model, task, initial, _, transported = make_case()
-    radii, search = dict.fromkeys(initial, 0.0), Search(4, 10, 0)
-    lin = worst_linearization(model, initial, radii, task.inputs, search, ONE).error
-    cof = worst_change_of_feature(
-        model, initial, transported, radii, task.inputs, search, ONE
-    ).error
-    assert float(lin.abs().max()) <= EXACT
+    lin, _, _, transported = make_case()
+    radii, search = dict.fromkeys(lin.initial, 0.0), Search(4, 10, 0)
+    linear = worst_linearization(lin, radii, search).error
+    cof = worst_change_of_feature(lin, transported, radii, search).error
+    assert float(linear.abs().max()) <= EXACT
     assert float(cof.abs().max()) <= EXACT
 
 
 @pytest.mark.parametrize("restarts", [1, 2, 5])
 def test_any_number_of_restarts_and_steps_is_feasible(restarts):
-    model, task, initial, radii, _ = make_case(n=2)
+    lin, _, radii, _ = make_case(n=2)
     values = [
-        worst_linearization(
-            model, initial, radii, task.inputs, Search(restarts, steps, 0), ONE
-        ).error
-        for steps in (1, 10, 40)
+        worst_linearization(lin, radii, Search(restarts, steps, 0)).error for steps in (1, 10, 40)
     ]
-    top = worst_linearization(model, initial, radii, task.inputs, Search(12, 150, 1), ONE).error
+    top = worst_linearization(lin, radii, Search(12, 150, 1)).error
     assert all(bool((v <= 1.02 * top).all()) for v in values)
     assert bool((values[2] >= 0.9 * top).all())
 
@@ -216,7 +213,8 @@ def test_any_number_of_restarts_and_steps_is_feasible(restarts):
 @pytest.mark.parametrize("change", [False, True])
 def test_the_gap_is_what_no_first_order_step_exceeds(change, monkeypatch):
     """max ⟨g, ξ' − ξ⟩ at the ends of short ascents, by both searches; nothing is left at last."""
-    model, task, initial, radii, transported = make_case("last", "tanh", rho=1.0, n=2)
+    lin, task, radii, transported = make_case("last", "tanh", rho=1.0, n=2)
+    model, initial = lin.model, lin.initial
     heads = seen_heads(model, initial, transported if change else None, radii, task.inputs)
     points = candidates(heads.model, Search(2, 4, 0), [slice(0, len(initial["c"]))])
     sizes = {}

@@ -13,16 +13,17 @@ import numpy as np
 import pytest
 import torch
 
-from ntkbound import RunConfig, run
+from ntkbound import run
 from ntkbound.heads import native
 from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.model import Inputs, symmetric_init
 from ntkbound.heads.training import blocked
-from ntkbound.heads.training.descent import Descent, descend
+from ntkbound.heads.training.descent import Descent, Schedule, Watcher, descend
 from ntkbound.heads.training.step import Rule, TorchStep
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
 from ntkbound.runs.execute import Execution
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN
 from tests.support.tolerances import TRAJECTORY
 
@@ -43,7 +44,7 @@ def agree(a, b, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("query", ["last", "fixed"])
 def test_without_the_native_kernel_the_numbers_are_the_same(tmp_path, monkeypatch, dtype, query):
-    config = RunConfig(**{**SMALL_RUN, "dtype": dtype, "query": query})
+    config = Config(**{**SMALL_RUN, "dtype": dtype, "query": query})
     fast = run(config, Execution(tmp_path / "fast", threads=1))
     # Labels are averaged in float32: shared, so that only the kernels are compared.
     shutil.copytree(tmp_path / "fast" / "cache", tmp_path / "slow" / "cache")
@@ -84,7 +85,7 @@ def test_float32_products_are_not_rounded_to_less_whatever_was_set_before():
 )  # fmt: skip
 def test_a_gpu_gives_the_same_numbers(tmp_path, monkeypatch, dtype, change):
     """In several blocks, the last of them short, and twice the same bits."""
-    config = RunConfig(**{**SMALL_RUN, "dtype": dtype, **change})
+    config = Config(**{**SMALL_RUN, "dtype": dtype, **change})
     monkeypatch.setattr(blocked, "GPU_BLOCK_TOKENS", 5 * SMALL_RUN["T"])
     where, take = set(), TorchStep.take
 
@@ -98,7 +99,7 @@ def test_a_gpu_gives_the_same_numbers(tmp_path, monkeypatch, dtype, change):
         run(config, Execution(tmp_path / name, threads=2, device="cuda")) for name in "ab"
     )
     assert where == {"cuda"}
-    assert gpu.data["environment"]["gpu"]
+    assert gpu.environment["gpu"]
     agree(cpu, gpu, dtype)
     rel = TRAJECTORY[getattr(torch, dtype)]
     for name, value in cpu.params.items():
@@ -138,8 +139,8 @@ def two_descents(device: str, eta: list[float]) -> Descent:
     }
     return descend(
         blocked.BlockedObjective(model, inputs, y.to(device), 8, Workers(1)), initial,
-        Rule(torch.tensor(eta, dtype=torch.float64), None), 30, record=[0, 30],
-        observe=lambda *_: None, progress=lambda *_: None,
+        Rule(torch.tensor(eta, dtype=torch.float64), None), Schedule(30, [0, 30]),
+        Watcher(lambda *_: None),
     )  # fmt: skip
 
 

@@ -12,10 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntkbound import RunConfig, run
+from ntkbound import run
 from ntkbound.heads.training.projection import boundary_fraction, displacement_norms, project_
 from ntkbound.heads.training.step import NativeStep, TorchStep
 from ntkbound.runs.execute import Execution
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.checks import check_descent, check_projection
 from tests.support.problems import SMALL_RUN, make_model
 
@@ -81,7 +82,7 @@ def test_plain_descent_is_not_projected(step):
 def test_no_radius_and_no_method_skips_the_projection(method, rho):
     """Published code skips it when a radius is 0 or absent: the displacement would show it."""
     batch = {"batch": 4} if method == "projsgd" else {}
-    config = RunConfig(**SMALL_RUN, method=method, eta=5.0, rho=rho, **batch)
+    config = Config(**SMALL_RUN, method=method, eta=5.0, rho=rho, **batch)
     with tempfile.TemporaryDirectory() as out:
         record = run(config, Execution(Path(out)))
     binding = False

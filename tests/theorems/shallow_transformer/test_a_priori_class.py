@@ -7,6 +7,7 @@ problems here have tokens ±e (half of each): ‖M‖ = 1 − ‖a‖² wherever
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,15 +15,19 @@ import torch
 from torch import Tensor
 
 from ntkbound.heads.activations import ACTIVATIONS
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import Inputs, symmetric_init
 from ntkbound.heads.terms.worst import Search, worst_linearization
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer.bounds import Norms
 from ntkbound.theorems.shallow_transformer.certificates import a_priori
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 
 M, D, TOKENS = 64, 4, 8
-PROBLEM = a_priori.Problem(M, 200, D, "tanh", Norms(1, 1, 1), Norms(1, 1, 1), 0.05)
+PROBLEM = Problem(
+    n=200, m=M, d=D, T=TOKENS, activation="tanh", rho=Norms(1, 1, 1), nu=Norms(1, 1, 1), eta=0.01,
+    tau=100, delta=0.05,
+)  # fmt: skip
 MODEL = ShallowTransformer(D, ACTIVATIONS["tanh"])
 
 
@@ -38,9 +43,8 @@ def test_linearization():
     initial = symmetric_init(MODEL, M, 0, torch.float64)
     radii = dict.fromkeys(MODEL.blocks, 1 / math.sqrt(M))
     search = Search(4, 20, 0)
-    found = worst_linearization(
-        MODEL, initial, radii, Inputs(X, X[:, -1]), search, Workers(1)
-    ).error
+    lin = Linearized(MODEL, initial, Inputs(X, X[:, -1]), Workers(1))
+    found = worst_linearization(lin, radii, search).error
     assert 1 < a_priori.linearization(PROBLEM) / float(found.max()) < 6
 
 
@@ -100,6 +104,5 @@ def test_approximation(m):
     z, coins = rng.standard_normal((20_000, m // 2)), rng.integers(0, 2, (20_000, m // 2)) * 2 - 1
     means = (coins * (np.abs(np.tanh(z)) + np.cosh(z) ** -2.0)).mean(1)
     attained = np.quantile(np.abs(means), 0.95)
-    bound = a_priori.approximation(a_priori.Problem(
-        m, 200, D, "tanh", Norms(1, 1, 1), Norms(1, 1, 1), 0.05))  # fmt: skip
+    bound = a_priori.approximation(replace(PROBLEM, m=m))
     assert 1 < bound / attained < 6

@@ -6,25 +6,29 @@ import importlib
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from ntkbound.core.outcome import Bound
+from ntkbound.core.theorem import configure
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView
-from ntkbound.heads.tasks import prepare
 from ntkbound.heads.terms import change_of_feature, linearization
 from ntkbound.heads.training import projection, step
 from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer import audit, recurrent
+from ntkbound.machine.tools import NoCache, Tools
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer import run as kernel_regime
+from ntkbound.theorems.shallow_transformer import recurrent
+from ntkbound.theorems.shallow_transformer import run as running
+from ntkbound.theorems.shallow_transformer.audit import links, replay
 from ntkbound.theorems.shallow_transformer.audit import observer as measuring
 from ntkbound.theorems.shallow_transformer.audit.columns import weights
-from ntkbound.theorems.shallow_transformer.config import build
-from tests.support.problems import SMALL_RUN, TRAIN, tamper
+from ntkbound.theorems.shallow_transformer.data import prepare
+from ntkbound.theorems.shallow_transformer.start import build_model, start
+from tests.support.problems import SMALL_RUN, TRAIN, parts, tamper
 
 FIELDS = {"m": 8, "tau": 400, "n": 6, "T": 3, "d": 2, "teacher_heads": 512, "eta": 0.05}
 
@@ -39,11 +43,18 @@ RECURRENT = {"model": "indrnn", "omega": 0.5}
 
 def audited(count=1000, level="closed-form", view=lambda model: model, **changed):
     fields = changed if "task" in changed else {**FIELDS, **changed}
-    config, _, make = prepare(build(fields))
-    model, workers = kernel_regime.build_model(config), Workers(1)
-    cache = SimpleNamespace(fetch=lambda key, compute: compute())
-    task = make(model, workers, cache)
-    return audit.replay(config, view(model), task, count, workers, lambda step, loss: None, level)
+    begun = begin(configure(fields), view)
+    return replay.replay(begun, count, QUIET, level)
+
+
+def begin(config, view=lambda model: model):
+    """A run before its first step; ``view`` of its model trains."""
+    config, _, make = parts(prepare(config))
+    model, workers = build_model(config), Workers(1)
+    return start(config, view(model), make(model, workers, NoCache()), workers)
+
+
+QUIET = Tools(Workers(1))
 
 
 def rows_of(found):
@@ -134,23 +145,23 @@ def double_step(patch):
 
 
 def drop_linearization(patch):
-    patch.setattr(linearization, "linearization_errors", lambda model, a, b, inputs, w:
-                  torch.zeros(inputs.n, dtype=torch.float64))  # fmt: skip
+    patch.setattr(linearization, "linearization_errors", lambda lin, at:
+                  torch.zeros(lin.inputs.n, dtype=torch.float64))  # fmt: skip
 
 
 def drop_change(patch):
-    patch.setattr(change_of_feature, "change_of_feature_errors", lambda model, a, b, c, inputs, w:
-                  torch.zeros(inputs.n, dtype=torch.float64))  # fmt: skip
+    patch.setattr(change_of_feature, "change_of_feature_errors", lambda lin, at, to:
+                  torch.zeros(lin.inputs.n, dtype=torch.float64))  # fmt: skip
 
 
 def halve_features(patch):
-    true = measuring.tangent_and_norm
+    true = Linearized.tangent_and_norm
 
     def tangent_and_norm(*arguments):
         f, derivative, squared = true(*arguments)
         return f, derivative, squared / 2
 
-    patch.setattr(measuring, "tangent_and_norm", tangent_and_norm)
+    patch.setattr(Linearized, "tangent_and_norm", tangent_and_norm)
 
 
 def shrink(patch, name, factor, module=theorem):
@@ -160,13 +171,13 @@ def shrink(patch, name, factor, module=theorem):
 
 def shrink_suprema(patch, name):
     module = importlib.import_module("ntkbound.theorems.shallow_transformer.certificates.certify")
-    true = module.suprema
+    true = module.target_suprema
 
     def suprema(*given):
         found = true(*given)
         return replace(found, **{name: 1e-4 * getattr(found, name)})
 
-    patch.setattr(module, "suprema", suprema)
+    patch.setattr(module, "target_suprema", suprema)
 
 
 MUTATIONS = {
@@ -237,7 +248,7 @@ def test_measured_constants_stand_in_and_say_so():
     rows = rows_of(found)
     for name in ("linearization", "approximation", "change-of-feature", "feature-norm"):
         assert rows[name].reason == (
-            "bounds were switched off (--no-bounds): the largest measured value stands in"
+            "bounds were switched off: the largest measured value stands in"
         )
         assert rows[name].factor_low == 1
     assert not violated(found)
@@ -297,15 +308,12 @@ def test_a_computed_transport_needs_only_the_approximation_realised(level):
 
 
 def test_the_level_chooses_the_constants():
-    config = build({**FIELDS, "tau": 60})
-    cache = SimpleNamespace(fetch=lambda key, compute: compute())
-    model, workers = kernel_regime.build_model(config), Workers(1)
-    task = prepare(config).make_task(model, workers, cache)
-    quiet = lambda step, loss: None  # noqa: E731
-    (outcome,) = kernel_regime.run([config], task, workers, quiet)
-    values = {(c["level"], c["term"]): c["value"] for c in outcome.certificates}
-    for level in audit.LEVELS:
-        found = audit.replay(config, model, task, 1000, workers, quiet, level)
+    begun = begin(configure({**FIELDS, "tau": 60}))
+    tools = replace(QUIET, data=prepare(begun.config).data)
+    outcome = running.run(begun.config, tools)
+    values = {(c.level, c.term): c.value for c in outcome.certificates}
+    for level in replay.LEVELS:
+        found = replay.replay(begun, 1000, QUIET, level)
         rows = rows_of(found)
         assert found.level == level
         assert set(verdicts(found).values()) == {"holds"}
@@ -322,7 +330,7 @@ def test_the_level_chooses_the_constants():
 
 def test_a_bound_of_stand_ins_that_miss_steps_is_not_refuted(monkeypatch):
     """Measured constants are maxima over audited steps: between them they may be larger."""
-    monkeypatch.setattr(audit.links, "final_bound", lambda run, known: Bound(1e-9))
+    monkeypatch.setattr(links, "final_bound", lambda run, known: Bound(1e-9))
     few = rows_of(audited(count=10, **COMPUTED, **RECURRENT))["bound"]
     assert few.verdict == "inconclusive"
     assert "larger between audited steps" in few.reason
@@ -367,7 +375,10 @@ def test_without_a_transport_map_the_rest_is_not_defined(command, folder):
 def test_bad_input(refused, copied):
     options = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL_RUN.items()]
     assert "cannot be audited; accepted: projgd" in refused("audit", *options, "--method=gd")
-    assert "a record fixes the run" in refused("audit", copied, "--m=16")
+    Path("run.toml").write_text("m = 8\n")
+    for option in ("--m=16", "--m=256", "--out=elsewhere", "--config=run.toml"):
+        message = refused("audit", copied, option)
+        assert message.startswith(f"{option.partition('=')[0]}: a record fixes the run"), option
     assert refused("audit", "nowhere").startswith("nowhere/run.json: no such record")
     assert "unknown format" in refused("audit", copied, "--figure=x.gif")
     assert refused("audit", copied, "--level=a-priori") == (

@@ -12,17 +12,21 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntkbound import RunConfig, run
+from ntkbound import run
 from ntkbound.core.outcome import Bound, check
-from ntkbound.heads.activations import ACTIVATIONS
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import symmetric_init
-from ntkbound.heads.terms.approximation import approximation_errors, transported_parameters
+from ntkbound.heads.terms.approximation import approximation_errors
+from ntkbound.heads.transport import transported_parameters
 from ntkbound.machine.parallel import Workers
+from ntkbound.machine.tools import NoCache
 from ntkbound.runs.execute import Execution
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer.bounds import Norms, Setting
-from ntkbound.theorems.shallow_transformer.run import build_model
-from ntkbound.theorems.shallow_transformer.teacher import teacher_task
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
+from ntkbound.theorems.shallow_transformer.start import build_model
+from ntkbound.theorems.shallow_transformer.statement import MIN_MSE
+from ntkbound.theorems.shallow_transformer.teacher import Teacher, teacher_task
 from tests.support.bound_checks import check_bounds, check_constants
 from tests.support.problems import BOUNDED, QUERIES, SMALL_RUN, BoundCase
 
@@ -43,13 +47,15 @@ CASES = st.builds(
 )
 
 
-def make_setting(**fields) -> Setting:
+U = np.linspace(0.5, 3.5, 64)  # ‖U_i(0)‖
+
+
+def make_problem(**fields) -> Problem:
     standard = {
-        "n": 50, "m": 64, "d": 4, "u": np.linspace(0.5, 3.5, 64),
-        "sigma": ACTIVATIONS["tanh"].constants, "rho": Norms(1, 1, 1), "nu": Norms(1, 1, 1),
-        "eta": 1e-3, "tau": 10**6, "delta": 0.05,
+        "n": 50, "m": 64, "d": 4, "T": 3, "activation": "tanh", "rho": Norms(1, 1, 1),
+        "nu": Norms(1, 1, 1), "eta": 1e-3, "tau": 10**6, "delta": 0.05,
     }  # fmt: skip
-    return Setting(**{**standard, **fields})
+    return Problem(**{**standard, **fields})
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -93,40 +99,41 @@ def test_the_attack_comes_near_the_bounds():
 @pytest.mark.parametrize("norm", [0.3, 1.0, 3.0])
 def test_scaling_the_inputs_equals_scaling_the_parameters(norm):
     """B_x ≠ 1: tokens X with (U, W) are the tokens X/B_x with (B_x U, B_x B_q W)."""
-    setting = make_setting(B_x=norm, B_q=norm, rho=Norms(0.5, 0.7, 0.9), nu=Norms(0.3, 0.2, 0.1))
-    scaled = make_setting(
-        u=norm * setting.u, rho=Norms(0.5, 0.7 * norm, 0.9 * norm**2),
-        nu=Norms(0.3, 0.2 * norm, 0.1 * norm**2),
-    )  # fmt: skip
+    problem = make_problem(B_x=norm, B_q=norm, rho=Norms(0.5, 0.7, 0.9), nu=Norms(0.3, 0.2, 0.1))
+    scaled = make_problem(
+        rho=Norms(0.5, 0.7 * norm, 0.9 * norm**2), nu=Norms(0.3, 0.2 * norm, 0.1 * norm**2)
+    )
+    both = ((problem, U), (scaled, norm * U))
     pairs = {
-        "linearization": [theorem.linearization(s, s.rho) for s in (setting, scaled)],
-        "change_of_feature": [theorem.change_of_feature(s) for s in (setting, scaled)],
+        "linearization": [theorem.linearization(*one) for one in both],
+        "change_of_feature": [theorem.change_of_feature(*one) for one in both],
     }
     # Here U is random with unit variance in both, so its factor B_x moves to ν_w as well.
     wide = replace(scaled, nu=Norms(0.3, 0.2 * norm, 0.1 * norm**3))
-    pairs["approximation"] = [theorem.approximation(s, 32, 0.05) for s in (setting, wide)]
+    pairs["approximation"] = [theorem.approximation(s, 32, 0.05) for s in (problem, wide)]
     for name, (a, b) in pairs.items():
         assert a == pytest.approx(b, rel=1e-9), name
 
 
 def test_bounds_decay_like_the_claims():
     """ε_lin, ε_cof, ε_app ~ 1/√m at large m; quadrupling n at fixed m adds √log only."""
-    narrow, wide = (make_setting(m=m, u=np.full(m, 2.0)) for m in (10_000, 40_000))
-    for f in (lambda s: theorem.linearization(s, s.rho), theorem.change_of_feature,
+    narrow, wide = (make_problem(m=m) for m in (10_000, 40_000))
+    two = np.full(1, 2.0)  # every head alike
+    for f in (lambda s: theorem.linearization(s, two), lambda s: theorem.change_of_feature(s, two),
               lambda s: theorem.approximation(s, s.m // 2, 0.05)):  # fmt: skip
         assert f(narrow) / f(wide) == pytest.approx(2, rel=0.03)
-    few, many = (theorem.approximation(make_setting(n=n), 32, 0.05) for n in (100, 100**2))
+    few, many = (theorem.approximation(make_problem(n=n), 32, 0.05) for n in (100, 100**2))
     assert many / few < math.sqrt(math.log(2 * 100**2 / 0.05) / math.log(2 * 100 / 0.05)) * 1.3
 
 
 @pytest.mark.parametrize("pairs", [1, 8, 4096])
 @pytest.mark.parametrize("delta", [0.5, 0.05, 1e-6])
 def test_the_approximation_bound_without_w_has_a_closed_form(pairs, delta):
-    setting = make_setting(nu=Norms(0.7, 1.3, 0.0))
+    problem = make_problem(nu=Norms(0.7, 1.3, 0.0))
     alpha = 0.7 + 1.3
     expected = 4 * alpha * math.sqrt(math.log(2 * 50 / delta) / (2 * pairs))
-    assert theorem.approximation(setting, pairs, delta) == pytest.approx(expected, rel=1e-12)
-    nearly = make_setting(nu=Norms(0.7, 1.3, 1e-7))
+    assert theorem.approximation(problem, pairs, delta) == pytest.approx(expected, rel=1e-12)
+    nearly = make_problem(nu=Norms(0.7, 1.3, 1e-7))
     assert theorem.approximation(nearly, pairs, delta) == pytest.approx(expected, rel=1e-3)
 
 
@@ -142,9 +149,8 @@ def test_the_approximation_bound_without_w_has_a_closed_form(pairs, delta):
 def test_the_approximation_bound_is_the_minimum_of_its_formula(
     nu, d, pairs, n, delta, activation, norm
 ):
-    sigma = ACTIVATIONS[activation].constants
-    setting = make_setting(nu=Norms(*nu), d=d, n=n, sigma=sigma, B_x=norm, B_q=norm)
-    found = theorem.approximation(setting, pairs, delta)
+    problem = make_problem(nu=Norms(*nu), d=d, n=n, activation=activation, B_x=norm, B_q=norm)
+    found, sigma = theorem.approximation(problem, pairs, delta), problem.sigma
     alpha = nu[0] * sigma[0] + nu[1] * sigma[1] * norm
     beta = nu[2] * sigma[1] * norm**3
     s = np.exp(np.linspace(-14, 14, 281))[:, None]
@@ -171,22 +177,18 @@ def test_the_approximation_bound_covers_attack(activation, m):
 
 def _coverage(activation, draws, m, delta=0.3):
     """Over fresh φ_0 the bound fails at most a share δ of the time."""
-    config = RunConfig(m=m, n=20, T=4, d=2, activation=activation, teacher_heads=4096, delta=delta)
+    config = Config(m=m, n=20, T=4, d=2, activation=activation, teacher_heads=4096, delta=delta)
     model = build_model(config)
 
-    class NoCache:
-        def fetch(self, key, compute):
-            return compute()
-
-    one = Workers(1)
-    task = teacher_task(config, model, one, NoCache())
-    setting = make_setting(n=20, m=m, d=2, sigma=ACTIVATIONS[activation].constants)
-    bound = theorem.approximation(setting, m // 2, delta) + theorem.label_error(setting, 4096, 1e-3)
+    task = teacher_task(Teacher.of(config), Workers(1), NoCache())
+    problem = make_problem(n=20, m=m, d=2, activation=activation, label_heads=4096)
+    bound = theorem.approximation(problem, m // 2, delta) + theorem.label_error(problem, 1e-3)
     above = 0
     for seed in range(draws):
         initial = symmetric_init(model, m, 1000 + seed, torch.float64)
         moved = transported_parameters(initial, task.transport)
-        errors = approximation_errors(model, initial, moved, task.inputs, task.y, one)
+        lin = Linearized(model, initial, task.inputs, Workers(1))
+        errors = approximation_errors(lin, moved, task.y)
         above += float(errors.abs().max()) > bound
     assert above <= delta * draws + 3 * math.sqrt(delta * (1 - delta) * draws)
 
@@ -206,7 +208,7 @@ TRAINED = [
 @pytest.mark.parametrize("fields", TRAINED, ids=lambda f: f"{f['activation']}-tau{f['tau']}")
 @pytest.mark.parametrize("seed", range(2))
 def test_the_training_theorem_holds(fields, seed, tmp_path):
-    config = RunConfig(**{**SMALL_RUN, **fields, "seed": seed, "dtype": "float64"})
+    config = Config(**{**SMALL_RUN, **fields, "seed": seed, "dtype": "float64"})
     record = run(config, Execution(tmp_path, threads=1))
     bound = record.bounds["training_rmse"]
     assert bound is not None, "the case was meant to have a bound"
@@ -214,7 +216,7 @@ def test_the_training_theorem_holds(fields, seed, tmp_path):
     assert training["min_rmse"] <= bound
     assert math.sqrt(training["mean_mse"]) <= bound, "it also bounds the average of R̂"
     assert record.bounds["optimization_mse"] == pytest.approx(bound**2)
-    assert {c["verdict"] for c in record.checks} == {"holds"}
+    assert {c.verdict for c in record.checks} == {"holds"}
 
 
 def test_what_training_never_reached_costs_nothing(tmp_path):
@@ -222,7 +224,7 @@ def test_what_training_never_reached_costs_nothing(tmp_path):
     found = []
     for rho in (4, 8):
         fields = {**SMALL_RUN, "d": 2, "tau": 300, "rho": rho, "nu": 0.5, "m": 32}
-        record = run(RunConfig(**fields, dtype="float64"), Execution(tmp_path, threads=1))
+        record = run(Config(**fields, dtype="float64"), Execution(tmp_path, threads=1))
         assert max(record.terms["gradient"]["reach"].values()) < 3
         found.append(record)
     near, far = found
@@ -232,27 +234,27 @@ def test_what_training_never_reached_costs_nothing(tmp_path):
 
 
 def test_the_training_bound_is_the_formula():
-    setting = make_setting(eta=1e-3, tau=10**6)
-    k = 1 - 1e-3 * theorem.squared_feature_norm(setting)
+    problem = make_problem(eta=1e-3, tau=10**6)
+    k = 1 - 1e-3 * theorem.squared_feature_norm(problem, U)
     epsilon = 0.4
-    found = theorem.training_rmse(setting, epsilon).value
+    found = theorem.training_rmse(problem, U, epsilon).value
     assert found == pytest.approx((0.4 + math.sqrt(0.16 + k * 3 / 1000)) / (2 * k), rel=1e-12)
     # Without ε the optimization part of the MSE is V_0/(4kητ).
-    assert theorem.training_rmse(setting, 0.0).value ** 2 == pytest.approx(3 / (4 * k * 1000))
+    assert theorem.training_rmse(problem, U, 0.0).value ** 2 == pytest.approx(3 / (4 * k * 1000))
 
 
 def test_a_vacuous_bound_says_which_tau_would_do():
-    setting = make_setting()
-    L4 = theorem.squared_feature_norm(setting) ** 2
-    short = replace(setting, tau=25, eta=0.2)
-    reason = theorem.training_rmse(short, 0.1)
+    problem = make_problem()
+    L4 = theorem.squared_feature_norm(problem, U) ** 2
+    short = replace(problem, tau=25, eta=0.2)
+    reason = theorem.training_rmse(short, U, 0.1)
     assert reason.value is None
     assert reason.reason.startswith("needs ηL² < 1: τ > ")
     needed = int(reason.reason.split()[-1])
     assert needed == math.ceil(L4)
-    enough = replace(setting, tau=needed + 1, eta=1 / math.sqrt(needed + 1))
-    assert theorem.training_rmse(enough, 0.1).value is not None
-    scaled = theorem.training_rmse(replace(setting, tau=25, eta=0.6), 0.1)  # η = 3/√τ
+    enough = replace(problem, tau=needed + 1, eta=1 / math.sqrt(needed + 1))
+    assert theorem.training_rmse(enough, U, 0.1).value is not None
+    scaled = theorem.training_rmse(replace(problem, tau=25, eta=0.6), U, 0.1)  # η = 3/√τ
     assert int(scaled.reason.split()[-1]) == math.ceil(9 * L4)
 
 
@@ -260,19 +262,21 @@ def test_a_vacuous_bound_says_which_tau_would_do():
 def test_a_target_outside_the_projection_ball_has_no_training_bound(block):
     nu = [0.5, 0.5, 0.5]
     nu[block] = 1.1
-    found = theorem.training_rmse(make_setting(nu=Norms(*nu)), 0.1)
-    assert found == Bound(None, "needs ν ≤ ρ: the target must lie inside the projection ball")
+    found = theorem.training_rmse(make_problem(nu=Norms(*nu)), U, 0.1)
+    assert found == theorem.OUTSIDE
+    assert (found.value, found.absent) == (None, "condition-not-met")
 
 
 def test_verdicts_of_a_check():
-    def verdict(measured, bound, **more):
-        return check("t", "p", "max", measured, bound, **more).verdict
+    def verdict(measured, bound):
+        return check(MIN_MSE.key, measured, bound).verdict
 
     assert verdict(1.0, Bound(2.0)) == "holds"
     assert verdict(1.0, Bound(1.0)) == "holds"
     assert verdict(1.1, Bound(1.0)) == "bound-violated"
     assert verdict(1.1, Bound(1.0, delta=0.05)) == "inconclusive"
+    assert verdict(1.1, Bound(1.0, delta=None)) == "inconclusive"
     assert verdict(1.0, Bound(None, "why")) == "vacuous"
-    assert verdict(1.0, Bound(None, "why"), absent="not-defined") == "not-defined"
-    assert check("t", "p", "max", 0.5, Bound(2.0)).slack == 4
-    assert check("t", "p", "max", 0.0, Bound(2.0)).slack is None
+    assert verdict(1.0, Bound(None, "why", absent="not-defined")) == "not-defined"
+    assert check(MIN_MSE.key, 0.5, Bound(2.0)).slack == 4
+    assert check(MIN_MSE.key, 0.0, Bound(2.0)).slack is None

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ntkbound.cli.common import in_options
+from ntkbound.core.config import load
 from ntkbound.core.errors import InputError
-from ntkbound.theorems.shallow_transformer import config as configs
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build, load
+from ntkbound.core.theorem import configure
+from ntkbound.theorems.shallow_transformer import THEOREM
+from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN
+
+
+def identity(config, data=None):
+    return THEOREM.identity(config, data)
+
+
+def fields_of(path):
+    """What a file asks for, as the command line takes it."""
+    fields, recorded = load(path)
+    return Config.underived(fields) if recorded else fields
 
 
 def message(fields, where=""):
     with pytest.raises(InputError) as caught:
-        build(fields, where)
-    text = str(caught.value)
+        configure(fields, where)
+    text = in_options(caught.value)
     assert "\n" not in text, "one line"
     return text
 
 
 def test_defaults_are_the_contracts():
-    c = RunConfig()
+    c = Config()
     expected = {
         "n": 512, "T": 16, "d": 8, "m": 256, "tau": 4000, "activation": "tanh", "query": "last",
         "task": "teacher", "transport": "rank-one", "teacher_heads": 131072, "inputs": "shrunk",
@@ -41,19 +55,19 @@ def test_defaults_are_the_contracts():
 def test_resolution_is_idempotent():
     for fields in ({}, {"query": "fixed"}, {"method": "projsgd"}, {"task": "digits"},
                    {"eta": 0.3, "seed": 5}, {"method": "decay", "rho": "c=2"}):  # fmt: skip
-        once = build(fields)
-        assert build(once.model_dump()) == once
+        once = configure(fields)
+        assert configure(once.model_dump()) == once
 
 
 def test_derived_values():
-    assert RunConfig(eta_scale=1.75, tau=4000).eta == 1.75 / math.sqrt(4000)
-    assert RunConfig(eta=0.5, tau=100).eta_scale is None, "η was given: it stays when τ changes"
-    assert RunConfig(seed=7).init_seed == 7
-    assert RunConfig(seed=7, data_seed=1).data_seed == 1
-    assert RunConfig(method="projsgd").batch == 64
-    assert RunConfig(method="decay").decay == 0.01
-    assert RunConfig(n=10, validation=0.25).n_train == 8
-    assert RunConfig(query="fixed").blocks == ("c", "U", "k")
+    assert Config(eta_scale=1.75, tau=4000).eta == 1.75 / math.sqrt(4000)
+    assert Config(eta=0.5, tau=100).eta_scale is None, "η was given: it stays when τ changes"
+    assert Config(seed=7).init_seed == 7
+    assert Config(seed=7, data_seed=1).data_seed == 1
+    assert Config(method="projsgd").batch == 64
+    assert Config(method="decay").decay == 0.01
+    assert Config(n=10, validation=0.25).n_train == 8
+    assert Config(query="fixed").blocks == ("c", "U", "k")
 
 
 @pytest.mark.parametrize(("given_value", "expected"), [
@@ -63,15 +77,15 @@ def test_derived_values():
 ])  # fmt: skip
 @pytest.mark.parametrize("name", ["rho", "nu"])
 def test_every_spelling_of_radii(name, given_value, expected):
-    found = getattr(RunConfig(**{name: given_value}), name)
+    found = getattr(Config(**{name: given_value}), name)
     assert found == dict(zip("cUW", expected, strict=True))
     assert list(found) == ["c", "U", "W"], "block order, whatever the order given"
 
 
 def test_a_fixed_query_takes_w_or_k():
-    by_w, by_k = (RunConfig(query="fixed", rho=f"{b}=2") for b in "Wk")
+    by_w, by_k = (Config(query="fixed", rho=f"{b}=2") for b in "Wk")
     assert by_w.rho == by_k.rho == {"c": 1.0, "U": 1.0, "k": 2.0}
-    assert by_w.identity() == by_k.identity()
+    assert identity(by_w) == identity(by_k)
 
 
 BASE = {"m": 8, "tau": 10, "n": 20, "T": 3, "d": 2}
@@ -100,37 +114,31 @@ DIFFERENT = [
 
 @pytest.mark.parametrize("more", SAME, ids=str)
 def test_the_hash_ignores_spelling(more):
-    assert build({**BASE, **more}).identity() == build(BASE).identity()
+    assert identity(configure({**BASE, **more})) == identity(configure(BASE))
     turned = dict(reversed(list({**BASE, **more}.items())))
-    assert build(turned).identity() == build(BASE).identity()
+    assert identity(configure(turned)) == identity(configure(BASE))
 
 
 def test_the_hash_sees_everything_that_matters():
-    hashes = {str(more): build({**BASE, **more}).identity() for more in [{}, *DIFFERENT]}
+    hashes = {str(more): identity(configure({**BASE, **more})) for more in [{}, *DIFFERENT]}
     assert len(set(hashes.values())) == len(hashes)
     seen = {name for more in DIFFERENT for name in more} | {"rescale", "theorem"}
-    assert seen == set(RunConfig.model_fields), "a new field needs a case here"
+    assert seen == set(Config.model_fields), "a new field needs a case here"
 
 
 def test_data_counts_by_content_not_by_path():
-    a, b = (build({**BASE, "task": f"{name}.npz"}) for name in ("one", "some/where/two"))
-    assert a.identity("00ff") == b.identity("00ff") != a.identity("00fe")
-    rescaled = build({**BASE, "task": "one.npz", "rescale": True})
-    assert rescaled.identity("00ff") != a.identity("00ff")
+    a, b = (configure({**BASE, "task": f"{name}.npz"}) for name in ("one", "some/where/two"))
+    assert identity(a, "00ff") == identity(b, "00ff") != identity(a, "00fe")
+    rescaled = configure({**BASE, "task": "one.npz", "rescale": True})
+    assert identity(rescaled, "00ff") != identity(a, "00ff")
 
 
-def test_fields_added_later_leave_earlier_names_alone():
-    """What came after the first records is not hashed where it is not used."""
-    fields = build(BASE).model_dump(exclude={"eta_scale", *configs.LATER})
-    versions = {"schema": configs.SCHEMA, "numerics": configs.NUMERICS}
-    assert build(BASE).identity() == configs.digest(fields | versions)
-    assert build({**BASE, "model": "indrnn"}).identity() != build(BASE).identity()
-
-
-def test_the_schema_and_numerics_versions_count(monkeypatch):
-    before = build(BASE).identity()
-    monkeypatch.setattr(configs, "NUMERICS", configs.NUMERICS + 1)
-    assert build(BASE).identity() != before
+def test_the_versions_of_schema_and_theorem_count(monkeypatch):
+    config = configure(BASE)
+    assert replace(THEOREM, version=THEOREM.version + 1).identity(config) != identity(config)
+    before = identity(config)
+    monkeypatch.setattr("ntkbound.core.theorem.SCHEMA", 10**6)
+    assert identity(config) != before
 
 
 @given(
@@ -149,20 +157,20 @@ def test_run_json_given_as_config_is_the_same_run(
     """The contract: a run.json can be given as --config to run it again, to the last bit of η."""
     fields = {"tau": tau, "seed": seed, "query": query, "method": method, "rho": rho}
     step = {"eta": eta} if eta is not None else {"eta_scale": scale} if scale is not None else {}
-    original = build({**fields, **step, **({} if own is None else {"init_seed": own})})
+    original = configure({**fields, **step, **({} if own is None else {"init_seed": own})})
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"config": original.model_dump()}))
-    again = build(load(path))
-    assert again.identity() == original.identity()
+    again = configure(fields_of(path))
+    assert identity(again) == identity(original)
 
 
 def test_overrides_of_a_run_json_do_what_they_say(tmp_path):
-    original = build({"tau": 400, "seed": 3, "teacher_seed": 9})
+    original = configure({"tau": 400, "seed": 3, "teacher_seed": 9})
     path = tmp_path / "run.json"
     path.write_text(json.dumps({"config": original.model_dump()}))
-    longer = build({**load(path), "tau": 1600})
+    longer = configure({**fields_of(path), "tau": 1600})
     assert longer.eta == 1 / 40
-    other = build({**load(path), "seed": 4})
+    other = configure({**fields_of(path), "seed": 4})
     assert (other.data_seed, other.teacher_seed, other.init_seed) == (4, 9, 4)
 
 
@@ -175,7 +183,7 @@ def test_the_step_size_of_a_file_can_be_overridden(command, kind, before, option
     """η and η·√τ are one quantity in two spellings: the option replaces the file's spelling."""
     fields = {**SMALL_RUN, "tau": 25, **before}
     if kind == "json":
-        Path("a.json").write_text(json.dumps({"config": build(fields).model_dump()}))
+        Path("a.json").write_text(json.dumps({"config": configure(fields).model_dump()}))
     else:
         Path("a.toml").write_text("\n".join(f"{k} = {v}" for k, v in fields.items()))
     code, out, err = command("train", f"--config=a.{kind}", option, "--json", "--quiet")
@@ -187,8 +195,10 @@ def test_the_step_size_of_a_file_can_be_overridden(command, kind, before, option
 @pytest.mark.parametrize(("before", "after"), [("last", "fixed"), ("fixed", "last")])
 def test_the_query_of_a_run_json_can_be_overridden(tmp_path, before, after):
     path = tmp_path / "run.json"
-    path.write_text(json.dumps({"config": build({"query": before, "rho": "1,2,3"}).model_dump()}))
-    found = build({**load(path), "query": after})
+    path.write_text(
+        json.dumps({"config": configure({"query": before, "rho": "1,2,3"}).model_dump()})
+    )
+    found = configure({**fields_of(path), "query": after})
     assert list(found.rho.values()) == [1, 2, 3]
     assert list(found.nu) == list(found.blocks)
 
@@ -196,15 +206,15 @@ def test_the_query_of_a_run_json_can_be_overridden(tmp_path, before, after):
 def test_toml(tmp_path):
     path = tmp_path / "preset.toml"
     path.write_text("m = 8\nrho = {c = 3, W = 1}\n")
-    assert build(load(path)).rho == {"c": 3.0, "U": 1.0, "W": 1.0}
+    assert configure(fields_of(path)).rho == {"c": 3.0, "U": 1.0, "W": 1.0}
     path.write_text("[run]\nm = 8\nrho = [1, 2, 3]\n")
-    assert build(load(path)).rho == {"c": 1.0, "U": 2.0, "W": 3.0}
+    assert configure(fields_of(path)).rho == {"c": 1.0, "U": 2.0, "W": 3.0}
     path.write_text("actvation = 'erf'\n")
-    assert message(load(path), f"--config {path}").endswith(
+    assert message(fields_of(path), f"--config {path}").endswith(
         "preset.toml: unknown field 'actvation'; did you mean 'activation'?"
     )
     path.write_text("m = 7\n")
-    found = message(load(path), f"--config {path}")
+    found = message(fields_of(path), f"--config {path}")
     assert found.endswith("preset.toml: m: 7 is odd; symmetric initialisation needs an even number")
 
 
@@ -212,7 +222,7 @@ def test_toml(tmp_path):
 def test_broken_toml_is_one_line(tmp_path, content):
     path = tmp_path / "preset.toml"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"^--config .*preset\.toml: ") as caught:
+    with pytest.raises(InputError, match=r"^config .*preset\.toml: ") as caught:
         load(path)
     assert "\n" not in str(caught.value)
 
@@ -225,7 +235,7 @@ def test_files_that_are_no_config(tmp_path, name, content):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"^--config ") as caught:
+    with pytest.raises(InputError, match=r"^config ") as caught:
         load(path)
     assert "\n" not in str(caught.value)
 
@@ -265,7 +275,7 @@ BAD = [
     ({"rho": True}, "--rho: expected a number"),
     ({"nu": "k=1"}, "--nu: block 'k' is unknown"),
     ({"activation": "relu"}, "--activation: relu has no bounded second derivative, so no bound "
-     "holds; add --no-bounds to measure without bounds"),
+     "holds; set bounds = false to measure without bounds"),
     ({"activation": "tan"}, "--activation: input should be 'tanh', 'erf', 'sigmoid', 'bump'"),
     ({"activation": "bump"}, "--transport: rank-one represents the zero function"),
     ({"activation": "relu", "bounds": False, "transport": "anchors"}, "--transport: "),
@@ -320,20 +330,20 @@ def test_every_bad_value_is_one_line_naming_the_option(fields, start):
 
 
 def test_sizes_of_data():
-    config = build({"task": "a.npz", "n": 5})
+    config = configure({"task": "a.npz", "n": 5})
     assert (config.T, config.d) == (None, None)
     sized = config.with_data(9, 4, 3)
     assert (sized.n, sized.T, sized.d) == (5, 4, 3)
-    assert build({"task": "a.npz"}).with_data(9, 4, 3).n == 9
-    with pytest.raises(InputError, match=r"^--n: 5 is more than the 3 samples of a\.npz$"):
+    assert configure({"task": "a.npz"}).with_data(9, 4, 3).n == 9
+    with pytest.raises(InputError, match=r"^n: 5 is more than the 3 samples of a\.npz$"):
         config.with_data(3, 4, 3)
-    with pytest.raises(InputError, match=r"^--T: 2 contradicts the data, which has T = 4$"):
-        build({"task": "a.npz", "T": 2}).with_data(9, 4, 3)
-    with pytest.raises(InputError, match=r"^--d: 2 contradicts the data, which has d = 3$"):
-        build({"task": "a.npz", "d": 2}).with_data(9, 4, 3)
+    with pytest.raises(InputError, match=r"^T: 2 contradicts the data, which has T = 4$"):
+        configure({"task": "a.npz", "T": 2}).with_data(9, 4, 3)
+    with pytest.raises(InputError, match=r"^d: 2 contradicts the data, which has d = 3$"):
+        configure({"task": "a.npz", "d": 2}).with_data(9, 4, 3)
 
 
 def test_a_config_cannot_be_changed():
-    config = RunConfig(**SMALL_RUN)
+    config = Config(**SMALL_RUN)
     with pytest.raises(ValueError, match="frozen"):
         config.m = 4

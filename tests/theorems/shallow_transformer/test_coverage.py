@@ -10,40 +10,42 @@ import pytest
 import torch
 from scipy.stats import binom
 
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import symmetric_init
-from ntkbound.heads.terms.approximation import approximation_errors, transported_parameters
+from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe
-from ntkbound.theorems.shallow_transformer.bounds import Norms
+from ntkbound.heads.transport import transported_parameters
 from ntkbound.theorems.shallow_transformer.certificates import a_priori, exchangeable
+from ntkbound.theorems.shallow_transformer.start import Start, start
 from tests.support.checks import ONE
 from tests.theorems.shallow_transformer.test_transport import make_task
 
-DELTA, HEADS, ONES = 0.3, 32, Norms(1, 1, 1)
+DELTA, HEADS = 0.3, 32
 
 
 def excesses(runs: int) -> tuple[dict[str, float], dict[str, float]]:
     """Share of initialisations beyond each bound, and the largest measured/bound."""
     config, model, task = make_task(n=1, T=4, d=2, m=HEADS, teacher_heads=8192)
-    inputs, y, radii = task.inputs, task.y, config.radii
-    known = a_priori.Problem(HEADS, inputs.n, 2, config.activation, ONES, ONES, DELTA)
+    config = config.model_copy(update={"delta": DELTA})
+    known = start(config, model, task, ONE).problem
     before = {
-        "approximation": a_priori.approximation(known, config.teacher_heads),
+        "approximation": a_priori.approximation(known),
         "linearization": a_priori.linearization(known),
     }
     ratios: dict[str, list[float]] = {"exchangeable": [], "approximation": [], "linearization": []}
     for seed in range(runs):
         initial = symmetric_init(model, HEADS, seed, torch.float64)
         moved = transported_parameters(initial, task.transport)
-        app = approximation_errors(model, initial, moved, inputs, y, ONE).abs()
-        own, _ = exchangeable.approximation_bound(
-            model, initial, moved, task.transport, inputs, y, delta=DELTA, seed=seed, workers=ONE
-        )
-        probe = aligned_probe(model, initial, radii, inputs, ONE)
-        lin = linearization_errors(model, initial, probe, inputs, ONE).abs()
+        lin = Linearized(model, initial, task.inputs, ONE)
+        app = approximation_errors(lin, moved, task.y).abs()
+        drawn = config.model_copy(update={"init_seed": seed})
+        begun = Start(drawn, lin, task, moved)
+        own, _ = exchangeable.approximation_bound(begun, moved, task.transport)
+        errors = linearization_errors(lin, aligned_probe(lin, config.radii)).abs()
         ratios["exchangeable"].append(float((app / own).max()))
         ratios["approximation"].append(float(app.max()) / before["approximation"])
-        ratios["linearization"].append(float(lin.max()) / before["linearization"])
+        ratios["linearization"].append(float(errors.max()) / before["linearization"])
     found = {name: torch.tensor(values) for name, values in ratios.items()}
     shares = {name: float((values > 1).double().mean()) for name, values in found.items()}
     return shares, {name: float(values.max()) for name, values in found.items()}

@@ -161,7 +161,7 @@ def test_membership_of_a_file_and_its_ridge_path(command, folder):
     (["--ridges=nan"], "--ridges: expected different numbers from 0 on"),
     (["--m=6"], "--m: 6 is too few; m/4 must be at least 2"),
     (["--n=15"], "--n: 15 samples are too few; 16 are needed"),
-    (["--init-seed=3"], "--init-seed: follows --seed here"),
+    (["--init-seed=3"], "--init-seed: follows the seed here"),
     (["--tau=3"], "--tau: no such option"),
     (["--nu=0"], "--task teacher: all labels are 0, which every class contains"),
     (["--seeds=0"], "Invalid value for '--seeds'"),

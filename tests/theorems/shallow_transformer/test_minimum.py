@@ -10,9 +10,9 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer.bounds import Norms, Setting
 from ntkbound.theorems.shallow_transformer.certificates import a_priori
 from ntkbound.theorems.shallow_transformer.minimum import minimum
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 
 
 @given(st.floats(-8, 3), st.floats(0.1, 10))
@@ -34,11 +34,11 @@ def test_a_minimum_at_an_end_and_one_beside_an_overflow_are_found():
 )  # fmt: skip
 def test_the_closed_form_of_s_is_the_minimum_over_s(c, u, w, d, n, pairs):
     """ε_app against its two free parameters on a grid of both: never above, hardly below."""
-    setting = Setting(
-        n=n, m=2 * pairs, d=d, u=np.ones(2), sigma=(1.0, 1.0, 1.0), rho=Norms(1, 1, 1),
-        nu=Norms(c, u, w), eta=0.1, tau=100, delta=0.05,
+    problem = Problem(
+        n=n, m=2 * pairs, d=d, T=1, activation="tanh", rho=Norms(1, 1, 1), nu=Norms(c, u, w),
+        eta=0.1, tau=100, delta=0.05,
     )  # fmt: skip
-    bound = theorem.approximation(setting, pairs, 0.05)
+    bound = theorem.approximation(problem, pairs, 0.05)
     alpha, log_term = c + u, math.log(2 * n / 0.05) / pairs
     if w == 0:
         assert bound == pytest.approx(alpha * math.sqrt(8 * log_term), rel=1e-12)

@@ -18,19 +18,19 @@ import pytest
 import torch
 
 from ntkbound.core import streams
-from ntkbound.heads import activations, sums
+from ntkbound.heads import activations, linearized, transport
 from ntkbound.heads import model as heads
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.native import passes
 from ntkbound.heads.tasks import task as tasks
-from ntkbound.heads.terms import linearization
 from ntkbound.heads.training import blocked, projection, step
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
+from ntkbound.machine.tools import NoCache
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer import transport
-from ntkbound.theorems.shallow_transformer.config import RunConfig
-from ntkbound.theorems.shallow_transformer.run import build_model
-from ntkbound.theorems.shallow_transformer.teacher import teacher_task
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.start import build_model
+from ntkbound.theorems.shallow_transformer.teacher import Teacher, teacher_task
 from tests.support import bound_checks, checks, problems
 from tests.support.problems import BoundCase, make_inputs, make_model
 
@@ -70,8 +70,8 @@ def identity():
     radii = dict.fromkeys(initial, 0.5)
     at, goal = (problems.in_ball(initial, radii, s, boundary=False) for s in (2, 3))
     inputs = make_inputs(5, 3, 2, "last", seed=4)
-    task = tasks.Task(inputs, problems.random_labels(5, seed=5), 1.0, 1.0)
-    checks.check_identity(model, initial, at, goal, task)
+    lin = Linearized(model, initial, inputs, Workers(1))
+    checks.check_identity(lin, at, goal, problems.random_labels(5, seed=5))
 
 
 def queries():
@@ -79,10 +79,9 @@ def queries():
 
 
 def transports():
-    config = RunConfig(n=2, T=2, d=3, m=2, teacher_heads=2, nu="0.5,0.5,0.5")
+    config = Config(n=2, T=2, d=3, m=2, teacher_heads=2, nu="0.5,0.5,0.5")
     model = build_model(config)
-    cache = SimpleNamespace(fetch=lambda key, compute: compute())
-    task = teacher_task(config, model, Workers(1), cache)
+    task = teacher_task(Teacher.of(config), Workers(1), NoCache())
     checks.check_transport(task.transport, heads.fresh_heads(model, 1, 0, 20, DOUBLE))
 
 
@@ -195,16 +194,16 @@ def ball_of_another_norm(v, radius):
 transport_into_ball = transport._into_ball
 
 
-def wrong_origin(model, initial, params, inputs, workers):
-    return sums.tangent(model, params, params, initial, inputs, workers)[1]
+def wrong_origin(self, params):
+    return self.tangent(params, params, self.initial)[1]
 
 
-def forgets_the_start(model, initial, params, transported, inputs, workers):
-    return sums.tangent(model, params, params, transported, inputs, workers)[1]
+def forgets_the_start(lin, params, transported):
+    return lin.tangent(params, params, transported)[1]
 
 
 MUTATIONS: dict[str, tuple[Any, Any]] = {
-    "sqrt(m) missing in the measured output": (lambda p: no_root(p, sums), outputs),
+    "sqrt(m) missing in the measured output": (lambda p: no_root(p, linearized), outputs),
     "sqrt(m) missing in the trained gradient": (lambda p: no_root(p, blocked), gradients),
     "tanh' without the square": (
         lambda p: slope(p, "tanh", lambda d, z, s: 1 - s), gradients),
@@ -253,7 +252,7 @@ MUTATIONS: dict[str, tuple[Any, Any]] = {
     "teacher larger than recorded": (
         lambda p: p.setattr(transport, "_into_ball", ball_of_another_norm), transports),
     "tangent taken at phi instead of phi_0": (
-        lambda p: p.setattr(linearization, "linearized_outputs", wrong_origin), identity),
+        lambda p: p.setattr(Linearized, "linear_outputs", wrong_origin), identity),
     "change of feature without its value at phi_0": (
         lambda p: p.setattr(checks, "change_of_feature_errors", forgets_the_start), identity),
     "eps_lin a quarter of itself": (

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+from ntkbound.core.theorem import configure
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.ranks import ProcessGroup, Ranks
-from ntkbound.theorems.shallow_transformer import run as kernel_regime
-from ntkbound.theorems.shallow_transformer.config import build
+from ntkbound.machine.tools import Tools
+from ntkbound.theorems.shallow_transformer import run as running
+from ntkbound.theorems.shallow_transformer import train as training
+from ntkbound.theorems.shallow_transformer.data import prepare
 from ntkbound.theorems.shallow_transformer.plan import inversion as planner
-from ntkbound.theorems.shallow_transformer.teacher import teacher_task
 from tests.theorems.shallow_transformer.test_plan import PROBLEM, bound
-from tests.theorems.shallow_transformer.test_transport import NoCache
 
 SMALL = {
     "n": 6, "T": 3, "d": 2, "m": 8, "tau": 12, "records": 3, "teacher_heads": 64, "rho": 0.3,
@@ -55,13 +56,12 @@ class Threads(ProcessGroup):
 
 def outcomes(configs, workers):
     """What runs that train together have to say."""
-    model = kernel_regime.build_model(configs[0])
-    task = teacher_task(configs[0], model, Workers(1), NoCache())
-    return kernel_regime.run(configs, task, workers, lambda step, loss: None)
+    tools = Tools(workers, data=prepare(configs[0]).data, save=True)
+    return running.run_together(configs, tools)
 
 
 def ranks_are_one_process():
-    config = build(SMALL)
+    config = configure(SMALL)
     (alone,) = outcomes([config], Workers(1))
     parts, barrier = [None] * COUNT, Barrier(COUNT, timeout=60)
 
@@ -73,10 +73,7 @@ def ranks_are_one_process():
     for found in both:
         same_numbers(found.terms, alone.terms)
         same_numbers(found.bounds, alone.bounds)
-    whole = [Threads(i, parts, barrier) for i in range(COUNT)]
-    with ThreadPoolExecutor(COUNT) as pool:
-        final = list(pool.map(lambda r: r.gather(both[r.index].params["final"]["U"]), whole))
-    np.testing.assert_allclose(final[0], alone.params["final"]["U"], rtol=1e-9)
+        np.testing.assert_allclose(found.params["final.U"], alone.params["final.U"], rtol=1e-9)
 
 
 def same_numbers(found, expected, path=""):
@@ -92,12 +89,12 @@ def same_numbers(found, expected, path=""):
 
 def together_is_alone():
     changes = [{}, {"eta": 0.3}, {"rho": 0.02}]
-    configs = [build({**SMALL, "seed": i, **change}) for i, change in enumerate(changes)]
+    configs = [configure({**SMALL, "seed": i, **change}) for i, change in enumerate(changes)]
     for config, found in zip(configs, outcomes(configs, Workers(1)), strict=True):
         (alone,) = outcomes([config], Workers(1))
         assert found.terms == alone.terms
-        for block, value in alone.params["final"].items():
-            assert torch.equal(found.params["final"][block], value), block
+        for name, value in alone.params.items():
+            assert np.array_equal(found.params[name], value), name
 
 
 def plan_is_minimal():
@@ -128,13 +125,13 @@ def ranks_side_by_side(self, values):
 
 def rule_with(patch, **wrong):
     """The descent rule of other configs than those that train."""
-    true = kernel_regime.descent_rule
+    true = training.descent_rule
 
     def mutated(configs, device="cpu"):
         fields = {b: getattr(configs[0], b) for b in wrong}
         return true([config.model_copy(update=fields) for config in configs], device)
 
-    patch.setattr(kernel_regime, "descent_rule", mutated)
+    patch.setattr(training, "descent_rule", mutated)
 
 
 def smallest_plus(patch, extra):

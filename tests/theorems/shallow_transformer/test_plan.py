@@ -14,17 +14,19 @@ from scipy.stats import chi2
 
 from ntkbound.stats import Series, crossing
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer.bounds import Norms
 from ntkbound.theorems.shallow_transformer.plan import inversion as planner
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 from tests.support.problems import TRAIN
 
 ONE = Norms(1, 1, 1)
-PROBLEM = planner.Problem(n=100, d=4, activation="tanh", rho=ONE, nu=ONE, delta=0.05)
+PROBLEM = Problem(
+    n=100, m=64, d=4, T=16, activation="tanh", rho=ONE, nu=ONE, eta=1.0, tau=1, delta=0.05
+)
 LEVELS = list(planner.LEVELS)
 
 
 def bound(problem, name, m, tau):
-    return planner.guaranteed_rmse(problem, planner.LEVELS[name], m, tau)
+    return planner.guaranteed_rmse(problem, name, m, tau)
 
 
 @pytest.mark.parametrize("name", LEVELS)
@@ -37,8 +39,8 @@ def test_what_is_free_is_minimal(name, target):
     assert bound(PROBLEM, name, m - 2, tau) > target
     assert bound(PROBLEM, name, m, tau - 1) > target
     level = planner.LEVELS[name]
-    assert level(PROBLEM, found.fewest_heads).epsilon < target
-    assert level(PROBLEM, found.fewest_heads - 2).epsilon >= target
+    assert level(replace(PROBLEM, m=found.fewest_heads)).epsilon < target
+    assert level(replace(PROBLEM, m=found.fewest_heads - 2)).epsilon >= target
     steps = planner.plan(PROBLEM, target, name, m=2 * m)
     assert bound(PROBLEM, name, 2 * m, steps.tau) <= target
     assert bound(PROBLEM, name, 2 * m, steps.tau - 1) > target
@@ -68,17 +70,14 @@ def test_mean_square_norm_covers_the_quantile(m, d):
 def test_it_bounds_what_a_run_will_be_told():
     """Above the closed-form bound of realised heads, and by little."""
     m, rng = 64, np.random.default_rng(0)
-    known = planner.closed_form(PROBLEM, m)
+    known = planner.closed_form(replace(PROBLEM, m=m))
+    problem = replace(PROBLEM, m=m, delta=0.98 * 0.05)
     for _ in range(50):
         u = np.tile(np.linalg.norm(rng.standard_normal((m // 2, 4)), axis=1), 2)
-        setting = theorem.Setting(
-            n=100, m=m, d=4, u=u, sigma=(1.0, 1.0, 4 / (3 * math.sqrt(3))), rho=ONE, nu=ONE,
-            eta=0.01, tau=10**4, delta=0.98 * 0.05,
-        )  # fmt: skip
-        epsilon = theorem.linearization(setting, ONE) + theorem.change_of_feature(setting)
-        epsilon += theorem.approximation(setting, m // 2, setting.delta)
+        epsilon = theorem.linearization(problem, u) + theorem.change_of_feature(problem, u)
+        epsilon += theorem.approximation(problem, m // 2, problem.delta)
         assert 0.5 * known.epsilon < epsilon <= known.epsilon
-        assert theorem.squared_feature_norm(setting) <= known.squared_feature_norm
+        assert theorem.squared_feature_norm(problem, u) <= known.squared_feature_norm
 
 
 def test_width_grows_like_log_n():
@@ -91,7 +90,7 @@ def test_width_grows_like_log_n():
 
 def test_targets_that_cannot_be_guaranteed():
     name = LEVELS[0]
-    labels = planner.plan(replace(PROBLEM, teacher_heads=512), 0.1, name)
+    labels = planner.plan(replace(PROBLEM, label_heads=512), 0.1, name)
     assert labels.m is None and "the error of labels that average 512 heads" in labels.reason
     outside = planner.plan(replace(PROBLEM, nu=Norms(2, 1, 1)), 0.1, name)
     assert outside.m is None and "needs ν ≤ ρ" in outside.reason

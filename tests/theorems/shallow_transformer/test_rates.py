@@ -12,8 +12,9 @@ import math
 import numpy as np
 import pytest
 
-from ntkbound import RunConfig, run
+from ntkbound import run
 from ntkbound.runs.execute import Execution
+from ntkbound.theorems.shallow_transformer.config import Config
 
 WIDTHS, SEEDS = (16, 64, 256), (0, 1, 2)
 GRID = {
@@ -27,7 +28,7 @@ def records(tmp_path_factory):
     """One teacher and one sample; the initialisation varies, so that labels are computed once."""
     out = tmp_path_factory.mktemp("rates")
     return {
-        (m, seed): run(RunConfig(**GRID, m=m, init_seed=seed), Execution(out, save_params=False))
+        (m, seed): run(Config(**GRID, m=m, init_seed=seed), Execution(out, save_params=False))
         for m in WIDTHS
         for seed in SEEDS
     }
@@ -75,10 +76,10 @@ def test_bounds_against_what_is_measured(records):
     posteriori both are within a factor of a few (docs/certificates.md)."""
     ratios = {"closed-form": [], "a-posteriori": []}
     for (m, _), record in records.items():
-        assert {c["verdict"] for c in record.checks} <= {"holds", "vacuous"}
+        assert {c.verdict for c in record.checks} <= {"holds", "vacuous"}
         worst = record.terms["linearization"]["worst"]["max"]
         app = record.terms["approximation"]["transported"]["max"]
-        said = {(c["level"], c["term"]): c["value"] for c in record.data["certificates"]}
+        said = {(c.level, c.term): c.value for c in record.certificates}
         assert 9 < said["closed-form", "linearization"] / worst < 15, f"m = {m}"
         assert 1 <= said["a-posteriori", "linearization"] / worst < 2.2, f"m = {m}"
         assert said["a-posteriori", "linearization"] == record.bounds["linearization"]
@@ -100,7 +101,7 @@ def test_the_loss_falls_faster_in_tau_than_claimed(tmp_path):
     """theory.md: about −0.86 to −0.9 from τ = 400 to 1600 at m = 256, claimed −1/2."""
     settings = {**GRID, "dtype": "float32", "search_samples": 1, "search_steps": 1, "m": 256}
     losses = [
-        run(RunConfig(**{**settings, "tau": tau}), Execution(tmp_path, save_params=False)).terms[
+        run(Config(**{**settings, "tau": tau}), Execution(tmp_path, save_params=False)).terms[
             "optimization"
         ]["training"]["min_mse"]
         for tau in (400, 800, 1600)

@@ -1,10 +1,9 @@
-"""Studies: declared in one file, run by one command, concluded from their verdicts alone."""
+"""The studies of this theorem: run by one command, concluded from their verdicts alone."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +11,12 @@ import pytest
 from ntkbound import studies
 from ntkbound.cli import main
 from ntkbound.core.claim import Claim
-from ntkbound.core.preset import load_preset
+from ntkbound.core.quantity import Key
+from ntkbound.core.record import Record
 from ntkbound.report import study_files
-from ntkbound.report.conclusions import conclude
-from ntkbound.report.study_page import as_markdown
-from ntkbound.stats import Series
-from ntkbound.stats.segmented import fit_bend
+from ntkbound.report.study_page import Figure, as_markdown
 from ntkbound.studies.evaluate import evaluate, read_records
-from ntkbound.studies.growth import growth
-from ntkbound.studies.study import Evidence, Finding
+from ntkbound.studies.study import SIZES, Evidence
 from ntkbound.theorems.shallow_transformer.studies import (
     lag,
     membership,
@@ -28,6 +24,13 @@ from ntkbound.theorems.shallow_transformer.studies import (
     samples,
     seq_length,
 )
+from ntkbound.theorems.shallow_transformer.studies.shared import (
+    APPROXIMATION,
+    FEATURE_NORM,
+    MIN_RMSE,
+    VALIDATION,
+)
+from tests.support.planted import planted
 
 NAMES = [
     "horizon",
@@ -40,7 +43,11 @@ NAMES = [
     "seq-length",
     "width",
 ]
-PAPER = Path(__file__).parents[3] / "presets" / "paper"
+UNDRAWN = Figure(None, "not asked for")
+RATIOS = [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]
+STEEP = Claim(
+    term="linearization", probe="worst", statistic="max", axis="m", kind="upper", exponent=-1.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +60,21 @@ def width(tmp_path_factory):
     return out
 
 
-def outcome_of(out, study=None):
+def outcome_of(out, claims=None):
+    edition = studies.load("width", "smoke")
+    if claims is not None:
+        edition = replace(edition, preset=replace(edition.preset, claims=claims))
     identifiers = sorted(path.parent.name for path in out.glob("*/run.json"))
-    records = read_records(out, identifiers)
-    return evaluate("width", study or studies.load("width"), "smoke", records, {})
+    return evaluate(edition, read_records(out, identifiers), {})
 
 
-def planted(points, curve, seeds=4, noise=0.01):
-    rng = np.random.default_rng(7)
-    points = np.array(points, dtype=float)
-    values = curve(points) * np.exp(noise * rng.standard_normal((seeds, len(points))))
-    names = tuple(map(str, range(seeds)))
-    return Series("T", "gradient", "training", "feature_norm_max", (), points, values, names)
+def record(config: dict, numbers: dict[Key, float]) -> Record:
+    """One complete run with these fields and numbers."""
+    terms: dict = {}
+    for key, number in numbers.items():
+        terms.setdefault(key.term, {}).setdefault(key.probe, {})[key.statistic] = float(number)
+    name = "-".join(map(str, config.values()))
+    return Record(name, "shallow-transformer", 1, config, terms)
 
 
 # The command.
@@ -87,6 +97,7 @@ def test_a_study_leaves_page_figure_and_records(width):
     for heading in ("Measured", "Rates", "Verdicts", "What it shows", "What it does not show"):
         assert f"\n## {heading}" in page
     assert "| linearization / worst / max: exactly m^−0.5 | tight |" in page
+    assert "| optimization / training / min_mse: no rate claimed in m | not-defined |" in page
     assert len(list(width.glob("*/run.json"))) == 16
 
 
@@ -111,7 +122,7 @@ def test_a_study_resumes_and_speaks_json(width, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["widht"], "study: 'widht' is unknown; accepted: horizon, "),
+        (["widht"], "study 'widht' is unknown; accepted: horizon, "),
         (["widht"], "; did you mean 'width'?"),
         (["width", "--size", "smal"], "--size: 'smal' is unknown; accepted: smoke, small, paper"),
         (["width", "--figure-format", "gif"], "--figure-format: 'gif' is unknown; accepted: pdf"),
@@ -126,227 +137,158 @@ def test_mistakes_are_one_line(refused, arguments, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("size", ["smoke", "small", "paper"])
+@pytest.mark.parametrize("size", SIZES)
 def test_every_size_of_every_study_is_a_valid_preset(name, size):
-    study = studies.load(name)
-    configs = study.preset(name, size).configs()
+    edition = studies.load(name, size)
+    configs = edition.preset.configs()
     seeds = {config.seed for config in configs}
     assert len(seeds) >= (3 if size != "paper" else 10)
     assert len(configs) > len(seeds)
+    assert edition.study.theorem == configs[0].theorem
 
 
-@pytest.mark.parametrize("name", ["width", "horizon"])
-def test_paper_is_the_published_preset(name):
-    published = load_preset(PAPER / f"{name}.toml").configs()
-    own = studies.load(name).preset(name, "paper").configs()
-    assert {c.identity() for c in own} == {c.identity() for c in published}
-
-
-def test_the_published_transformer_runs_are_in_seq_length():
-    published = load_preset(PAPER / "seq-length.toml").configs()
-    own = studies.load("seq-length").preset("seq-length", "paper").configs()
-    assert {c.identity() for c in published} < {c.identity() for c in own}
-
-
-def test_a_new_study_is_one_new_file(tmp_path, monkeypatch):
-    source = (
-        "from dataclasses import replace\n"
-        "from ntkbound.theorems.shallow_transformer.studies.width import STUDY as WIDTH\n"
-        "STUDY = replace(WIDTH, title='Mine')\n"
-    )
-    (tmp_path / "my_own.py").write_text(source, encoding="utf-8")
-    from ntkbound.theorems.shallow_transformer import studies as shipped
-
-    monkeypatch.setattr(shipped, "__path__", [*shipped.__path__, str(tmp_path)])
-    assert studies.load("my-own").title == "Mine"
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("name", "count", "where"),
+    [
+        ("horizon", 1, {"model": "transformer"}),
+        ("input-norm", 0, {}),
+        ("lag", 0, {}),
+        ("membership", 0, {}),
+        ("projection", 0, {}),
+        ("regime", 0, {}),
+        ("samples", 1, {}),
+        ("seq-length", 8, {"model": "transformer"}),
+        ("width", 8, {"model": "transformer"}),
+    ],
+)
+def test_what_each_study_claims(name, count, where, size):
+    edition = studies.load(name, size)
+    assert len(edition.claims) == count
+    assert all(claim.axis == edition.study.axis for claim in edition.claims)
+    assert all(claim.where == where for claim in edition.claims)
 
 
 # Conclusions.
 
 
 def test_a_violated_claim_changes_what_the_page_concludes(width):
-    claim = Claim(
-        term="linearization", probe="worst", statistic="max", axis="m", kind="upper", exponent=-1.0
-    )
-    true = outcome_of(width)
-    false = outcome_of(width, replace(studies.load("width"), claims=[claim]))
+    true, false = outcome_of(width), outcome_of(width, (STEEP,))
     assert (true.verdict, false.verdict) == ("holds", "violated")
-    assert "0 are contradicted" in conclude(true).headline
-    assert "1 is contradicted" in conclude(false).headline
     statement = "linearization / worst / max: at most m^−1"
-    assert f"- **Contradicted**: {statement}. slope" in as_markdown(false, "", "")
-    assert "**Contradicted**" not in as_markdown(true, "", "")
+    assert f"- **Contradicted**: {statement}. slope" in as_markdown(false, "", UNDRAWN)
+    assert "**Contradicted**" not in as_markdown(true, "", UNDRAWN)
 
 
 def test_strict_turns_the_verdict_into_an_exit_code(width, capsys, monkeypatch):
-    steep = Claim(
-        term="linearization", probe="worst", statistic="max", axis="m", kind="upper", exponent=-1.0
-    )
-    planted = replace(studies.load("width"), claims=[steep])
-    monkeypatch.setattr(studies, "load", lambda name: planted)
+    edition = studies.load("width", "smoke")
+    steep = replace(edition, preset=replace(edition.preset, claims=(STEEP,)))
+    monkeypatch.setattr(studies, "load", lambda name, size: steep)
     for extra, expected in (([], 0), (["--strict"], 1)):
         with pytest.raises(SystemExit) as stopped:
             main(["study", "width", "--size", "smoke", "--out", str(width), "-q", *extra])
         assert stopped.value.code == expected
 
 
-@pytest.mark.parametrize(
-    ("verdict", "shown", "left_open"),
-    [
-        ("tight", "Agrees, and no smaller rate would do: S.", None),
-        ("holds", "Agrees: S.", "That the claim is sharp: S."),
-        ("faster", "Agrees, with a steeper decay than claimed: S.", "That the claimed rate is"),
-        ("violated", "**Contradicted**: S. R.", None),
-        ("bound-violated", "**The proved bound is exceeded**: S. R.", None),
-        ("not-defined", "Measured, and judged by no claim: S. R.", None),
-        ("inconclusive", None, "Undecided: S. R."),
-        ("condition-not-met", None, "Not covered, its conditions are not met: S. R."),
-        ("vacuous", None, "Not constrained, the bound says nothing here: S. R."),
-    ],
-)
-def test_every_verdict_has_its_own_conclusion(width, verdict, shown, left_open):
-    outcome = replace(outcome_of(width), findings=[Finding("S", verdict, "R")])
-    said = conclude(outcome)
-    assert [line for line in said.shows if "S" in line] == ([shown] if shown else [])
-    about = [line for line in said.leaves_open if ": S." in line]
-    assert len(about) == (left_open is not None)
-    assert all(line.startswith(left_open) for line in about)
-    assert said.leaves_open[-1].startswith("Anything outside the range measured: m = 16 … 128")
-
-
-def test_lost_runs_are_told_and_leave_nothing_certain(width):
-    records = read_records(width, sorted(p.parent.name for p in width.glob("*/run.json")))
-    outcome = evaluate("width", studies.load("width"), "smoke", records, {"x": "out of memory"})
-    assert outcome.verdict == "inconclusive"
-    said = conclude(outcome).leaves_open[-1]
-    assert said == "What 1 run would have said that did not finish: out of memory."
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_whose_runs_all_failed_says_so(name):
-    outcome = evaluate(name, studies.load(name), "smoke", [], {"x": "out of memory"})
+    outcome = evaluate(studies.load(name, "smoke"), [], {"x": "out of memory"})
     assert outcome.verdict == "inconclusive"
-    page = as_markdown(outcome, "", "No figure")
+    page = as_markdown(outcome, "", UNDRAWN)
     assert "Nothing was judged" in page and "out of memory" in page
 
 
 def test_without_matplotlib_the_page_says_so(width, tmp_path, monkeypatch):
     monkeypatch.setattr(study_files, "find_spec", lambda name: None)
     page = study_files.write_study(outcome_of(width), tmp_path, "pdf", "ntkbound study width")
-    assert study_files.NO_MATPLOTLIB in page.read_text(encoding="utf-8")
+    assert study_files.NO_MATPLOTLIB.reason in page.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [page]
 
 
 # Evaluations of single studies, on planted data.
 
 
-@pytest.mark.parametrize(("where", "before"), [(0.7, -0.9), (1.0, -0.5), (1.6, -0.4)])
-def test_a_planted_bend_is_found(where, before):
-    series = planted(
-        [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8],
-        lambda x: 0.1 + before * np.minimum(x - where, 0),
-    )
-    bend = fit_bend(series)
-    assert bend.low <= where * 1.02 and bend.high >= where * 0.98
-    assert bend.x == pytest.approx(where, rel=0.05)
-    assert bend.before == pytest.approx(before, rel=0.05)
-    assert bend.after == pytest.approx(0, abs=0.02)
-
-
-def test_four_points_have_no_bend():
-    bend = fit_bend(planted([1, 2, 3, 4], np.sqrt))
-    assert np.isnan(bend.x) and bend.high == np.inf
-
-
 @pytest.mark.parametrize(
     ("where", "verdict"), [(0.6, "holds"), (1.5, "violated"), (None, "inconclusive")]
 )
 def test_the_threshold_of_membership_is_judged(where, verdict):
-    def loss(rho, rng):
+    def loss(rho):
         fall = rho - 3 if where is None else min(rho - where, 0)
-        return float((0.1 - 0.3 * fall) * np.exp(0.01 * rng.standard_normal()))
+        return (0.1 - 0.3 * fall) * np.exp(0.01 * rng.standard_normal())
 
     rng = np.random.default_rng(3)
-    rows = [
-        {
-            "status": "complete",
-            "config": {
-                "rho": dict.fromkeys("cUW", rho),
-                "nu": dict.fromkeys("cUW", 1.0),
-                "seed": s,
-            },
-            "terms": {"optimization": {"training": {"min_mse": 0.0, "min_rmse": loss(rho, rng)}}},
-        }
-        for rho in membership.RATIOS
-        for s in range(4)
+    runs = [
+        record(
+            {"rho": dict.fromkeys("cUW", rho), "nu": dict.fromkeys("cUW", 1.0), "seed": seed},
+            {MIN_RMSE.key: loss(rho)},
+        )
+        for rho in RATIOS
+        for seed in range(4)
     ]
-    (finding,) = membership.judge(Evidence(rows, [])).findings
+    (finding,) = membership.judge(Evidence(runs, [])).findings
     assert finding.verdict == verdict, finding.reason
-
-
-def test_an_unresolved_slope_is_neither_growth_nor_its_absence():
-    found = growth(planted([4, 8, 16, 32], lambda T: T**0.3, noise=2.0))
-    assert (found.grows, found.word) == (None, "undecided"), found.reason
-
-
-@pytest.mark.parametrize(
-    ("word", "curve"),
-    [
-        ("exponential", lambda T: np.exp(0.1 * T)),
-        ("power", lambda T: T**1.5),
-        ("log", lambda T: np.log(T)),
-        ("none", lambda T: 1 + 0 * T),
-        ("none", lambda T: T**-0.5),
-    ],
-)
-def test_planted_growth_is_recognised(word, curve):
-    found = growth(planted([4, 8, 16, 32, 64], curve))
-    assert (found.word, found.grows) == (word, word != "none"), found.reason
 
 
 @pytest.mark.parametrize(
     ("curve", "verdict"), [(lambda T: np.exp(0.2 * T), "holds"), (lambda T: T**2, "violated")]
 )
 def test_exponential_growth_of_the_recurrence_is_decided_by_fit(curve, verdict):
-    series = planted([4, 8, 16, 32], curve)
-    rows = [
-        {
-            "id": f"{omega}-{T}-{s}",
-            "status": "complete",
-            "config": {"model": "indrnn", "omega": omega, "T": T, "seed": s},
-            "terms": {"gradient": {"training": {"feature_norm_max": float(series.values[s, j])}}},
-        }
+    lengths = [4, 8, 16, 32]
+    series = planted(lengths, curve)
+    runs = [
+        record(
+            {"model": "indrnn", "omega": omega, "T": T, "seed": seed},
+            {FEATURE_NORM.key: series.values[seed, j]},
+        )
         for omega in (1.1, 1.5)
-        for j, T in enumerate([4, 8, 16, 32])
-        for s in range(4)
+        for j, T in enumerate(lengths)
+        for seed in range(4)
     ]
-    found = seq_length.judge(Evidence(rows, [])).findings
+    found = seq_length.judge(Evidence(runs, [])).findings
     assert [finding.verdict for finding in found] == ["not-defined", verdict]
 
 
 def test_the_width_needed_is_where_the_power_law_meets_the_target():
-    rows = [
-        {
-            "config": {"n": n, "seed": s, "m": m},
-            "terms": {"approximation": {"transported": {"max": (np.log(n) / m) ** 0.5}}},
-        }
+    runs = [
+        record({"n": n, "seed": seed, "m": m}, {APPROXIMATION.key: (np.log(n) / m) ** 0.5})
         for n in (100, 1000)
-        for s in range(2)
+        for seed in range(2)
         for m in (32, 64, 128)
     ]
-    for row in samples.width_needed(rows):
-        heads = row["terms"]["width_needed"]["approximation"]["heads"]
-        assert heads == pytest.approx(np.log(row["config"]["n"]) / samples.TARGET**2)
+    found = samples.width_needed(runs)
+    assert [fields for fields, _ in found] == [
+        {"n": n, "seed": seed} for n in (100, 1000) for seed in range(2)
+    ]
+    for fields, numbers in found:
+        heads = numbers[samples.NEEDED.key]
+        assert heads == pytest.approx(np.log(fields["n"]) / samples.TARGET**2)
+
+
+def test_the_growth_of_the_width_needed_is_judged():
+    rng = np.random.default_rng(5)
+    runs = [
+        record(
+            {"n": n, "seed": seed, "m": m},
+            {APPROXIMATION.key: (np.log(n) / m) ** 0.5 * np.exp(0.01 * rng.standard_normal())},
+        )
+        for n in (32, 128, 512, 2048)
+        for seed in range(4)
+        for m in (32, 64, 128)
+    ]
+    found = samples.judge(Evidence(runs, []))
+    (fit,) = found.fits
+    assert (fit.verdict, fit.points, fit.seeds) == ("holds", 4, 4)
+    assert found.findings[0].statement == "growth of the width needed with n: log"
+    assert [line.label for line in found.panels[0].lines] == ["median", "∝ log n", "∝ n^½"]
 
 
 def test_a_projection_that_changes_free_runs_is_caught():
-    def row(loss):
-        went = {"trajectory": {"block_max": 1.0}}
-        return {"terms": {"optimization": {"training": {"final_mse": loss}}, "displacement": went}}
+    def run(loss):
+        return record({}, {projection.FINAL_MSE.key: loss, projection.FARTHEST.key: 1.0})
 
-    same = projection.same_where_free(4.0, {0: row(0.5)}, {0: row(0.5)})
-    other = projection.same_where_free(4.0, {0: row(0.5)}, {0: row(0.6)})
-    bound = projection.same_where_free(0.5, {0: row(0.5)}, {0: row(0.6)})
+    same = projection.same_where_free(4.0, {0: run(0.5)}, {0: run(0.5)})
+    other = projection.same_where_free(4.0, {0: run(0.5)}, {0: run(0.6)})
+    bound = projection.same_where_free(0.5, {0: run(0.5)}, {0: run(0.6)})
     assert [f.verdict for f in (same, other, bound)] == ["holds", "violated", "condition-not-met"]
 
 
@@ -356,16 +298,15 @@ def test_a_projection_that_changes_free_runs_is_caught():
      ((0.2, 0.5), (0.3, 0.4), "inconclusive")],
 )  # fmt: skip
 def test_the_shortest_lag_is_judged_by_seeds_that_do_not_overlap(recurrent, attention, verdict):
-    rows = [
-        {
-            "status": "complete",
-            "config": {"model": model, "lag": 4, "positions": "sincos", "seed": s},
-            "terms": {"optimization": {"training": {"min_validation_mse": value}}},
-        }
+    runs = [
+        record(
+            {"model": model, "lag": 4, "positions": "sincos", "seed": seed},
+            {VALIDATION.key: value},
+        )
         for model, values in (("indrnn", recurrent), ("transformer", attention))
-        for s, value in enumerate(values)
+        for seed, value in enumerate(values)
     ]
-    (finding,) = lag.judge(Evidence(rows, [])).findings
+    (finding,) = lag.judge(Evidence(runs, [])).findings
     assert finding.verdict == verdict
 
 
@@ -376,7 +317,14 @@ def test_the_shortest_lag_is_judged_by_seeds_that_do_not_overlap(recurrent, atte
 )  # fmt: skip
 def test_growth_with_the_lag_is_judged_as_published(model, power, verdict):
     series = planted([2, 4, 8, 16], lambda L: L**power)
-    assert lag._as_published(lag.VALIDATION, model, series).verdict == verdict
+    runs = [
+        record({"model": model, "lag": L, "seed": seed}, {VALIDATION.key: series.values[seed, j]})
+        for j, L in enumerate((2, 4, 8, 16))
+        for seed in range(4)
+    ]
+    (finding,) = lag.judge(Evidence(runs, [])).findings
+    assert finding.statement.startswith(f"{model}: best validation MSE ")
+    assert finding.verdict == verdict
 
 
 @pytest.mark.attack

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ntkbound.core.theorem import configure
 from ntkbound.runs import sweep
 from ntkbound.runs.execute import Execution, run, run_together
 from ntkbound.runs.pools import LocalPool
-from ntkbound.theorems.shallow_transformer.config import build
-from ntkbound.theorems.shallow_transformer.run import descent_key
+from ntkbound.theorems.shallow_transformer.schedule import together as descent_key
 
 SMALL = {
     "n": 12, "T": 4, "d": 3, "m": 10, "tau": 40, "records": 5, "teacher_heads": 64,
@@ -21,10 +21,10 @@ SMALL = {
 def members(**fields):
     common = {**SMALL, **fields}
     return [
-        build({**common, "seed": 1}),
-        build({**common, "seed": 2, "eta": 0.3}),
-        build({**common, "seed": 3, "rho": 0.05}),
-        build({**common, "seed": 4, "eta": 1e4 if fields.get("method") else 0.1}),
+        configure({**common, "seed": 1}),
+        configure({**common, "seed": 2, "eta": 0.3}),
+        configure({**common, "seed": 3, "rho": 0.05}),
+        configure({**common, "seed": 4, "eta": 1e4 if fields.get("method") else 0.1}),
     ]
 
 
@@ -39,44 +39,44 @@ def test_runs_together_are_bit_for_bit_the_runs_alone(tmp_path, fields):
     for config, found in zip(configs, together, strict=True):
         alone = run(config, Execution(tmp_path / "alone", threads=1))
         for part in ("id", "status", "terms", "bounds", "checks", "notes"):
-            assert found.data[part] == alone.data[part]
+            assert getattr(found, part) == getattr(alone, part)
         for name, column in alone.trace.items():
             np.testing.assert_array_equal(found.trace[name], column)
-        for name, value in alone.params.items():
-            np.testing.assert_array_equal(found.params[name], value)
+        for name, value in alone.arrays.items():
+            np.testing.assert_array_equal(found.arrays[name], value)
 
 
 def test_only_runs_on_the_same_data_with_full_batches_share_a_descent():
     first, *others = members()
     assert {descent_key(config) for config in others} == {descent_key(first)}
     for change in ({"data_seed": 1}, {"m": 12}, {"tau": 41}, {"dtype": "float64"}, {"nu": 2.0}):
-        assert descent_key(build({**SMALL, "seed": 1, **change})) != descent_key(first)
+        assert descent_key(configure({**SMALL, "seed": 1, **change})) != descent_key(first)
     stochastic = members(method="projsgd", batch=4)
     assert len({descent_key(config) for config in stochastic}) == len(stochastic)
 
 
 def test_groups_keep_every_worker_busy_and_leave_large_runs_alone():
-    small = sweep.plan(build({**SMALL, "seed": seed}) for seed in range(40))
+    small = sweep.plan(configure({**SMALL, "seed": seed}) for seed in range(40))
     groups = sweep.grouped(small, slots=1)
     assert [len(group) for group in groups] == [16, 16, 8]
     assert [run for group in groups for run in group] == small
     assert [len(group) for group in sweep.grouped(small[:5], slots=4)] == [2, 2, 1]
-    large = sweep.plan(build({**SMALL, "m": 2048, "seed": seed}) for seed in range(3))
+    large = sweep.plan(configure({**SMALL, "m": 2048, "seed": seed}) for seed in range(3))
     assert [len(group) for group in sweep.grouped(large, slots=1)] == [1, 1, 1]
 
 
 def test_a_group_with_a_failing_run_is_done_one_by_one(tmp_path, monkeypatch):
-    from ntkbound.theorems.shallow_transformer import run as kernel_regime
+    from ntkbound.theorems.shallow_transformer import run as running
 
     configs = members()
-    measure = kernel_regime.measure
+    measure = running.measure
 
-    def broken(config, *arguments):
-        if config.seed == 2:
+    def broken(trained):
+        if trained.start.config.seed == 2:
             raise RuntimeError("this one cannot be measured")
-        return measure(config, *arguments)
+        return measure(trained)
 
-    monkeypatch.setattr(kernel_regime, "measure", broken)
+    monkeypatch.setattr(running, "measure", broken)
 
     class Here(LocalPool):
         """Jobs in this process, where the failure is planted."""

@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkbound.core.errors import InputError
+from ntkbound.core.theorem import configure
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, fresh_heads
-from ntkbound.heads.sums import outputs
-from ntkbound.heads.terms.approximation import transported_parameters
+from ntkbound.heads.transport import transported_parameters
 from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
-from ntkbound.theorems.shallow_transformer.run import build_model
-from ntkbound.theorems.shallow_transformer.teacher import average_labels, teacher_task
+from ntkbound.machine.tools import NoCache
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.start import build_model
+from ntkbound.theorems.shallow_transformer.teacher import Teacher, average_labels, teacher_task
 from tests.support.checks import check_transport
 from tests.support.problems import BOUNDED
 from tests.support.reference import SLOPE, VALUE
@@ -27,15 +29,10 @@ MAPS = ("rank-one", "random-feature", "constant", "anchors")
 ALLOWED = [pair for pair in itertools.product(MAPS, BOUNDED) if pair != ("rank-one", "bump")]
 
 
-class NoCache:
-    def fetch(self, key, compute):
-        return compute()
-
-
 def make_task(**fields):
-    config = RunConfig(**{"n": 4, "T": 3, "d": 2, "teacher_heads": 64, **fields})
+    config = Config(**{"n": 4, "T": 3, "d": 2, "teacher_heads": 64, **fields})
     model = build_model(config)
-    return config, model, teacher_task(config, model, Workers(1), NoCache())
+    return config, model, teacher_task(Teacher.of(config), Workers(1), NoCache())
 
 
 @given(
@@ -105,8 +102,8 @@ def test_no_part_of_a_map_vanishes_by_parity(transport, activation, block):
 
 
 def test_rank_one_with_an_even_activation_is_refused():
-    with pytest.raises(InputError, match=r"--transport: rank-one represents the zero function"):
-        build({"activation": "bump"})
+    with pytest.raises(InputError, match=r"transport: rank-one represents the zero function"):
+        configure({"activation": "bump"})
 
 
 @pytest.mark.parametrize("transport", MAPS)
@@ -115,8 +112,8 @@ def test_labels_do_not_depend_on_the_student_or_on_threads(transport):
     _, _, first = make_task(**fields)
     _, _, second = make_task(**fields, m=64, init_seed=99, tau=7, rho=3)
     assert torch.equal(first.y, second.y)
-    config, model, task = make_task(**fields)
-    two = average_labels(config, model, task.transport, task.inputs, Workers(2))
+    config, _, task = make_task(**fields)
+    two = average_labels(Teacher.of(config), task.transport, task.inputs, Workers(2))
     assert torch.equal(two[0], first.y)
     assert torch.equal(two[1], first.standard_error)
     _, _, other = make_task(**fields, teacher_seed=4)
@@ -215,5 +212,6 @@ def test_the_infinite_network_at_the_transported_parameters_approaches_the_label
     _, model, task = make_task(d=2, T=3, n=10, teacher_heads=16384)
     initial = fresh_heads(model, 77, 0, 4096, torch.float64)
     both = {b: torch.cat([-v, v]) if b == "c" else torch.cat([v, v]) for b, v in initial.items()}
-    f = outputs(model, transported_parameters(both, task.transport), task.inputs, Workers(1))
+    lin = Linearized(model, both, task.inputs, Workers(1))
+    f = lin.outputs(transported_parameters(both, task.transport))
     assert float((f - task.y).abs().max()) < 0.1

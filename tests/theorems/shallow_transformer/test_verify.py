@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from ntkbound import RunConfig, read, run
+from ntkbound import read, run
 from ntkbound.core.errors import InputError
 from ntkbound.runs.execute import Execution
 from ntkbound.runs.record import PARAMS, RUN
+from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.verify import verify
 from tests.support.problems import SMALL_RUN, tamper
 
@@ -19,7 +20,7 @@ from tests.support.problems import SMALL_RUN, tamper
     {"validation": 0.25, "method": "projsgd", "batch": 3},
 ], ids=str)  # fmt: skip
 def test_verify_agrees_with_an_honest_record(fields, tmp_path):
-    record = run(RunConfig(**{**SMALL_RUN, **fields}), Execution(tmp_path, threads=1))
+    record = run(Config(**{**SMALL_RUN, **fields}), Execution(tmp_path, threads=1))
     rows = verify(read(record.path))
     assert [row.quantity for row in rows if not row.agrees] == []
     assert len(rows) > 10

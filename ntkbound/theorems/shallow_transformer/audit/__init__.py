@@ -4,9 +4,3 @@
 equality and inequality of the chain at every audited step (``links``), and splits bound/measured
 into one factor per link (``decomposition``). What it teaches: docs/audit.md.
 """
-
-from ntkbound.theorems.shallow_transformer.audit.decomposition import Share
-from ntkbound.theorems.shallow_transformer.audit.links import Link
-from ntkbound.theorems.shallow_transformer.audit.replay import LEVELS, Audit, replay
-
-__all__ = ["LEVELS", "Audit", "Link", "Share", "replay"]

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ntkbound.core.errors import InputError
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import Prepared, configure
 from ntkbound.core.tolerance import exceeds
-from ntkbound.heads.tasks import prepare
-from ntkbound.heads.training.descent import Progress
-from ntkbound.machine.parallel import Workers
-from ntkbound.runs.cache import LabelCache
-from ntkbound.runs.record import Record
-from ntkbound.theorems.shallow_transformer import run as kernel_regime
-from ntkbound.theorems.shallow_transformer.audit import LEVELS, Audit, Link, replay
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
+from ntkbound.heads.tasks.task import Task
+from ntkbound.machine.tools import Tools
+from ntkbound.theorems.shallow_transformer.audit.links import Link
+from ntkbound.theorems.shallow_transformer.audit.replay import LEVELS, Audit, replay
+from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.data import prepare
+from ntkbound.theorems.shallow_transformer.start import build_model, start
+from ntkbound.theorems.shallow_transformer.statement import MIN_MSE
 
 
 @dataclass(frozen=True)
 class Audited:
     """The audit of one resolved config."""
 
-    config: RunConfig
+    config: Config
     audit: Audit
 
     def as_json(self) -> dict[str, Any]:
@@ -36,72 +37,55 @@ class Audited:
             "bound": found.bound,
             "links": [link.as_dict() for link in found.links],
             "shares": [share.as_dict() for share in found.shares],
-            "notes": found.notes,
+            "notes": list(found.notes),
         }
 
 
-def audit(
-    config: RunConfig,
-    steps: int,
-    cache: Path,
-    threads: int | None = None,
-    progress: Progress = lambda step, loss: None,
-    level: str = LEVELS[0],
-) -> Audited:
-    """Audits ``steps`` steps of a run; ``cache`` is the folder of the teacher's labels.
+def audit(config: Config, steps: int, tools: Tools, level: str = LEVELS[0]) -> Audited:
+    """Audits ``steps`` steps of a run.
 
     ``level`` of the constants: ``closed-form`` or ``a-posteriori``. Raises InputError for another
     one, and for a method that the proof is not about.
     """
-    return _audit(config, None, steps, cache, threads, progress, level)
+    _check(config, level)
+    return _replayed(prepare(config), steps, tools, level)
 
 
-def audit_record(
-    record: Record,
-    steps: int,
-    threads: int | None = None,
-    progress: Progress = lambda step, loss: None,
-    level: str = LEVELS[0],
-) -> Audited:
+def audit_record(record: Record, steps: int, tools: Tools, level: str = LEVELS[0]) -> Audited:
     """Audits the run of a record; a first link says whether training it again gives its numbers.
 
     Raises InputError as ``audit`` does, and where the data it was made from have changed.
     """
-    assert record.path is not None
-    if record.data["status"] != "complete":
-        raise InputError(f"{record.id}: {record.data['status']}; only a complete run has a proof")
-    cache = record.path.parent / "cache" / "labels"
-    config = build(record.data["config"])
-    found = _audit(config, record, steps, cache, threads, progress, level)
-    again = _reproduction(record, found.audit)
-    return replace(found, audit=replace(found.audit, links=[again, *found.audit.links]))
-
-
-def _audit(
-    config: RunConfig,
-    record: Record | None,
-    steps: int,
-    cache: Path,
-    threads: int | None,
-    progress: Progress,
-    level: str,
-) -> Audited:
-    if level not in LEVELS:
-        raise InputError(f"--level: {level!r} is unknown; accepted: {', '.join(LEVELS)}")
-    if config.method != "projgd":
-        raise InputError(f"--method: {config.method!r} cannot be audited; accepted: projgd")
-    sized, digest, make_task = prepare(config)
-    if record is not None and record.data.get("data_sha256") != digest:
+    if not record.complete:
+        raise InputError(f"{record.id}: {record.status}; only a complete run has a proof")
+    config: Config = configure(record.config)
+    _check(config, level)
+    prepared = prepare(config)
+    if record.data_sha256 != prepared.digest:
         raise InputError(f"{config.task}: not the data that {record.id} was made from")
-    workers = Workers(threads)
-    model = kernel_regime.build_model(sized)
-    task = make_task(model, workers, LabelCache(cache))
-    return Audited(sized, replay(sized, model, task, steps, workers, progress, level))
+    found = _replayed(prepared, steps, tools, level)
+    again = _reproduction(record, found.audit)
+    return replace(found, audit=replace(found.audit, links=(again, *found.audit.links)))
+
+
+def _check(config: Config, level: str) -> None:
+    if level not in LEVELS:
+        raise InputError(f"{level!r} is unknown; accepted: {', '.join(LEVELS)}", field="level")
+    if config.method != "projgd":
+        raise InputError(f"{config.method!r} cannot be audited; accepted: projgd", field="method")
+
+
+def _replayed(prepared: Prepared, steps: int, tools: Tools, level: str) -> Audited:
+    config: Config = prepared.config
+    model = build_model(config)
+    task: Task = prepared.data(model, tools.workers, tools.cache)
+    begun = start(config, model, task, tools.workers)
+    return Audited(config, replay(begun, steps, tools, level))
 
 
 def _reproduction(record: Record, found: Audit) -> Link:
     """min R̂ and its step again: equal to the bit on the same machine and versions."""
-    training = record.terms["optimization"]["training"]
+    training = record.terms[MIN_MSE.term][MIN_MSE.probe]
     recorded, step = training["min_mse"], training["best_step"]
     same = not exceeds(found.min_mse, recorded) and not exceeds(recorded, found.min_mse)
     agrees = same and found.best_step == step

@@ -14,12 +14,14 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Run:
-    """One audited run: columns of ``terms.audit``, one row per audited step, and its scalars."""
+    """One audited run: columns of its observer, one row per audited step, and its scalars."""
 
     columns: Columns
     eta: float
     tau: int
     delta: float
+    distance: float  # Σ ν² ≥ V_0
+    inside: bool  # ν ≤ ρ: φ̃ ∈ Ω_ρ
     start: float  # V_0
     end: float  # V_τ
     app_rms: float

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
-from ntkbound.cli.options import config_options
+from ntkbound.cli.options import Given, config_options
 from ntkbound.core.errors import InputError
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
+from ntkbound.theorems.shallow_transformer.config import Config
+
+if TYPE_CHECKING:
+    from ntkbound.machine.tools import Tools
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: ntkbound audit --m 256 --tau 4000 --figure slack.pdf")(audit)
-
-
-@config_options
 def audit(
-    config: RunConfig,
+    given: Given,
+    context: typer.Context,
     record: Annotated[
         Path | None, typer.Argument(metavar="[RECORD]", help="a record instead of options")
     ] = None,
@@ -47,25 +46,23 @@ def audit(
     transport) the largest measured value stands in and the table says so. No record is written;
     teacher labels are cached in the results folder.
     """
-    from ntkbound.report.figures import check_figure, plot_shares
+    from ntkbound.report.figures import check_figure
     from ntkbound.runs.execute import check_writable
     from ntkbound.runs.record import read
     from ntkbound.theorems.shallow_transformer.audit.audited import audit as audit_run
     from ntkbound.theorems.shallow_transformer.audit.audited import audit_record
+    from ntkbound.theorems.shallow_transformer.audit.figure import plot_shares
     from ntkbound.theorems.shallow_transformer.audit.table import print_audit
 
     if figure is not None:
-        check_figure("--figure", figure)
+        check_figure("figure", figure)
     if record is None:
         check_writable(out)
-        found = audit_run(config, steps, out / "cache" / "labels", threads, level=level)
-    elif config == build({}):
-        found = audit_record(read(record), steps, threads, level=level)
+        found = audit_run(given.config, steps, _tools(out, threads), level)
     else:
-        raise InputError(
-            f"{record}: a record fixes the run; leave the run's options out, or give "
-            "--config RECORD/run.json to change some"
-        )
+        _refuse_beside(context)
+        made = read(record)
+        found = audit_record(made, steps, _tools(made.folder.parent, threads), level)
     if as_json:
         print_json(found.as_json())
     elif not quiet:
@@ -79,3 +76,32 @@ def audit(
                 highlight=False, soft_wrap=True, style="bold red",
             )  # fmt: skip
     raise typer.Exit(exit_code(link.verdict for link in found.audit.links))
+
+
+OF_THE_AUDIT = frozenset({"record", "steps", "level", "figure", "threads", "as_json", "quiet"})
+
+
+def _tools(results: Path, threads: int | None) -> Tools:
+    """Threads, and the labels cached in a folder of results."""
+    from ntkbound.machine.parallel import Workers
+    from ntkbound.machine.tools import Tools
+    from ntkbound.runs.cache import ArrayCache
+    from ntkbound.runs.execute import CACHE
+
+    return Tools(Workers(threads), cache=ArrayCache(results / CACHE))
+
+
+def _refuse_beside(context: typer.Context) -> None:
+    """A record fixes the run. Raises InputError for an option of the run that was given beside it,
+    whatever its value."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name not in OF_THE_AUDIT:
+            raise InputError(
+                "a record fixes the run; leave this out, or give the record's run.json as config "
+                "to change some",
+                field=name.removesuffix("_file"),
+            )
+
+
+command = config_options(audit, Config)

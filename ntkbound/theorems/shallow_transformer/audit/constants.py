@@ -58,14 +58,14 @@ def constants(bounds: Bounds, columns: Columns) -> Constants:
     )
 
 
-def target_constants(bounds: Bounds, distance: float, run: Run) -> TargetConstants:
+def target_constants(bounds: Bounds, run: Run) -> TargetConstants:
     """All of them: each its bound, or the largest value in ``run``."""
     change = run.columns["change_of_feature_heads"]
     return TargetConstants(
         **vars(constants(bounds, run.columns)),
         approximation=_constant(bounds.approximation, np.array([run.app_max])),
         change_of_feature=_constant(bounds.change_of_feature, change),
-        distance=distance,
+        distance=run.distance,
     )
 
 

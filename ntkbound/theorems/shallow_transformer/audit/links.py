@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -62,10 +62,10 @@ def links_without_target(columns: Columns, known: Constants) -> list[Link]:
     return sorted(found, key=lambda link: link.step)
 
 
-def links(run: Run, known: TargetConstants, *, inside: bool = True) -> list[Link]:
+def links(run: Run, known: TargetConstants) -> list[Link]:
     """Every link of the chain, asserted at every audited step.
 
-    ``inside``: φ̃ ∈ Ω_ρ (ν ≤ ρ). Otherwise (1) and what follows from it need not hold.
+    Where φ̃ lies outside Ω_ρ (not ν ≤ ρ), (1) and what follows from it need not hold.
     """
     c, eta = run.columns, run.eta
     at = c["step"]
@@ -112,7 +112,7 @@ def links(run: Run, known: TargetConstants, *, inside: bool = True) -> list[Link
         held.append(
             _inequality(*last, np.array([math.sqrt(run.min_mse)]), np.array([bound.value]), at[:1])
         )
-    return [_qualified(link, run, known, inside, held) for link in held]
+    return [_qualified(link, run, known, held) for link in held]
 
 
 def _step(c: Columns) -> Link:
@@ -144,11 +144,9 @@ FROM_PROJECTION = ("projection", "one-step", "bound")
 FROM_APPROXIMATION = ("approximation", "one-step", "bound")
 
 
-def _qualified(
-    link: Link, run: Run, known: TargetConstants, inside: bool, held: list[Link]
-) -> Link:
+def _qualified(link: Link, run: Run, known: TargetConstants, held: list[Link]) -> Link:
     """The verdict where an assumption fails, a probability is involved or a constant is missing."""
-    if link.name in FROM_PROJECTION and not inside:
+    if link.name in FROM_PROJECTION and not run.inside:
         reason = "needs ν ≤ ρ: φ̃ lies outside Ω_ρ"
         return replace(link, verdict="condition-not-met", reason=reason)
     if link.name == "bound" and known.stand_ins and link.right is not None:
@@ -174,7 +172,7 @@ def _unproved(bound: Link, run: Run, known: TargetConstants) -> Link:
 def _inequality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left ≤ right at every audited step, beyond rounding."""
     broken = np.array([exceeds(a, b) for a, b in zip(left, right, strict=True)])
-    return _link(name, step, statement, left, right, at, broken, "above")
+    return _judged(Link(name, step, statement), _Sides(left, right, at), broken, "above")
 
 
 def _bounded(
@@ -190,13 +188,20 @@ def _bounded(
 def _equality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left = right at every audited step, to rounding."""
     broken = np.array([exceeds(a, b) or exceeds(b, a) for a, b in zip(left, right, strict=True)])
-    return _link(name, step, statement, left, right, at, broken, "not equal to")
+    return _judged(Link(name, step, statement), _Sides(left, right, at), broken, "not equal to")
 
 
-def _link(
-    name: str, step: str, statement: str, left: Array, right: Array, at: Array, broken: Array,
-    word: str,
-) -> Link:  # fmt: skip
+class _Sides(NamedTuple):
+    """Both sides of a link, one number each at the audited steps ``at``."""
+
+    left: Array
+    right: Array
+    at: Array
+
+
+def _judged(link: Link, sides: _Sides, broken: Array, word: str) -> Link:
+    """``link`` with its numbers; violated where it is ``broken``: left is ``word`` right."""
+    left, right, at = sides
     loses = np.full(len(left), np.inf)
     loses[np.maximum(np.abs(left), np.abs(right)) <= ABSOLUTE_ROUNDING] = 1.0  # 0 ≤ 0
     np.divide(right, left, out=loses, where=left > ABSOLUTE_ROUNDING)
@@ -210,9 +215,9 @@ def _link(
             f"at step {int(at[first])} {left[first]:.6g} is {word} {right[first]:.6g} "
             f"({int(broken.sum())} of {len(left)} audited steps)"
         )
-    return Link(
-        name, step, statement, float(np.median(left)), float(np.median(right)), middle, low, high,
-        verdict, reason,
+    return replace(
+        link, left=float(np.median(left)), right=float(np.median(right)), factor=middle,
+        factor_low=low, factor_high=high, verdict=verdict, reason=reason,
     )  # fmt: skip
 
 

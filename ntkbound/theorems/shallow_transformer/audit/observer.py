@@ -19,14 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ntkbound.heads.blocks import sum_heads
-from ntkbound.heads.model import HeadModel, Inputs, Params
-from ntkbound.heads.sums import measured, tangent_and_norm
-from ntkbound.heads.tasks.task import Task
+from ntkbound.heads.model import Params
 from ntkbound.heads.terms import approximation, change_of_feature, linearization
+from ntkbound.heads.terms.head_errors import head_sums, linearization_head_sums
 from ntkbound.heads.training import projection
 from ntkbound.heads.training.objective import AutogradObjective
-from ntkbound.machine.parallel import Workers
+from ntkbound.theorems.shallow_transformer.start import Start
 
 Columns = dict[str, np.ndarray]  # quantity → one float64 per audited step
 
@@ -34,60 +32,36 @@ Columns = dict[str, np.ndarray]  # quantity → one float64 per audited step
 class ProofObserver:
     """Collects the columns of one run; call ``observe`` at every audited step and at the next one.
 
-    Columns always present: ``step``, ``mse`` R̂, ``squared_gradient`` ‖∇R̂‖², ``squared_feature``
+    Columns: ``step``, ``mse`` R̂, ``squared_gradient`` ‖∇R̂‖², ``squared_feature``
     max_j ‖∇f(X_j)‖², ``linearization_rms|max|heads``, ``step_error`` ‖φ_{s+1} − p‖ and
-    ``step_allowed``, what rounding allows it to be. With φ̃ also: ``descent``,
-    ``projection`` and ``rounding`` (above), ``inner``
-    ⟨∇R̂, φ_s − φ̃⟩, ``identity`` (2/n) Σ r_j(r_j + e_j), ``correlation`` −(1/n) Σ r_j e_j,
-    ``error_rms`` ‖e‖_rms and ``change_of_feature_rms|max|heads``. ``heads`` is the triangle
-    inequality across heads, max_j m^{-1/2} Σ_i |error of head i|.
+    ``step_allowed``, what rounding allows it to be. ``heads`` is the triangle inequality across
+    heads, max_j m^{-1/2} Σ_i |error of head i|.
     """
 
-    def __init__(
-        self,
-        model: HeadModel,
-        initial: Params,
-        transported: Params | None,
-        task: Task,
-        radii: dict[str, float],
-        eta: float,
-        workers: Workers,
-    ) -> None:
-        self.model, self.task, self.workers = model, task, workers
-        self.initial, self.transported = initial, transported
-        self.eta = eta
-        self.radii = {b: torch.tensor([r], dtype=torch.float64) for b, r in radii.items()}
-        self.centre = {b: v.double().unsqueeze(0) for b, v in initial.items()}
-        self.objective = AutogradObjective(model, task.inputs, task.y)
-        self.app: Tensor | None = None
-        if transported is not None:
-            self.app = approximation.approximation_errors(
-                model, initial, transported, task.inputs, task.y, workers
-            )
+    def __init__(self, start: Start) -> None:
+        self.start, self.eta = start, start.step_size
+        self.radii = {b: torch.tensor([r], dtype=torch.float64) for b, r in start.radii.items()}
+        self.centre = {b: v.double().unsqueeze(0) for b, v in start.initial.items()}
+        self.objective = AutogradObjective(start.model, start.task.inputs, start.task.y)
         self._columns: dict[str, list[float]] = defaultdict(list)
         self._expected: tuple[Params, float] | None = None  # p, and the rounding that is allowed
 
     def observe(self, step: int, params: Params, *, audited: bool) -> None:
         """φ_s, block → (m, *shape): completes the step before it and, if audited, opens its own."""
         if self._expected is not None:
-            self._arrive(params)
+            self._arrive(params, *self._expected)
+            self._expected = None
         if audited:
-            self._columns["step"].append(step)
+            self._add("step", step)
             self._measure(params)
-            self._leave(params)
+            self._expected = self._leave(params)
 
     @property
     def columns(self) -> Columns:
         return {name: np.array(values) for name, values in self._columns.items()}
 
-    def squared_distance(self, params: Params) -> float:
-        """‖φ − φ̃‖²."""
-        assert self.transported is not None
-        gap = {b: v.double() - self.transported[b] for b, v in params.items()}
-        return _dot(gap, gap)
-
-    def _leave(self, params: Params) -> None:
-        """The exact step from φ_s: its gradient, and the parts of the decrease of V."""
+    def _leave(self, params: Params) -> tuple[Params, float]:
+        """The exact step from φ_s, p, and by how much rounding may miss it."""
         at = {b: v.double().unsqueeze(0) for b, v in params.items()}
         grads = {b: torch.empty_like(v) for b, v in at.items()}
         self.objective.evaluate(at, grads)
@@ -96,47 +70,39 @@ class ProofObserver:
         projection.project_(landed, self.centre, self.radii)
         squared = _dot(grads, grads)
         self._add("squared_gradient", squared)
-        if self.transported is not None:
-            away = {b: at[b] - self.transported[b] for b in at}
-            self._add("inner", _dot(grads, away))
-            self._add("descent", self._nearer(at, moved))
-            self._add("projection", self._nearer(moved, landed))
+        self._stepped(at, grads, moved, landed)
         eps = max(torch.finfo(v.dtype).eps for v in params.values())
         # Each number of φ is rounded a few times by eps/2 of its size; of ∇R̂ half the digits count.
         allowed = 2 * eps * math.sqrt(_dot(at, at)) + math.sqrt(eps * squared) * self.eta
-        self._expected = landed, allowed
+        return landed, allowed
 
-    def _arrive(self, params: Params) -> None:
-        assert self._expected is not None
-        landed, allowed = self._expected
+    def _stepped(self, at: Params, grads: Params, moved: Params, landed: Params) -> None:
+        """φ_s, ∇R̂(φ_s), y and p, (1, m, *shape) each."""
+
+    def _arrive(self, params: Params, landed: Params, allowed: float) -> None:
+        """φ_{s+1}, where p = ``landed`` was expected."""
         at = {b: v.double().unsqueeze(0) for b, v in params.items()}
         off = {b: at[b] - landed[b] for b in at}
         self._add("step_error", math.sqrt(_dot(off, off)))
         self._add("step_allowed", allowed)
-        if self.transported is not None:
-            self._add("rounding", self._nearer(landed, at))
-        self._expected = None
+        self._rounded(landed, at)
+
+    def _rounded(self, landed: Params, at: Params) -> None:
+        """p and φ_{s+1}, (1, m, *shape) each."""
 
     def _measure(self, params: Params) -> None:
         """The terms at φ_s."""
-        model, inputs, workers = self.model, self.task.inputs, self.workers
-        f, _, squared = tangent_and_norm(model, params, params, params, inputs, workers)
-        residual = f - self.task.y
+        start = self.start
+        f, _, squared = start.lin.tangent_and_norm(params, params, params)
+        residual = f - start.task.y
         self._add("mse", float(residual.square().mean()))
         self._add("squared_feature", float(squared.max()))
-        lin = linearization.linearization_errors(model, self.initial, params, inputs, workers)
-        heads = head_errors(model, self.initial, params, self.transported, inputs, workers)
-        self._add_errors("linearization", lin, heads[0])
-        if self.transported is None or self.app is None:
-            return
-        cof = change_of_feature.change_of_feature_errors(
-            model, self.initial, params, self.transported, inputs, workers
-        )
-        self._add_errors("change_of_feature", cof, heads[1])
-        error = cof - lin - self.app
-        self._add("identity", 2 * float((residual * (residual + error)).mean()))
-        self._add("correlation", -float((residual * error).mean()))
-        self._add("error_rms", _rms(error))
+        lin = linearization.linearization_errors(start.lin, params)
+        self._compared(params, residual, lin)
+
+    def _compared(self, params: Params, residual: Tensor, lin: Tensor) -> None:
+        """φ_s, r_j and lin_j (n,)."""
+        self._add_errors("linearization", lin, linearization_head_sums(self.start.lin, params))
 
     def _add_errors(self, name: str, errors: Tensor, heads: Tensor) -> None:
         self._add(f"{name}_rms", _rms(errors))
@@ -146,45 +112,52 @@ class ProofObserver:
     def _add(self, name: str, value: float) -> None:
         self._columns[name].append(value)
 
+
+class TargetObserver(ProofObserver):
+    """With φ̃ = ``transported`` also what the chain needs it for.
+
+    Further columns: ``descent``, ``projection`` and ``rounding`` (above), ``inner``
+    ⟨∇R̂, φ_s − φ̃⟩, ``identity`` (2/n) Σ r_j(r_j + e_j), ``correlation`` −(1/n) Σ r_j e_j,
+    ``error_rms`` ‖e‖_rms and ``change_of_feature_rms|max|heads``.
+    """
+
+    def __init__(self, start: Start, transported: Params) -> None:
+        super().__init__(start)
+        self.transported = transported
+        self.app = approximation.approximation_errors(start.lin, transported, start.task.y)
+        self.ends: dict[int, float] = {}  # step 0 and τ → V
+
+    def observe(self, step: int, params: Params, *, audited: bool) -> None:
+        super().observe(step, params, audited=audited)
+        if step in (0, self.start.config.tau):
+            gap = {b: v.double() - self.transported[b] for b, v in params.items()}
+            self.ends[step] = _dot(gap, gap)
+
+    def _stepped(self, at: Params, grads: Params, moved: Params, landed: Params) -> None:
+        away = {b: at[b] - self.transported[b] for b in at}
+        self._add("inner", _dot(grads, away))
+        self._add("descent", self._nearer(at, moved))
+        self._add("projection", self._nearer(moved, landed))
+
+    def _rounded(self, landed: Params, at: Params) -> None:
+        self._add("rounding", self._nearer(landed, at))
+
+    def _compared(self, params: Params, residual: Tensor, lin: Tensor) -> None:
+        of_lin, of_cof = head_sums(self.start.lin, params, self.transported)
+        self._add_errors("linearization", lin, of_lin)
+        at = self.start.lin
+        cof = change_of_feature.change_of_feature_errors(at, params, self.transported)
+        self._add_errors("change_of_feature", cof, of_cof)
+        error = cof - lin - self.app
+        self._add("identity", 2 * float((residual * (residual + error)).mean()))
+        self._add("correlation", -float((residual * error).mean()))
+        self._add("error_rms", _rms(error))
+
     def _nearer(self, start: Params, end: Params) -> float:
         """‖start − φ̃‖² − ‖end − φ̃‖²: by how much a move comes nearer to φ̃."""
-        assert self.transported is not None
         move = {b: start[b] - end[b] for b in start}
         middle = {b: start[b] + end[b] - 2 * self.transported[b] for b in start}
         return _dot(move, middle)
-
-
-def head_errors(
-    model: HeadModel,
-    initial: Params,
-    params: Params,
-    transported: Params | None,
-    inputs: Inputs,
-    workers: Workers,
-) -> Tensor:
-    """m^{-1/2} Σ_i |error of head i|: linearization, then change of feature, (1 or 2, n).
-
-    The errors themselves are the same sums without the absolute values: what is between the two is
-    lost by the triangle inequality across heads.
-    """
-    m = params[model.output_block].shape[0]
-
-    def block(rows: slice, heads: slice) -> Tensor:
-        base, at = measured(initial, heads, model), measured(params, heads, model)
-        sample = inputs.rows(rows)
-        before, linear = model.jvp(base, _minus(at, base), sample)
-        if transported is None:
-            return (model.h(at, sample) - before - linear).abs().unsqueeze(0)
-        toward = _minus(at, measured(transported, heads, model))
-        after, now = model.jvp(at, toward, sample)
-        change = now - model.jvp(base, toward, sample)[1]
-        return torch.stack([after - before - linear, change]).abs()
-
-    return sum_heads(block, inputs.n, m, inputs.T, workers) / math.sqrt(m)
-
-
-def _minus(a: Params, b: Params) -> Params:
-    return {block: a[block] - b[block] for block in a}
 
 
 def _dot(a: Params, b: Params) -> float:

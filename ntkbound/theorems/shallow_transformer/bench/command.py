@@ -10,11 +10,7 @@ from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core.errors import InputError, nearest
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: ntkbound bench --threads 1 --only kernel,autograd")(bench)
-
-
-def bench(
+def command(
     n: Annotated[int, typer.Option("--n", min=1, help="samples")] = 4000,
     T: Annotated[int, typer.Option("--T", min=1, help="tokens")] = 16,
     d: Annotated[int, typer.Option("--d", min=1, help="token dimension")] = 8,
@@ -41,13 +37,13 @@ def bench(
     for name in chosen:
         if name not in NAMES:
             accepted = ", ".join(NAMES)
-            raise InputError(
-                f"--only: {name!r} is unknown; accepted: {accepted}{nearest(name, NAMES)}"
-            )
+            told = f"{name!r} is unknown; accepted: {accepted}{nearest(name, NAMES)}"
+            raise InputError(told, field="only")
     if dtype not in TOLERANCE:
-        raise InputError(f"--dtype: {dtype!r} is unknown; accepted: float32, float64")
+        raise InputError(f"{dtype!r} is unknown; accepted: float32, float64", field="dtype")
     if m % 2:
-        raise InputError(f"--m: {m} is odd; symmetric initialisation needs an even number")
+        told = f"{m} is odd; symmetric initialisation needs an even number"
+        raise InputError(told, field="m")
     check_device(device)
     if grow:
         result, show = growth(d, dtype, threads, device), print_growth

@@ -99,7 +99,7 @@ def bench(
     rate = statistics.median(peaks)
     floor = sizes.multiply_adds / rate * 1e9
     if not per_element:
-        raise InputError(f"--only: nothing to time ({'; '.join(absent.values())})")
+        raise InputError(f"nothing to time ({'; '.join(absent.values())})", field="only")
     first = next(iter(per_element))
     return {
         "sizes": vars(sizes),

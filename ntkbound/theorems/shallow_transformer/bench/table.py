@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
+
+from ntkbound.report.tables import add_row, new_table, print_lines
 
 MEANING = {
     "kernel": "this tool's native kernel",
@@ -21,46 +23,38 @@ MEANING = {
 def print_bench(console: Console, result: Mapping[str, Any]) -> None:
     sizes = ", ".join(f"{name} = {value}" for name, value in result["sizes"].items())
     _headline(console, f"loss and gradient, {sizes}", result)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "ns per element", "ratio"):
-        table.add_column(title, justify="left" if not title else "right")
+    right = ("ns per element", "ratio")
+    table = new_table(("", *right), right)
     for name, value in result["ns_per_element"].items():
         if value is not None:
-            table.add_row(MEANING[name], f"{value:.3f}", f"{result['ratios'][name]:.1f}×")
+            add_row(table, (MEANING[name], f"{value:.3f}", f"{result['ratios'][name]:.1f}×"))
     console.print(table)
-    for name, reason in result["absent"].items():
-        console.print(f"  · {MEANING[name]}: {reason}", highlight=False)
     ceilings = result["ceilings"]
-    console.print(
-        f"  · ceilings: {ceilings['multiply_adds_per_second'] / 1e9:.1f} G multiply-adds/s, "
+    lines = [f"{MEANING[name]}: {reason}" for name, reason in result["absent"].items()]
+    lines += [
+        f"ceilings: {ceilings['multiply_adds_per_second'] / 1e9:.1f} G multiply-adds/s, "
         f"exp {ceilings['exp_ns']:.2f} ns, copy {ceilings['copy_bytes_per_second'] / 1e9:.1f} GB/s",
-        highlight=False,
-    )
-    console.print(
-        f"  · arithmetic floor {result['floor_ns']:.3f} ns per element; the first line is "
+        f"arithmetic floor {result['floor_ns']:.3f} ns per element; the first line is "
         f"{result['times_floor']:.2f}× that",
-        highlight=False,
-    )
+    ]
+    print_lines(console, lines)
 
 
 def print_growth(console: Console, result: Mapping[str, Any]) -> None:
     _headline(console, f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}", result)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("along")
     first = next(iter(result["axes"].values()))
-    for elements in first["elements"]:
-        table.add_column(f"2^{math.log2(elements):.0f}", justify="right")
-    table.add_column("slope", justify="right")
-    table.add_column("repeats", justify="right")
+    sizes = [f"2^{math.log2(elements):.0f}" for elements in first["elements"]]
+    right = (*sizes, "slope", "repeats")
+    table = new_table(("along", *right), right, folded=("along", *right))
     for axis, found in result["axes"].items():
         low, high = found["slope_range"]
         times = [f"{seconds * 1e6:.3g} µs" for seconds in found["seconds"]]
-        table.add_row(axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}")
+        add_row(table, (axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}"))
     console.print(table)
-    console.print("  · columns are samples × tokens × heads; a slope of 1 is linear cost")
+    print_lines(console, ["columns are samples × tokens × heads; a slope of 1 is linear cost"])
 
 
 def _headline(console: Console, what: str, result: Mapping[str, Any]) -> None:
     threads = result["threads"]
     text = f"{what}, {result['dtype']}, {result['device']}, {threads} thread{'s' * (threads > 1)}"
-    console.print(text, style="bold", highlight=False)
+    console.print(Text(text), style="bold")

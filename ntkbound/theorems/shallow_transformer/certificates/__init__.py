@@ -1,7 +1,6 @@
 """Tighter certificates for every term of the theorem, each proved in docs/certificates.md."""
 
 from ntkbound.theorems.shallow_transformer.certificates.a_priori import (
-    Problem,
     approximation,
     change_of_feature,
     combined,
@@ -9,20 +8,27 @@ from ntkbound.theorems.shallow_transformer.certificates.a_priori import (
     squared_feature_norm,
     training_rmse,
 )
-from ntkbound.theorems.shallow_transformer.certificates.certificate import (
-    Certificate,
-    Level,
-    tightest,
+from ntkbound.theorems.shallow_transformer.certificates.certificate import Level, tightest
+from ntkbound.theorems.shallow_transformer.certificates.certify import (
+    TRANSFORMER_ONLY,
+    Certified,
+    certify,
+    sharpened,
 )
-from ntkbound.theorems.shallow_transformer.certificates.certify import certify, sharpened
 from ntkbound.theorems.shallow_transformer.certificates.exchangeable import approximation_bound
-from ntkbound.theorems.shallow_transformer.certificates.suprema import Suprema, suprema
+from ntkbound.theorems.shallow_transformer.certificates.suprema import (
+    Suprema,
+    TargetSuprema,
+    suprema,
+    target_suprema,
+)
 
 __all__ = [
-    "Certificate",
+    "TRANSFORMER_ONLY",
+    "Certified",
     "Level",
-    "Problem",
     "Suprema",
+    "TargetSuprema",
     "approximation",
     "approximation_bound",
     "certify",
@@ -32,6 +38,7 @@ __all__ = [
     "sharpened",
     "squared_feature_norm",
     "suprema",
+    "target_suprema",
     "tightest",
     "training_rmse",
 ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -21,9 +21,10 @@ from scipy.special import chdtr, chdtrc
 
 from ntkbound.core.outcome import Bound
 from ntkbound.heads.activations import ACTIVATIONS
-from ntkbound.theorems.shallow_transformer.bounds import Norms, rmse_root
+from ntkbound.theorems.shallow_transformer.bounds import OUTSIDE, rmse_root
 from ntkbound.theorems.shallow_transformer.certificates.geometry import THIRD_CUMULANT
 from ntkbound.theorems.shallow_transformer.minimum import minimum
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 
 CELLS = 1000  # of the radial sum
 BEYOND = 9.0  # the sum ends at √d + this; what lies further is added in closed form
@@ -32,25 +33,6 @@ SCORES = 400  # cells of z ∈ [0, LARGEST_SCORE]
 LARGEST_SCORE = 10.0
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Sizes, norms and activation. Every bound below holds with probability at least 1 − δ."""
-
-    m: int
-    n: int
-    d: int
-    activation: str
-    rho: Norms
-    nu: Norms
-    delta: float = 0.05
-    B_x: float = 1.0  # ‖X_t‖ ≤ B_x
-    B_q: float = 1.0  # ‖q‖ ≤ B_q
-
-    def scaled(self, norms: Norms) -> Norms:
-        """Norms of the same model with tokens and query in unit balls (docs/theory.md §4)."""
-        return Norms(norms.c, self.B_x * norms.u, self.B_x * self.B_q * norms.w)
 
 
 @cache
@@ -106,9 +88,8 @@ def _second_derivative(problem: Problem, u: Array, r: Norms, v: Norms, own: bool
     largest = _envelope(problem, steep, curved).max(1)
     if not own or r.c >= root:  # beyond √m a head may change the sign of its c
         return np.asarray(largest)
-    _, s1, s2 = _constants(problem)
-    s3 = ACTIVATIONS[problem.activation].third
-    assert s3 is not None
+    _, s1, s2 = problem.sigma
+    s3 = ACTIVATIONS[problem.activation].smoothness.third
     # Either σ'' helps one twin only; the other's σ' is at most σ1. Or σ'' changes its sign between
     # the two, whose scores differ by at most 2D/√m, and both values together are ≤ σ3 · 2D/√m.
     # The twins move apart, each through cells of its own: every factor is the largest of any cell.
@@ -150,15 +131,16 @@ def squared_feature_norm(problem: Problem) -> float:
 
 
 @cache
-def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
-    """≥ max_j |f_lin(X_j; φ̃) − y_j|; without ``teacher_heads`` y is f̃ itself.
+def approximation(problem: Problem) -> float:
+    """≥ max_j |f_lin(X_j; φ̃) − y_j|, with labels y that average ``label_heads`` heads.
 
     |g| ≤ G(u) = sup over r and z of ν_c|σ| + |σ'| max_r (ν_u r + ν_w u(1 − r²)). For every λ and
     N_λ > 0, by log x ≤ log N_λ + x/N_λ − 1 and e^{λg} ≤ cosh λG + (g/G) sinh λG,
 
         log E e^{λ(g − Eg)} ≤ ψ(λ) = log N_λ − 1 + E cosh(λG)/N_λ + E|sinh(λG)/N_λ − λG|,
 
-    and ε = [ψ(λ) + (M/N) ψ(λN/M) + log(2n/δ)/N]/λ for N = m/2 pairs and M teacher heads.
+    and ε = [ψ(λ) + (M/N) ψ(λN/M) + log(2n/δ)/N]/λ for N = m/2 pairs and M heads behind
+    the labels; M = 0, y = f̃, leaves the middle term out.
     """
     nu = problem.scaled(problem.nu)
     edges, weights = _cells(problem.d)
@@ -184,62 +166,52 @@ def approximation(problem: Problem, teacher_heads: int | None = None) -> float:
     def at(log_lam: Array) -> Array:
         lam = np.exp(log_lam)
         exponent = psi(lam) + budget
-        if teacher_heads is not None:
-            exponent += teacher_heads / N * psi(lam * N / teacher_heads)
+        if problem.label_heads:
+            M = problem.label_heads
+            exponent += M / N * psi(lam * N / M)
         return np.asarray(exponent / lam)
 
     centre = math.log(math.sqrt(2 * budget) / math.sqrt(float(weights @ G**2)))
     return minimum(at, centre - 3, centre + 1)
 
 
-def training_rmse(
-    problem: Problem, eta: float, tau: int, teacher_heads: int | None = None
-) -> Bound:
+def training_rmse(problem: Problem) -> Bound:
     """Bound on √min_{s<τ} R̂(φ_s): 90 % of δ for approximation, 5 % each for the other two."""
-    if not problem.nu.inside(problem.rho):
-        return Bound(None, "needs ν ≤ ρ: the target must lie inside the projection ball")
-    epsilon, L2 = ingredients(problem, teacher_heads)
-    return descent_bound(epsilon, L2, problem.nu.squared, eta, tau)
+    if not problem.target_inside:
+        return OUTSIDE
+    epsilon, L2 = ingredients(problem)
+    return descent_bound(problem, epsilon, L2, problem.nu.squared)
 
 
-def ingredients(problem: Problem, teacher_heads: int | None = None) -> tuple[float, float]:
+def ingredients(problem: Problem) -> tuple[float, float]:
     """ε and L² of the training bound, both at once with probability ≥ 1 − δ."""
     small = replace(problem, delta=problem.delta / 20)
-    app = approximation(replace(problem, delta=0.9 * problem.delta), teacher_heads)
+    app = approximation(replace(problem, delta=0.9 * problem.delta))
     return combined(small) + app, squared_feature_norm(small)
 
 
-def descent_bound(epsilon: float, L2: float, V0: float, eta: float, tau: int) -> Bound:
+def descent_bound(problem: Problem, epsilon: float, L2: float, V0: float) -> Bound:
     """[ε + √(ε² + k V_0/(ητ))]/(2k), k = 1 − ηL² (docs/theory.md §4)."""
-    k = 1 - eta * L2
-    if k <= 0:
-        return Bound(None, f"needs ηL² < 1, and ηL² = {eta * L2:.3g}")
-    return Bound(rmse_root(epsilon, L2, V0, eta, tau))
-
-
-def _constants(problem: Problem) -> tuple[float, float, float]:
-    constants = ACTIVATIONS[problem.activation].constants
-    assert constants is not None, "an activation without constants has no bound"
-    return constants
+    if problem.eta * L2 >= 1:
+        return Bound(None, f"needs ηL² < 1, and ηL² = {problem.eta * L2:.3g}")
+    return Bound(rmse_root(epsilon, L2, V0, problem.eta, problem.tau))
 
 
 @cache
 def _table(activation: str) -> Array:
     """Largest |σ|, |σ'|, |σ''| on every cell of |z|, and beyond the last one, (3, cells)."""
     sigma = ACTIVATIONS[activation]
-    assert sigma.constants is not None
-    assert sigma.curvature is not None
-    assert sigma.third is not None
+    known = sigma.smoothness
     z = torch.linspace(0, LARGEST_SCORE, SCORES + 1, dtype=torch.float64)
     value = sigma.value(z)
-    each = torch.stack([value, sigma.slope(z, value), sigma.curvature(z, value)]).abs().numpy()
+    each = torch.stack([value, sigma.slope(z, value), known.curvature(z, value)]).abs().numpy()
     half = LARGEST_SCORE / SCORES / 2
-    slopes = np.array([*sigma.constants[1:], sigma.third])
-    limits = np.array(sigma.constants)[:, None]
+    slopes = np.array([*known.suprema[1:], known.third])
+    limits = np.array(known.suprema)[:, None]
     # A function of slope at most s, between its ends: at most their mean plus s·half the cell.
     cells = np.minimum((each[:, :-1] + each[:, 1:]) / 2 + half * slopes[:, None], limits)
     # Beyond, |σ'| and |σ''| only fall and |σ| stays below σ0.
-    beyond = np.array([[sigma.constants[0]], [each[1, -1]], [each[2, -1]]])
+    beyond = np.array([[known.suprema[0]], [each[1, -1]], [each[2, -1]]])
     return np.concatenate([cells, beyond], axis=1)
 
 

@@ -3,126 +3,160 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from ntkbound.core.outcome import Bound
-from ntkbound.heads.model import HeadModel, Params
+from ntkbound.core.outcome import Bound, Certificate
+from ntkbound.heads.model import Params
 from ntkbound.heads.sums import squared_distance
-from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.transformer import ShallowTransformer
-from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer import bounds as theorem
+from ntkbound.heads.transport import TransportMap
+from ntkbound.theorems.shallow_transformer.bounds import Bounds
 from ntkbound.theorems.shallow_transformer.certificates import a_priori
-from ntkbound.theorems.shallow_transformer.certificates.certificate import (
-    Certificate,
-    Level,
-    tightest,
-)
+from ntkbound.theorems.shallow_transformer.certificates.certificate import Level, tightest
 from ntkbound.theorems.shallow_transformer.certificates.exchangeable import approximation_bound
-from ntkbound.theorems.shallow_transformer.certificates.suprema import suprema
-from ntkbound.theorems.shallow_transformer.config import RunConfig
+from ntkbound.theorems.shallow_transformer.certificates.suprema import (
+    Suprema,
+    TargetSuprema,
+    suprema,
+    target_suprema,
+)
+from ntkbound.theorems.shallow_transformer.problem import Problem
+from ntkbound.theorems.shallow_transformer.start import Start
 
 ROUNDED = 1e-6  # of a realised distance, which was measured in the training precision
 NARROWER = 0.9  # suprema over the ball that training met are worth finding below this share of ρ
+TRANSFORMER_ONLY = "certificates beyond the closed forms are known for the Transformer only"
 PROOFS = "docs/certificates.md"
 TERMS = ("linearization", "approximation", "change_of_feature", "feature_norm", "training_rmse")
 
+Reach = Mapping[str, float]  # block → max over heads and steps of ‖φ_i(s) − φ_i(0)‖
 
-def certify(
-    config: RunConfig,
-    model: HeadModel,
-    task: Task,
-    initial: Params,
-    transported: Params | None,
-    reach: dict[str, float],
-    setting: theorem.Setting,
-    closed: theorem.Bounds,
-    workers: Workers,
-) -> tuple[list[Certificate], str]:
-    """Every certificate that is defined for this run, and why others are absent ('' if none).
 
-    ``closed`` are the closed forms of docs/theory.md §4; ``reach`` is how far training moved any
-    head in each block. Only the Transformer has the constants
-    that the other levels need.
+@dataclass(frozen=True)
+class Certified:
+    """Every certificate that is defined for a run, and why others are absent ('' if none)."""
+
+    certificates: tuple[Certificate, ...]
+    missing: str = ""
+
+
+def certify(start: Start, reach: Reach, closed: Bounds) -> Certified:
+    """The certificates of a run whose closed forms (docs/theory.md §4) are ``closed``.
+
+    ``reach`` is how far training moved any head in each block. Only the Transformer has the
+    constants that the other levels need.
     """
-    found: list[Certificate] = []
-
-    def add(level: Level, term: str, value: float | None, source: str) -> None:
-        if value is not None and math.isfinite(value):
-            found.append(Certificate(term, level, value, source))
-
-    likely = f"probability ≥ {1 - config.delta:g} over φ_0"
+    model, likely = start.model, _likely(start.problem)
+    known = []
     for term in TERMS:
-        note = f", {likely}" if term in ("approximation", "training_rmse") else ""
         bound: Bound = getattr(closed, term)
-        add("closed-form", term, bound.value, f"theorem, docs/theory.md §4{note}")
+        note = f", {likely}" if term in ("approximation", "training_rmse") else ""
+        source = f"theorem, docs/theory.md §4{note}"
+        known.append(_certificate("closed-form", term, bound.value, source))
     if not isinstance(model, ShallowTransformer):
-        return found, "certificates beyond the closed forms are known for the Transformer only"
-    if model.activation.curvature is None or model.activation.third is None:
-        return found, f"no constant is known for the third derivative of {model.activation.name}"
-
-    problem = a_priori.Problem(
-        setting.m, setting.n, setting.d, config.activation, setting.rho, setting.nu, setting.delta,
-        setting.B_x, setting.B_q,
-    )  # fmt: skip
-    source = f"{PROOFS} §5, {likely}"
-    add("a-priori", "linearization", a_priori.linearization(problem), source)
-    add("a-priori", "feature_norm", math.sqrt(a_priori.squared_feature_norm(problem)), source)
-    sure = suprema(model, initial, transported, config.radii, task.inputs, workers)
-    add("a-posteriori", "linearization", float(sure.linearization.max()), f"{PROOFS} §3, sure")
-    add(
-        "a-posteriori", "feature_norm", math.sqrt(float(sure.squared_feature_norm.max())),
-        f"{PROOFS} §3, sure",
-    )  # fmt: skip
-    if transported is None or task.transport is None:
-        return found, ""
-    assert sure.change_of_feature is not None
-    assert sure.combined is not None
-    add(
-        "a-posteriori", "change_of_feature", float(sure.change_of_feature.max()),
-        f"{PROOFS} §3, sure, for the realised φ̃",
-    )  # fmt: skip
-    projected = config.method == "projgd"
-    if config.ridge is None:  # a map that knows φ_0 has no bound over φ_0
-        heads = config.teacher_heads
-        add("a-priori", "approximation", a_priori.approximation(problem, heads), source)
-        add("a-priori", "change_of_feature", a_priori.change_of_feature(problem), source)
-        if projected:
-            prior = a_priori.training_rmse(problem, setting.eta, setting.tau, heads)
-            add("a-priori", "training_rmse", prior.value, source)
-        drawn, guessed = approximation_bound(
-            model, initial, transported, task.transport, task.inputs, task.y,
-            delta=config.delta, seed=config.init_seed or 0, workers=workers,
-        )  # fmt: skip
-        add(
-            "a-posteriori", "approximation", float(drawn.max()),
-            f"{PROOFS} §4, probability ≥ {1 - config.delta:g} over φ_0 and fresh heads",
-        )  # fmt: skip
-        add(
-            "estimate", "approximation", float(guessed.max()),
-            f"{PROOFS} §4, Chernoff with a sampled moment generating function: not proved",
-        )  # fmt: skip
-    if projected and setting.nu.inside(setting.rho):
-        met = {b: min(r, reach[b] * (1 + ROUNDED)) for b, r in config.radii.items()}
-        if all(met[b] < NARROWER * r for b, r in config.radii.items()):
-            sure = suprema(model, initial, transported, met, task.inputs, workers)
-        assert sure.combined is not None
-        app = approximation_errors(model, initial, transported, task.inputs, task.y, workers)
-        epsilon = float((sure.combined + app.abs()).square().mean().sqrt())
-        L2 = float(sure.squared_feature_norm.mean())
-        V0 = squared_distance(model, transported, initial, workers)
-        realised = a_priori.descent_bound(epsilon, L2, V0, setting.eta, setting.tau)
-        add(
-            "a-posteriori", "training_rmse", realised.value,
-            f"{PROOFS} §6, sure: approximation error and reach of training are realised",
-        )  # fmt: skip
-    return found, ""
+        return Certified(_finite(known), TRANSFORMER_ONLY)
+    if not model.activation.smooth:
+        why = f"no constant is known for the third derivative of {model.activation.name}"
+        return Certified(_finite(known), why)
+    return Certified(_finite([*known, *_beyond(start, model, reach)]))
 
 
-def sharpened(
-    closed: theorem.Bounds, certificates: list[Certificate], setting: theorem.Setting
-) -> theorem.Bounds:
+def _beyond(start: Start, model: ShallowTransformer, reach: Reach) -> Iterator[Certificate]:
+    """The certificates of a Transformer beyond its closed forms."""
+    problem = start.problem
+    source = f"{PROOFS} §5, {_likely(problem)}"
+    yield _certificate("a-priori", "linearization", a_priori.linearization(problem), source)
+    norm = math.sqrt(a_priori.squared_feature_norm(problem))
+    yield _certificate("a-priori", "feature_norm", norm, source)
+    mapping, transported = start.task.transport, start.transported
+    if transported is None or mapping is None:
+        sure = suprema(model, start.initial, start.radii, start.task.inputs, start.workers)
+        yield from _over_the_ball(sure)
+        return
+    target = _Target(start, model, transported)
+    sure_of_target = target.over(start.radii)
+    yield from _over_the_ball(sure_of_target)
+    cof = float(sure_of_target.change_of_feature.max())
+    source = f"{PROOFS} §3, sure, for the realised φ̃"
+    yield _certificate("a-posteriori", "change_of_feature", cof, source)
+    if problem.target == "drawn":  # a map that knows φ_0 has no bound over φ_0
+        yield from _over_the_draw(start, transported, mapping)
+    if start.projected and problem.target_inside:
+        yield from _of_training(target, sure_of_target, reach)
+
+
+def _over_the_ball(sure: Suprema) -> Iterator[Certificate]:
+    source = f"{PROOFS} §3, sure"
+    lin, norm = sure.linearization.max(), sure.squared_feature_norm.max()
+    yield _certificate("a-posteriori", "linearization", float(lin), source)
+    yield _certificate("a-posteriori", "feature_norm", math.sqrt(float(norm)), source)
+
+
+def _over_the_draw(
+    start: Start, transported: Params, mapping: TransportMap
+) -> Iterator[Certificate]:
+    """What holds with a probability over φ_0, for a map that is independent of it."""
+    problem = start.problem
+    source = f"{PROOFS} §5, {_likely(problem)}"
+    yield _certificate("a-priori", "approximation", a_priori.approximation(problem), source)
+    yield _certificate("a-priori", "change_of_feature", a_priori.change_of_feature(problem), source)
+    if start.projected:
+        prior = a_priori.training_rmse(problem).value
+        yield _certificate("a-priori", "training_rmse", prior, source)
+    drawn, guessed = approximation_bound(start, transported, mapping)
+    source = f"{PROOFS} §4, {_likely(problem)} and fresh heads"
+    yield _certificate("a-posteriori", "approximation", float(drawn.max()), source)
+    source = f"{PROOFS} §4, Chernoff with a sampled moment generating function: not proved"
+    yield _certificate("estimate", "approximation", float(guessed.max()), source)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """A run with φ̃ = ``transported``."""
+
+    start: Start
+    model: ShallowTransformer
+    transported: Params
+
+    def over(self, radii: Mapping[str, float]) -> TargetSuprema:
+        s = self.start
+        return target_suprema(
+            self.model, s.initial, self.transported, radii, s.task.inputs, s.workers
+        )
+
+
+def _of_training(target: _Target, whole: TargetSuprema, reach: Reach) -> Iterator[Certificate]:
+    """The training bound with everything realised that is known before the first step, and the
+    ball no larger than what training met; ``whole`` is over all of Ω_ρ."""
+    start, radii = target.start, target.start.radii
+    met = {b: min(r, reach[b] * (1 + ROUNDED)) for b, r in radii.items()}
+    narrow = all(met[b] < NARROWER * r for b, r in radii.items())
+    sure = target.over(met) if narrow else whole
+    app = approximation_errors(start.lin, target.transported, start.task.y)
+    epsilon = float((sure.combined + app.abs()).square().mean().sqrt())
+    L2 = float(sure.squared_feature_norm.mean())
+    V0 = squared_distance(start.model, target.transported, start.initial, start.workers)
+    realised = a_priori.descent_bound(start.problem, epsilon, L2, V0).value
+    source = f"{PROOFS} §6, sure: approximation error and reach of training are realised"
+    yield _certificate("a-posteriori", "training_rmse", realised, source)
+
+
+def _likely(problem: Problem) -> str:
+    return f"probability ≥ {1 - problem.delta:g} over φ_0"
+
+
+def _certificate(level: Level, term: str, value: float | None, source: str) -> Certificate:
+    """A bound that is absent certifies no finite value, and is dropped in the end."""
+    return Certificate(term, level, math.inf if value is None else value, source)
+
+
+def _finite(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    return tuple(c for c in certificates if math.isfinite(c.value))
+
+
+def sharpened(closed: Bounds, certificates: Sequence[Certificate], problem: Problem) -> Bounds:
     """``closed`` with every term at its tightest proved value."""
     best = {term: tightest(certificates, term) for term in TERMS}
     realised = {c.term for c in certificates if c.level == "a-posteriori"}
@@ -134,7 +168,7 @@ def sharpened(
             changed[term] = Bound(value, delta=0.0 if sure else getattr(closed, term).delta)
     transported = closed.linearization_transported
     over_rho = best["linearization"]
-    if over_rho is not None and transported.value is not None and setting.nu.inside(setting.rho):
+    if over_rho is not None and transported.value is not None and problem.target_inside:
         # φ̃ ∈ Ω_ν ⊂ Ω_ρ
         changed["linearization_transported"] = Bound(min(over_rho, transported.value))
     return replace(closed, **changed)

@@ -29,8 +29,10 @@ from torch import Tensor
 
 from ntkbound.heads.model import HeadModel, Inputs, Params, fresh_heads, slice_heads
 from ntkbound.heads.sums import measured
-from ntkbound.machine.parallel import Workers, partition, side_by_side
-from ntkbound.theorems.shallow_transformer.transport import TransportMap
+from ntkbound.heads.transport import TransportMap
+from ntkbound.machine.parallel import partition, side_by_side
+from ntkbound.theorems.shallow_transformer.config import known
+from ntkbound.theorems.shallow_transformer.start import Start
 
 FRESH = 2048  # K
 CHUNK = 256
@@ -39,30 +41,24 @@ STEPS = 12  # λ = 1/8, …, 12/8 of its Gaussian optimum √(2L/N)/sd
 
 
 def approximation_bound(
-    model: HeadModel,
-    initial: Params,
-    transported: Params,
-    mapping: TransportMap,
-    inputs: Inputs,
-    y: Tensor,
-    *,
-    delta: float,
-    seed: int,
-    workers: Workers,
+    start: Start, transported: Params, mapping: TransportMap
 ) -> tuple[Tensor, Tensor]:
     """Bound on |f_lin(X_j; φ̃) − y_j|, (n,): all hold at once with probability ≥ 1 − δ.
 
-    Beside it the estimate, (n,), which is below it and proves nothing.
+    Beside it the estimate, (n,), which is below it and proves nothing. φ̃ = ``transported`` is
+    where ``mapping`` moves φ_0.
 
-    ``initial`` is symmetric and the map's integrand does not depend on c (``TransportMap``), so one
-    value stands for a pair.
+    φ_0 is symmetric and the map's integrand does not depend on c (``TransportMap``), so one value
+    stands for a pair.
     """
+    model, initial, inputs, workers = start.model, start.initial, start.task.inputs, start.workers
+    y, seed = start.task.y, known(start.config.init_seed, "init_seed")
     held = initial[model.output_block].shape[0] // 2  # pairs, of which the first heads are taken
     pairs = workers.ranks.total(held)
-    start, end = (slice_heads(p, slice(0, held), model) for p in (initial, transported))
+    near, far = (slice_heads(p, slice(0, held), model) for p in (initial, transported))
 
     def own(heads: slice) -> tuple[Params, Params]:
-        theta, moved = measured(start, heads, model), measured(end, heads, model)
+        theta, moved = measured(near, heads, model), measured(far, heads, model)
         return theta, {b: math.sqrt(2 * pairs) * (moved[b] - theta[b]) for b in theta}
 
     others = fresh_heads(model, seed, 0, FRESH, torch.float64, "certificate")
@@ -71,7 +67,7 @@ def approximation_bound(
     def drawn(heads: slice) -> tuple[Params, Params]:
         return slice_heads(others, heads, model), slice_heads(toward, heads, model)
 
-    log_term = math.log(2 * inputs.n / delta)
+    log_term = math.log(2 * inputs.n / start.config.delta)
 
     def block(rows: slice) -> Tensor:
         sample = inputs.rows(rows)

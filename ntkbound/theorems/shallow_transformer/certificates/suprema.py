@@ -15,6 +15,7 @@ linear in Δ up to a third derivative. Proofs: docs/certificates.md §2 and §3.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,19 +39,24 @@ GRID = 9  # points of the one-variable suprema
 
 @dataclass(frozen=True)
 class Suprema:
-    """Upper bounds over Ω_ρ at every sample, (n,) each; None without a transport."""
+    """Upper bounds over Ω_ρ at every sample, (n,) each."""
 
     linearization: Tensor  # |f − f_lin|
     squared_feature_norm: Tensor  # ‖∇f‖²
-    change_of_feature: Tensor | None  # |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩| for the realised φ̃
-    combined: Tensor | None  # |change_of_feature − linearization|, both at the same φ
+
+
+@dataclass(frozen=True)
+class TargetSuprema(Suprema):
+    """Those that a realised φ̃ adds."""
+
+    change_of_feature: Tensor  # |⟨∇f(φ) − ∇f(φ_0), φ − φ̃⟩|
+    combined: Tensor  # |change_of_feature − linearization|, both at the same φ
 
 
 def suprema(
     model: ShallowTransformer,
     initial: Params,
-    transported: Params | None,
-    radii: dict[str, float],
+    radii: Mapping[str, float],
     inputs: Inputs,
     workers: Workers,
 ) -> Suprema:
@@ -58,6 +64,31 @@ def suprema(
 
     ``initial`` is symmetric: head i + m/2 repeats head i with −c_i, and |c_i| = 1.
     """
+    lin, norms = _suprema(model, initial, None, radii, inputs, workers)
+    return Suprema(lin, norms)
+
+
+def target_suprema(
+    model: ShallowTransformer,
+    initial: Params,
+    transported: Params,
+    radii: Mapping[str, float],
+    inputs: Inputs,
+    workers: Workers,
+) -> TargetSuprema:
+    """``suprema``, and those that involve φ̃ = ``transported``."""
+    return TargetSuprema(*_suprema(model, initial, transported, radii, inputs, workers))
+
+
+def _suprema(
+    model: ShallowTransformer,
+    initial: Params,
+    transported: Params | None,
+    radii: Mapping[str, float],
+    inputs: Inputs,
+    workers: Workers,
+) -> list[Tensor]:
+    """The fields of ``Suprema``, or of ``TargetSuprema``, in their order."""
     pairs = initial["c"].shape[0] // 2
     d = inputs.X.shape[-1]
 
@@ -84,10 +115,7 @@ def suprema(
     total = workers.ranks.sum_(total)
     m = workers.ranks.total(2 * pairs)
     root = math.sqrt(m)
-    lin, norms = total[0] / root, total[1] / m
-    if transported is None:
-        return Suprema(lin, norms, None, None)
-    return Suprema(lin, norms, total[2] / root, total[3] / root)
+    return [total[0] / root, total[1] / m, *(row / root for row in total[2:])]
 
 
 def _displacement(
@@ -104,18 +132,16 @@ class _Pair:
 
     def __init__(self, model: ShallowTransformer, reach: Reach) -> None:
         activation = model.activation
-        assert activation.constants is not None
-        assert activation.curvature is not None
-        assert activation.third is not None
+        known = activation.smoothness
         self.model, self.reach, self.radii = model, reach, reach.radii
         self.geometry: Geometry = reach.geometry
         self.activation = activation
-        self.s0, self.s1, self.s2 = activation.constants
-        self.s3 = activation.third
+        self.s0, self.s1, self.s2 = known.suprema
+        self.s3 = known.third
         z = self.geometry.z
         self.value = activation.value(z)
         self.slope = activation.slope(z, self.value)
-        self.curvature = activation.curvature(z, self.value)
+        self.curvature = known.curvature(z, self.value)
         Z = self.Z = reach.score
         # σ', σ'' anywhere on [z − Z, z + Z]
         bent = self.curvature.abs() + self.s3 * Z

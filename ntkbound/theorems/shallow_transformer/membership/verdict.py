@@ -5,26 +5,49 @@ Labels with a component of independent noise require E‖Δ‖² ≥ s² n/κ (d
 at least 1/2. The verdict splits halfway.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ntkbound.stats.judging import two
-from ntkbound.stats.margins import (
-    CHECK_LEVEL,
-    MEMBERSHIP_EXPONENT,
-    MEMBERSHIP_RESIDUAL,
-    MIN_POINTS,
-    MIN_SEEDS,
-)
+from ntkbound.core.quantity import Key
+from ntkbound.stats.columns import tabulate
+from ntkbound.stats.margins import CHECK_LEVEL, MIN_POINTS, MIN_SEEDS
 from ntkbound.stats.observations import Series, observe
 from ntkbound.stats.powerlaw import PowerLawFit, fit_power_laws
+from ntkbound.stats.words import two
 
-TERM, PROBE, STATISTIC = "membership", "minimum_norm", "norm"
-RESIDUAL = "residual"
-REQUIRED = "nu_"  # statistics √m max_i ‖Δ_i‖, one per block
+NORM = Key("membership", "minimum_norm", "norm")
+
+EXPONENT = 0.25
+"""Halfway between the growth with n of the norm that labels inside the class require (bounded,
+n^0) and the least that independent noise in labels forces (n^½, proved in docs/linearized.md)."""
+
+UNFITTED = 0.01
+"""Labels count as fitted, so that they can be `inside`, when this share of their norm is left."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What fitting n labels with m heads requires, at one seed and ridge.
+
+    norm: ‖Δ‖ of the minimum-norm displacement; rkhs_norm: that of the function it makes;
+    residual: the share of the labels' norm left unfitted; nu: √m max_i ‖Δ_i‖ per block.
+    """
+
+    m: int
+    n: int
+    seed: int
+    ridge: float
+    norm: float
+    rkhs_norm: float
+    residual: float
+    nu: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        told = {name: value for name, value in vars(self).items() if name != "nu"}
+        return told | {f"nu_{block}": value for block, value in self.nu.items()}
 
 
 @dataclass(frozen=True)
@@ -58,32 +81,25 @@ class MembershipVerdict:
         }
 
 
-def judge_membership(records: Iterable[Mapping[str, Any]]) -> MembershipVerdict:
-    """The verdict on rows in the shape of records: config (m, n, seed), norm ‖Δ‖ and residual.
+def judge_membership(rows: Sequence[Requirement]) -> MembershipVerdict:
+    """The verdict on what was measured at several n and m, over seeds, at one ridge.
 
     outside: ‖Δ‖ grows faster than n^{1/4} at the largest width, and also with m in proportion to
     n, both one-sided at `CHECK_LEVEL` with seeds as sampling units. (At one width alone the cost
     of too few heads grows with n as well; in proportion it does not.) inside: the intervals of the
     growth and of its last step lie below 1/4, and the labels are fitted.
     """
-    rows = list(records)
-    widest = max(row["config"]["m"] for row in rows)
-    most = max(row["config"]["n"] for row in rows)
-    wide = [row for row in rows if row["config"]["m"] == widest]
-    final = [row for row in wide if row["config"]["n"] == most]
+    widest = max(row.m for row in rows)
+    most = max(row.n for row in rows)
+    wide = [row for row in rows if row.m == widest]
+    final = [row for row in wide if row.n == most]
     growth = _fit(wide)
     last = growth and fit_power_laws([_last_two(growth.series)])[0]
     # n/m within 5 %: sizes and widths are rounded to whole samples and pairs of heads.
-    proportional = _fit(
-        [r for r in rows if abs(r["config"]["n"] / r["config"]["m"] * widest / most - 1) < 0.05]
-    )
-    norm = min(_over_seeds(final, STATISTIC))
-    nu = {
-        name.removeprefix(REQUIRED): max(_over_seeds(final, name))
-        for name in final[0]["terms"][TERM][PROBE]
-        if name.startswith(REQUIRED)
-    }
-    unfitted = max(_over_seeds(final, RESIDUAL))
+    proportional = _fit([row for row in rows if abs(row.n / row.m * widest / most - 1) < 0.05])
+    norm = min(row.norm for row in final)
+    nu = {block: max(row.nu[block] for row in final) for block in final[0].nu}
+    unfitted = max(row.residual for row in final)
     verdict, reason = _decide(growth, last, proportional, unfitted)
     if verdict == "inside":
         told = ", ".join(f"{block} {value:.3g}" for block, value in nu.items())
@@ -99,28 +115,28 @@ def _decide(
 ) -> tuple[str, str]:
     if growth is None or last is None or proportional is None:
         return "inconclusive", "‖Δ‖ was measured at one n or m only"
-    limit = f"n^{MEMBERSHIP_EXPONENT:g}"
+    limit = f"n^{EXPONENT:g}"
     points, seeds = len(growth.series.points), len(growth.series.seeds)
     if points < MIN_POINTS or seeds < MIN_SEEDS:
         needs = f"needs at least {MIN_POINTS} sizes and {MIN_SEEDS} seeds"
         return "inconclusive", f"{points} sizes and {seeds} seed{'s' * (seeds != 1)}: {needs}"
-    if growth.upper_tail(MEMBERSHIP_EXPONENT) <= CHECK_LEVEL:
+    if growth.upper_tail(EXPONENT) <= CHECK_LEVEL:
         told = f"‖Δ‖ grows like n^{_interval(growth)} at the largest m"
         joint = f"with m in proportion to n like n^{_interval(proportional)}"
-        if proportional.upper_tail(MEMBERSHIP_EXPONENT) <= CHECK_LEVEL:
+        if proportional.upper_tail(EXPONENT) <= CHECK_LEVEL:
             return "outside", f"{told}, {joint}: outside the class"
-        return "inconclusive", f"{told}, but {joint}: m is too small for this n; raise --m"
-    if growth.high >= MEMBERSHIP_EXPONENT:
+        return "inconclusive", f"{told}, but {joint}: m is too small for this n; raise m"
+    if growth.high >= EXPONENT:
         return "inconclusive", (
             f"‖Δ‖ grows like n^{_interval(growth)}, not clearly more or less than {limit}; "
             "more seeds, or larger n and m"
         )
-    if last.high >= MEMBERSHIP_EXPONENT:
+    if last.high >= EXPONENT:
         return "inconclusive", (
             f"‖Δ‖ grows like n^{_interval(growth)} but like n^{_interval(last)} over the last two "
-            f"sizes, not clearly less than {limit}; raise --m, then --n"
+            f"sizes, not clearly less than {limit}; raise m, then n"
         )
-    if unfitted > MEMBERSHIP_RESIDUAL:
+    if unfitted > UNFITTED:
         return "inconclusive", (
             f"‖Δ‖ does not grow, but {unfitted:.1%} of the labels are left unfitted; "
             "a smaller first ridge, or a larger m"
@@ -128,18 +144,11 @@ def _decide(
     return "inside", f"‖Δ‖ saturates with n, it grows like n^{_interval(growth)}"
 
 
-def _over_seeds(rows: Iterable[Mapping[str, Any]], statistic: str) -> list[float]:
-    return [row["terms"][TERM][PROBE][statistic] for row in rows]
-
-
-def _fit(rows: list[Mapping[str, Any]]) -> PowerLawFit | None:
+def _fit(rows: Sequence[Requirement]) -> PowerLawFit | None:
     """‖Δ‖ along n, whatever m does; None with fewer than two sizes."""
-    named = [
-        series
-        for series in observe(rows, axes=("n",), ignore=("m",))
-        if (series.term, series.probe, series.statistic) == (TERM, PROBE, STATISTIC)
-    ]
-    return fit_power_laws(named)[0] if named else None
+    table = tabulate(({"n": row.n, "seed": row.seed}, {NORM: row.norm}) for row in rows)
+    found = fit_power_laws(observe(table, axes=("n",)))
+    return found[0] if found else None
 
 
 def _as_json(fit: PowerLawFit | None) -> dict[str, float] | None:

@@ -12,25 +12,18 @@ import typer
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core.errors import InputError
-from ntkbound.theorems.shallow_transformer.config import build
+from ntkbound.core.theorem import configure
+from ntkbound.theorems.shallow_transformer.config import Config, known
+from ntkbound.theorems.shallow_transformer.statement import MIN_RMSE
 
 if TYPE_CHECKING:
     from ntkbound.stats import Crossing, Series
+    from ntkbound.theorems.shallow_transformer.problem import Problem
 
 CURVE = [10**power for power in range(1, 9)]  # n
 
 
-EXAMPLES = (
-    "Example: ntkbound plan --target 0.1 --n 5000 --from results/\n\n"
-    "Of a record: ntkbound plan --target 0.5 results/st-m256-…"
-)
-
-
-def register(app: typer.Typer) -> None:
-    app.command(epilog=EXAMPLES)(plan)
-
-
-def plan(
+def command(
     target: Annotated[float, typer.Option(help="RMSE to be guaranteed")],
     record: Annotated[
         Path | None,
@@ -68,31 +61,23 @@ def plan(
 
     Without --m and --tau the pair with the least m·τ (to a percent); with one of them the other.
     """
-    from ntkbound.report.figures import check_figure, plot_widths
-    from ntkbound.theorems.shallow_transformer.bounds import Norms
+    from ntkbound.report.figures import check_figure
     from ntkbound.theorems.shallow_transformer.plan import inversion as planner
+    from ntkbound.theorems.shallow_transformer.plan.figure import plot_widths
     from ntkbound.theorems.shallow_transformer.plan.table import print_plan
 
     if not 0 < target < float("inf"):
-        raise InputError(f"--target: {target:g} is not a positive RMSE")
+        raise InputError(f"{target:g} is not a positive RMSE", field="target")
     if curve is not None:
-        check_figure("--curve", curve)
-    known = {"transport": "constant"} if record is None else _problem_of(record)
-    given = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
-             "activation": activation, "eta_scale": eta_scale, "teacher_heads": teacher_heads,
-             "m": m, "tau": tau}  # fmt: skip
-    config = build(known | {name: value for name, value in given.items() if value is not None})
-    if record is not None and teacher_heads is None:
-        teacher_heads = config.teacher_heads
-    assert config.n is not None
-    assert config.d is not None
-    scale = config.eta_scale
-    assert scale is not None  # neither a record's problem nor the options give η itself
-    problem = planner.Problem(
-        n=config.n, d=config.d, activation=config.activation, rho=Norms(*config.rho.values()),
-        nu=Norms(*(config.nu or {}).values()), delta=config.delta, eta_scale=scale,
-        teacher_heads=teacher_heads,
-    )  # fmt: skip
+        check_figure("curve", curve)
+    options = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
+               "activation": activation, "eta_scale": eta_scale, "teacher_heads": teacher_heads,
+               "m": m, "tau": tau}  # fmt: skip
+    base = {"transport": "constant"} if record is None else _recorded(record)
+    chosen = {name: value for name, value in options.items() if value is not None}
+    config: Config = configure(base | chosen)
+    exact = record is None and teacher_heads is None
+    problem = _problem(config, 0 if exact else config.teacher_heads or 0)
     plans = [planner.plan(problem, target, name, m=m, tau=tau) for name in planner.LEVELS]
     crossings = [] if results is None else _crossings(results, target)
     curves = {}
@@ -103,7 +88,7 @@ def plan(
         }
         plot_widths(curve, curves)
     if as_json:
-        told = {"target": target, "problem": asdict(problem)}
+        told = {"target": target, "problem": _told(problem)}
         told["plans"] = [row.as_dict() for row in plans]
         told["measured"] = [
             {"axis": series.axis, "arm": dict(series.arm), **asdict(found)}
@@ -116,10 +101,10 @@ def plan(
         ]
         print_json(told)
     elif not quiet:
-        norms, radii = (_short(config.nu or {}), _short(config.rho))
+        norms, radii = _short(config.nu or {}), _short(config.rho)
         title = f"RMSE ≤ {target:g} with probability {1 - config.delta:g}: "
         title += f"n = {config.n}  T = {config.T}  d = {config.d}\n"
-        title += f"{config.activation}, ν = {norms}, ρ = {radii}, η = {scale:g}/√τ"
+        title += f"{config.activation}, ν = {norms}, ρ = {radii}, η = {problem.eta_scale:g}/√τ"
         print_plan(stdout(), title, plans, crossings)
 
 
@@ -128,17 +113,46 @@ FROM_RECORD = (
 )  # fmt: skip
 
 
-def _problem_of(path: Path) -> dict[str, Any]:
+def _recorded(path: Path) -> dict[str, Any]:
     """The problem of a record: a teacher's, since the bounds need its norm ν."""
     from ntkbound.runs.record import read
 
-    config = read(path).data["config"]
+    config = read(path).config
     if config["task"] != "teacher" or config["model"] != "transformer":
         raise InputError(
             f"{path}: only a Transformer on the teacher task has the bounds that are inverted here"
         )
-    known = {name: config[name] for name in FROM_RECORD}
-    return known | {"eta_scale": config["eta"] * math.sqrt(config["tau"])}
+    fields = {name: config[name] for name in FROM_RECORD}
+    return fields | {"eta_scale": config["eta"] * math.sqrt(config["tau"])}
+
+
+def _problem(config: Config, label_heads: int) -> Problem:
+    """What is asked, at τ = 1: there η is η√τ."""
+    from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
+
+    return Problem(
+        n=known(config.n, "n"),
+        m=config.m,
+        d=known(config.d, "d"),
+        T=known(config.T, "T"),
+        activation=config.activation,
+        rho=Norms.of(config.rho),
+        nu=Norms.of(known(config.nu, "nu")),
+        eta=known(config.eta_scale, "eta_scale"),
+        tau=1,
+        delta=config.delta,
+        label_heads=label_heads,
+    )
+
+
+# Of a problem, all but m and τ, which are looked for, and T, on which nothing depends.
+TOLD = ("n", "d", "activation", "delta", "eta_scale", "B_x", "B_q")
+
+
+def _told(problem: Problem) -> dict[str, Any]:
+    norms = {"rho": asdict(problem.rho), "nu": asdict(problem.nu)}
+    heads = {"teacher_heads": problem.label_heads or None}
+    return {name: getattr(problem, name) for name in TOLD} | norms | heads
 
 
 def _short(norms: Mapping[str, float]) -> str:
@@ -153,15 +167,12 @@ def _crossings(folder: Path, target: float) -> list[tuple[Series, Crossing]]:
     from ntkbound.runs.store import survey
     from ntkbound.stats import crossing, observe
 
-    records = [r for r in survey(folder).complete.values() if r["status"] == "complete"]
+    records = [record for record in survey(folder).complete.values() if record.complete]
     if not records:
-        raise InputError(f"--from {folder}: no complete records; make some with ntkbound sweep")
-    wanted = ("optimization", "training", "min_rmse")
-    found = [
-        series
-        for series in observe(records, axes=("m", "tau"))
-        if (series.term, series.probe, series.statistic) == wanted
-    ]
+        told = "no complete records; make some with ntkbound sweep"
+        raise InputError(told, field="from", value=folder)
+    found = [s for s in observe(records, axes=("m", "tau")) if s.key == MIN_RMSE.key]
     if not found:
-        raise InputError(f"--from {folder}: neither m nor tau varies between the records")
+        told = "neither m nor tau varies between the records"
+        raise InputError(told, field="from", value=folder)
     return [(series, crossing(series, target)) for series in found]

@@ -10,7 +10,7 @@ P(χ²_D ≥ D + 2√(Dt) + 2t) ≤ e^{−t} (Laurent, Massart, 2000, Lemma 1), 
 **Splitting δ.** 1 % for these norms, 1 % for the labels where they average finitely many heads, the
 rest for ε_app.
 
-**Inversion.** With η = eta_scale/√τ the bound decreases in m (through ε and L²) and in τ (k grows,
+**Inversion.** With η√τ fixed the bound decreases in m (through ε and L²) and in τ (k grows,
 the right side of kx² − εx = V_0/(4ητ) shrinks), and tends to ε as τ → ∞: so bisection finds the
 smallest m that some τ suits (ε(m) < target), and the smallest τ for an m or m for a τ.
 """
@@ -25,29 +25,13 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.theorems.shallow_transformer import bounds as theorem
-from ntkbound.theorems.shallow_transformer.bounds import LABEL_SHARE, Norms, Setting, rmse_root
+from ntkbound.theorems.shallow_transformer.bounds import LABEL_SHARE, OUTSIDE, rmse_root
 from ntkbound.theorems.shallow_transformer.certificates import a_priori
+from ntkbound.theorems.shallow_transformer.problem import Problem
 
 NORM_SHARE = 0.01  # of δ, spent on mean u²
 LARGEST = 1 << 60  # neither more heads nor more steps are searched
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is known before a head is drawn. T is not among it: no bound depends on it."""
-
-    n: int
-    d: int
-    activation: str
-    rho: Norms
-    nu: Norms
-    delta: float
-    eta_scale: float = 1.0
-    teacher_heads: int | None = None  # heads averaged into the labels; None: y = f̃ exactly
-    B_x: float = 1.0
-    B_q: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +42,7 @@ class Ingredients:
     squared_feature_norm: float
 
 
-Level = Callable[[Problem, int], Ingredients]
+Level = Callable[[Problem], Ingredients]  # they depend on m, not on η and τ
 
 
 @dataclass(frozen=True)
@@ -82,29 +66,21 @@ def mean_square_norm(d: int, m: int, delta: float) -> float:
     return d + 2 * math.sqrt(2 * d * t / m) + 4 * t / m
 
 
-def closed_form(problem: Problem, m: int) -> Ingredients:
+def closed_form(problem: Problem) -> Ingredients:
     """ε_lin + ε_app + ε_cof and L² of docs/theory.md §4, with probability ≥ 1 − δ over φ_0."""
-    p, sigma = problem, ACTIVATIONS[problem.activation].constants
-    assert sigma is not None  # no bound without constants: the config refuses it
-    setting = Setting(
-        n=p.n, m=m, d=p.d, sigma=sigma, rho=p.rho, nu=p.nu, delta=p.delta, B_x=p.B_x,
-        B_q=p.B_q, u=np.array([math.sqrt(mean_square_norm(p.d, m, NORM_SHARE * p.delta))]),
-        eta=p.eta_scale, tau=1,
-    )  # fmt: skip
-    labels = 0.0 if p.teacher_heads is None else LABEL_SHARE
-    app = theorem.approximation(setting, m // 2, (1 - NORM_SHARE - labels) * p.delta)
-    if p.teacher_heads is not None:
-        app += theorem.label_error(setting, p.teacher_heads, labels * p.delta)
-    lin = theorem.linearization(setting, p.rho)
-    epsilon = lin + app + theorem.change_of_feature(setting)
-    return Ingredients(epsilon, theorem.squared_feature_norm(setting))
+    m, delta = problem.m, problem.delta
+    u = np.array([math.sqrt(mean_square_norm(problem.d, m, NORM_SHARE * delta))])
+    labels = LABEL_SHARE if problem.label_heads else 0.0
+    app = theorem.approximation(problem, m // 2, (1 - NORM_SHARE - labels) * delta)
+    app += theorem.label_error(problem, labels * delta)
+    lin = theorem.linearization(problem, u)
+    epsilon = lin + app + theorem.change_of_feature(problem, u)
+    return Ingredients(epsilon, theorem.squared_feature_norm(problem, u))
 
 
-def tightened(problem: Problem, m: int) -> Ingredients:
+def tightened(problem: Problem) -> Ingredients:
     """ε and L² of docs/certificates.md §5, which know no more than the closed forms here."""
-    p = problem
-    known = a_priori.Problem(m, p.n, p.d, p.activation, p.rho, p.nu, p.delta, p.B_x, p.B_q)
-    return Ingredients(*a_priori.ingredients(known, p.teacher_heads))
+    return Ingredients(*a_priori.ingredients(problem))
 
 
 LEVELS: Mapping[str, Level] = {
@@ -113,11 +89,10 @@ LEVELS: Mapping[str, Level] = {
 }
 
 
-def guaranteed_rmse(problem: Problem, level: Level, m: int, tau: int) -> float:
-    """The bound on √min R̂ at (m, τ), infinite where vacuous."""
-    found = level(problem, m)
-    eta = problem.eta_scale / math.sqrt(tau)
-    return rmse_root(found.epsilon, found.squared_feature_norm, problem.nu.squared, eta, tau)
+def guaranteed_rmse(problem: Problem, name: str, m: int, tau: int) -> float:
+    """The bound on √min R̂ with m heads after τ steps, η√τ unchanged; infinite where vacuous."""
+    found, at = LEVELS[name](replace(problem, m=m)), problem.after(tau)
+    return rmse_root(found.epsilon, found.squared_feature_norm, at.nu.squared, at.eta, tau)
 
 
 def plan(
@@ -125,52 +100,72 @@ def plan(
 ) -> Plan:
     """Smallest τ for a given m, smallest m for a given τ, or the pair with the least m·τ.
 
-    What was free is minimal: bound(m, τ) ≤ target < bound(m − 2, τ), bound(m, τ − 1).
+    What was free is minimal: bound(m, τ) ≤ target < bound(m − 2, τ), bound(m, τ − 1). Of
+    ``problem`` neither m nor τ counts: another τ keeps its η√τ.
     """
-    level = LEVELS[name]
-    if not problem.nu.inside(problem.rho):
-        reason = "needs ν ≤ ρ: the target must lie inside the projection ball"
-        return Plan(name, None, None, None, None, f"no finite m and τ: {reason}")
-
-    def suits(width: int, time: int) -> bool:
-        return guaranteed_rmse(problem, level, width, time) <= target
-
-    def fewest(steps: int) -> int | None:
-        half = _smallest(lambda h: suits(2 * h, steps))
-        return None if half is None else 2 * half
-
+    if not problem.target_inside:
+        return Plan(name, None, None, None, None, f"no finite m and τ: {OUTSIDE.reason}")
     heads = fewest_heads(problem, target, name)
     if heads is None:
-        limit = level(problem, 2 * LARGEST).epsilon
+        limit = LEVELS[name](replace(problem, m=2 * LARGEST)).epsilon
         reason = f"no finite m and τ: ε stays above {limit:.3g} however large m is"
-        if problem.teacher_heads is not None:
-            reason += f", the error of labels that average {problem.teacher_heads} heads"
+        if problem.label_heads:
+            reason += f", the error of labels that average {problem.label_heads} heads"
         return Plan(name, None, None, None, None, reason)
+    search = _Search(problem, target, name, heads)
     if m is not None and tau is not None:
-        value = guaranteed_rmse(problem, level, m, tau)
-        if value <= target:
-            return Plan(name, m, tau, heads, value)
-        told = "is vacuous" if math.isinf(value) else f"is {value:.4g}"
-        return Plan(name, None, None, heads, None, f"at m = {m}, τ = {tau} the bound {told}")
+        return search.given(m, tau)
     if m is not None:
-        steps = _smallest(functools.partial(suits, m)) if m >= heads else None
-        if steps is None:
-            reason = f"no finite τ at m = {m}: ε = {level(problem, m).epsilon:.4g} is too large"
-            return Plan(name, None, None, heads, None, reason)
-    elif tau is not None:
-        m, steps = fewest(tau), tau
-        if m is None:
-            reason = f"no finite m at τ = {tau}: the bound's part in τ alone is too large"
-            return Plan(name, None, None, heads, None, reason)
-    else:
-        pair = _least_work(heads, suits)
-        if pair is None:
-            reason = f"no finite m and τ: more than {LARGEST:.1e} would be needed"
-            return Plan(name, None, None, heads, None, reason)
-        steps = pair[1]
-        m = fewest(steps)
-        assert m is not None
-    return Plan(name, m, steps, heads, guaranteed_rmse(problem, level, m, steps))
+        return search.steps(m)
+    if tau is not None:
+        reason = f"no finite m at τ = {tau}: the bound's part in τ alone is too large"
+        return search.width(tau, reason)
+    return search.pair()
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A target that enough steps reach with ``heads`` heads, and with no fewer."""
+
+    problem: Problem
+    target: float
+    name: str
+    heads: int
+
+    def bound(self, m: int, tau: int) -> float:
+        return guaranteed_rmse(self.problem, self.name, m, tau)
+
+    def suits(self, m: int, tau: int) -> bool:
+        return self.bound(m, tau) <= self.target
+
+    def given(self, m: int, tau: int) -> Plan:
+        value = self.bound(m, tau)
+        if value <= self.target:
+            return self._found(m, tau)
+        told = "is vacuous" if math.isinf(value) else f"is {value:.4g}"
+        return self._none(f"at m = {m}, τ = {tau} the bound {told}")
+
+    def steps(self, m: int) -> Plan:
+        tau = _smallest(functools.partial(self.suits, m)) if m >= self.heads else None
+        if tau is None:
+            epsilon = LEVELS[self.name](replace(self.problem, m=m)).epsilon
+            return self._none(f"no finite τ at m = {m}: ε = {epsilon:.4g} is too large")
+        return self._found(m, tau)
+
+    def width(self, tau: int, otherwise: str) -> Plan:
+        half = _smallest(lambda h: self.suits(2 * h, tau))
+        return self._none(otherwise) if half is None else self._found(2 * half, tau)
+
+    def pair(self) -> Plan:
+        beyond = f"no finite m and τ: more than {LARGEST:.1e} would be needed"
+        pair = _least_work(self.heads, self.suits)
+        return self._none(beyond) if pair is None else self.width(pair[1], beyond)
+
+    def _found(self, m: int, tau: int) -> Plan:
+        return Plan(self.name, m, tau, self.heads, self.bound(m, tau))
+
+    def _none(self, reason: str) -> Plan:
+        return Plan(self.name, None, None, self.heads, None, reason)
 
 
 COARSE, FINE = 1.2, 1.02  # ratios of neighbouring widths in the search for the least work
@@ -217,5 +212,5 @@ def width_curve(problem: Problem, target: float, name: str, samples: list[int]) 
 
 def fewest_heads(problem: Problem, target: float, name: str) -> int | None:
     """The smallest even m with ε(m) < target; None where there is none."""
-    half = _smallest(lambda h: LEVELS[name](problem, 2 * h).epsilon < target)
+    half = _smallest(lambda h: LEVELS[name](replace(problem, m=2 * h)).epsilon < target)
     return None if half is None else 2 * half

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ntkbound.report.run_table import number
+from ntkbound.report.tables import add_row, new_table, number, print_lines
 from ntkbound.stats import Crossing, Series
 from ntkbound.theorems.shallow_transformer.plan.inversion import Plan
 
@@ -20,15 +20,12 @@ def print_plan(
     crossings: Sequence[tuple[Series, Crossing]],
 ) -> None:
     """Guarantees first, then the crossings of fitted power laws, then why something is missing."""
-    console.print(title, style="bold", highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("level", no_wrap=True)
-    for name in ("m", "τ", "guaranteed RMSE", "fewest m (any τ)"):
-        table.add_column(name, justify="right", no_wrap=True)
+    console.print(Text(title), style="bold")
+    right = ("m", "τ", "guaranteed RMSE", "fewest m (any τ)")
+    table = new_table(("level", *right), right)
     for row in plans:
-        table.add_row(
-            row.level, _count(row.m), _count(row.tau), number(row.rmse), _count(row.fewest_heads)
-        )
+        sizes = (_count(row.m), _count(row.tau), number(row.rmse), _count(row.fewest_heads))
+        add_row(table, (row.level, *sizes))
     console.print(table)
     notes = [f"{row.level}: {row.reason}" for row in plans if row.reason]
     if crossings:
@@ -39,22 +36,17 @@ def print_plan(
                 notes.append(f"measured along {_name(series)}: {found.reason}")
         if any(found.extrapolated for _, found in crossings):
             notes.append("extrapolated: outside the measured range there may be a floor")
-    for line in notes:
-        console.print(Text("  · " + line), highlight=False)
+    print_lines(console, notes)
 
 
 def _measured(crossings: Sequence[tuple[Series, Crossing]]) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("measured min RMSE: target reached at", no_wrap=True)
-    for name in ("value", "95 % interval", "runs"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
+    opening, right = "measured min RMSE: target reached at", ("value", "95 % interval", "runs")
+    table = new_table((opening, *right, ""), right, folded=(opening,))
     for series, found in crossings:
         ends = f"[{number(found.low)}, {number(found.high)}]"
-        table.add_row(
-            _name(series), number(found.value), ends, f"{found.points}×{found.seeds}",
-            Text("extrapolated", style="yellow") if found.extrapolated else "",
-        )  # fmt: skip
+        beyond = Text("extrapolated" if found.extrapolated else "", style="yellow")
+        runs = f"{found.points}×{found.seeds}"
+        add_row(table, (_name(series), number(found.value), ends, runs, beyond))
     return table
 
 

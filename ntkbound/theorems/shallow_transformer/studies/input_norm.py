@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import math
 
-from ntkbound.core.claim import Claim
-from ntkbound.runs.record import Record
+from ntkbound.core.outcome import Terms
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
+from ntkbound.studies.growth import unclaimed
 from ntkbound.studies.measured import Cell, cells, three
-from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Row, Study, Terms
+from ntkbound.studies.study import Evidence, Finding, Judgement, Study
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     FEATURE_NORM,
     LOSS_GRADIENT,
     MIN_MSE,
-    NO_SEARCH,
-    PUBLISHED,
-    TINY,
+    THEOREM,
     TRAJECTORY,
-    seeds,
 )
 
 ARMS = ("method",)
-LEFT = Quantity("final MSE / initial", "optimization_left", "training", "final")
-GRADIENT = Claim(
-    term=FEATURE_NORM.term,
-    probe=FEATURE_NORM.probe,
-    statistic=FEATURE_NORM.statistic,
-    axis="input_norm",
-    kind="none",
-    label="growth of the largest ‖∇f‖ in B_x",
-)
+LEFT = Quantity("optimization_left", "training", "final", "final MSE / initial")
 
 
 def derive(record: Record) -> Terms:
@@ -38,7 +29,8 @@ def derive(record: Record) -> Terms:
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """At which B_x training no longer lowers the loss, and at which the bound says nothing."""
+    """At which B_x training no longer lowers the loss, and at which the bound says nothing; the
+    slope of ‖∇f‖ in B_x, of which nothing is claimed."""
     findings = []
     found = cells(evidence, "input_norm", ARMS)
     for method in dict.fromkeys(cell.arm for cell in found):
@@ -53,25 +45,24 @@ def judge(evidence: Evidence) -> Judgement:
         statement = f"{method}: a run diverges or ends above its first loss at {where}"
         findings.append(Finding(statement, "not-defined", told))
     covered = [cell for cell in found if cell.arm == "projgd"]
-    silent = [cell for cell in covered if not any(map(_has_bound, cell.rows))]
+    silent = [cell for cell in covered if not any(map(_has_bound, cell.records))]
     statement = f"projgd: the training bound is void (ηL² ≥ 1) at {_places(silent)}"
     told = f"{len(silent)} of {len(covered)} values of B_x"
-    return Judgement([*findings, Finding(statement, "not-defined", told)])
+    findings.append(Finding(statement, "not-defined", told))
+    return Judgement(findings, unclaimed(evidence.complete, "input_norm", FEATURE_NORM))
 
 
 def _broken(cell: Cell) -> bool:
     return cell.diverged > 0 or bool((cell.values(LEFT) > 1).any())
 
 
-def _has_bound(row: Row) -> bool:
-    return row["bounds"]["training_rmse"] is not None
+def _has_bound(record: Record) -> bool:
+    return record.bounds["training_rmse"] is not None
 
 
 def _places(found: list[Cell]) -> str:
     return f"B_x = {', '.join(f'{cell.x:g}' for cell in found)}" if found else "no B_x measured"
 
-
-METHODS = {"method": ["projgd", "gd"]}
 
 STUDY = Study(
     title="Input norm",
@@ -82,32 +73,10 @@ STUDY = Study(
         "B_q = B_x, so ‖∇f‖ may grow at most like B_x³. Training breaks where a run diverges or "
         "ends above the loss that it started from."
     ),
-    sizes={
-        "smoke": {
-            "run": {**TINY, **NO_SEARCH, "m": 32},
-            "sweep": {"input_norm": [0.1, 1.0, 10.0], "seed": seeds(3), **METHODS},
-        },
-        "small": {
-            "run": {"m": 64, "n": 128, "T": 8, "d": 4, "tau": 1000, **NO_SEARCH},
-            "sweep": {
-                "input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
-                "seed": seeds(5),
-                **METHODS,
-            },
-        },
-        "paper": {
-            "run": {**PUBLISHED, "m": 64},
-            "sweep": {
-                "input_norm": [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
-                "seed": seeds(10),
-                **METHODS,
-            },
-        },
-    },
+    theorem=THEOREM,
     axis="input_norm",
     arms=ARMS,
     measured=(FEATURE_NORM, LOSS_GRADIENT, MIN_MSE, LEFT, TRAJECTORY),
-    claims=(GRADIENT,),
     derive=derive,
     judge=judge,
 )

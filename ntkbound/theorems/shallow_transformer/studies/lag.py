@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from ntkbound.runs.record import Record
-from ntkbound.stats import Series, observe
-from ntkbound.studies.growth import growth
+from ntkbound.core.outcome import Terms
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
+from ntkbound.core.theorem import configure
+from ntkbound.stats import Series
+from ntkbound.studies.growth import growth, series_of
 from ntkbound.studies.measured import cells, three
-from ntkbound.studies.study import Evidence, Finding, Judgement, Quantity, Study, Terms
-from ntkbound.theorems.shallow_transformer.config import build
+from ntkbound.studies.study import Evidence, Finding, Judgement, Study
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     FEATURE_NORM,
     LOSS_GRADIENT,
-    NO_SEARCH,
-    seeds,
+    THEOREM,
+    VALIDATION,
 )
 
-VALIDATION = Quantity("best validation MSE", "optimization", "training", "min_validation_mse")
-OVER_FLOOR = Quantity("… over the noise floor", "optimization_over_floor", "training", "ratio")
-MEMORY = Quantity("context memory, numbers", "context", "model", "numbers")
-TRAINING_MEMORY = Quantity("training memory, MB", "memory", "training", "megabytes")
+OVER_FLOOR = Quantity("optimization_over_floor", "training", "ratio", "… over the noise floor")
+MEMORY = Quantity("context", "model", "numbers", "context memory, numbers")
+TRAINING_MEMORY = Quantity("memory", "training", "megabytes", "training memory, MB")
 
 
 def derive(record: Record) -> Terms:
     """Validation error over the best possible, context memory, and what training held."""
-    from ntkbound.theorems.shallow_transformer.run import build_model
+    from ntkbound.theorems.shallow_transformer.start import build_model
 
-    config = build(record.data["config"])
-    assert config.T is not None
+    config = configure(record.config)
     training = record.terms["optimization"]["training"]
     ratio = training["min_validation_mse"] / training["noise_floor"]
     numbers = build_model(config).context_numbers(config.T, config.m)
-    held = record.data["environment"].get("training_bytes")  # older records have none
+    held = record.environment.get("training_bytes")  # nobody knows where autograd holds a graph
     memory = {} if held is None else {TRAINING_MEMORY.statistic: held / 1e6}
     return {
         TRAINING_MEMORY.term: {TRAINING_MEMORY.probe: memory},
@@ -41,11 +41,15 @@ def derive(record: Record) -> Terms:
 
 def judge(evidence: Evidence) -> Judgement:
     """The published statements: what grows with L, what does not, who is better at short lags."""
-    findings = []
-    for series in observe(evidence.rows, axes=("lag",)):
-        for quantity in (VALIDATION, LOSS_GRADIENT):
-            if (series.term, series.statistic) == (quantity.term, quantity.statistic):
-                findings.append(_as_published(quantity, dict(series.arm)["model"], series))
+    findings = [
+        _as_published(quantity, model, series)
+        for model in sorted({record.config["model"] for record in evidence.complete})
+        for quantity, series in series_of(
+            [record for record in evidence.complete if record.config["model"] == model],
+            "lag",
+            (VALIDATION, LOSS_GRADIENT),
+        )
+    ]
     return Judgement([*findings, *_at_shortest(evidence)])
 
 
@@ -53,7 +57,7 @@ def _as_published(quantity: Quantity, model: str, series: Series) -> Finding:
     """Growing for the recurrence, flat for attention."""
     form = growth(series)
     wanted = model == "indrnn"
-    statement = f"{model}: {quantity.label} {'grows' if wanted else 'does not grow'} with L"
+    statement = f"{model}: {quantity.title} {'grows' if wanted else 'does not grow'} with L"
     verdict = "inconclusive" if form.grows is None else "violated"
     return Finding(statement, "holds" if form.grows is wanted else verdict, form.reason)
 
@@ -62,7 +66,7 @@ def _at_shortest(evidence: Evidence) -> list[Finding]:
     found = cells(evidence, "lag", ("model",))
     shortest = min(cell.x for cell in found)
     by_model = {
-        cell.arm: cell.values(VALIDATION) for cell in found if cell.x == shortest and cell.rows
+        cell.arm: cell.values(VALIDATION) for cell in found if cell.x == shortest and cell.records
     }
     if set(by_model) != {"transformer", "indrnn"}:
         return []
@@ -78,10 +82,6 @@ def _at_shortest(evidence: Evidence) -> list[Finding]:
     return [Finding(statement, "violated" if apart else "inconclusive", told)]
 
 
-ATTENTION = {"model": ["transformer"], "positions": ["onehot"], "query_scale": [3.0]}
-RECURRENCE = {"model": ["indrnn"], "positions": ["onehot"]}
-SERIES = {"task": "ar", "method": "gd", **NO_SEARCH}
-
 STUDY = Study(
     title="Lag",
     question="How do both models cope when the useful token lies L steps back?",
@@ -94,29 +94,7 @@ STUDY = Study(
         "Context memory counts the numbers kept to emit the next output; training memory is what "
         "this tool held for samples, parameters, gradients and the kernel's work arrays."
     ),
-    sizes={
-        "smoke": {
-            "run": {**SERIES, "m": 8, "n": 80, "tau": 40, "eta": 0.5, "records": 6},
-            "sweep": [
-                {"lag": [2, 4, 8], "seed": seeds(3), "model": ["transformer", "indrnn"]},
-            ],
-        },
-        "small": {
-            "run": {**SERIES, "m": 32, "n": 600, "tau": 300, "eta": 0.5},
-            "sweep": [
-                {"lag": [2, 4, 16, 72, 96], "seed": seeds(3), **ATTENTION},
-                {"lag": [2, 4, 16, 72, 96], "seed": seeds(3), **RECURRENCE},
-            ],
-        },
-        "paper": {
-            "run": {**SERIES, "m": 64, "n": 5000, "tau": 5000, "eta": 0.05},
-            "sweep": {
-                "lag": [4, 16, 72, 96],
-                "seed": seeds(20),
-                "model": ["transformer", "indrnn"],
-            },
-        },
-    },
+    theorem=THEOREM,
     axis="lag",
     arms=("model",),
     measured=(VALIDATION, OVER_FLOOR, LOSS_GRADIENT, FEATURE_NORM, MEMORY, TRAINING_MEMORY),

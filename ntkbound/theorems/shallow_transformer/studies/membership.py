@@ -7,27 +7,25 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ntkbound.core.record import Record
 from ntkbound.stats import Series
 from ntkbound.stats.inference import t_quantile
 from ntkbound.stats.margins import CHECK_LEVEL, MIN_SEEDS
 from ntkbound.stats.segmented import Bend, fit_bend
 from ntkbound.studies.measured import Cell, cells, three
-from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Quantity, Row, Study
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     MIN_MSE,
-    NO_SEARCH,
-    PUBLISHED,
-    TINY,
-    seeds,
+    MIN_RMSE,
+    THEOREM,
 )
 
-BLOCKS = ("c", "U", "W")
-WIDE = 4.0  # radius over ν of the blocks that are not being narrowed
+AXIS = "rho/nu"
 
 
-def arm(row: Row) -> str:
+def arm(record: Record) -> str:
     """ν, and the block that is narrowed: "ν = 1, all blocks"."""
-    rho, nu = row["config"]["rho"], row["config"]["nu"]
+    rho, nu = record.config["rho"], record.config["nu"]
     ratios = {block: rho[block] / nu[block] for block in rho}
     smallest = min(ratios.values())
     narrow = [block for block, ratio in ratios.items() if math.isclose(ratio, smallest)]
@@ -50,17 +48,16 @@ def judge(evidence: Evidence) -> Judgement:
         if math.isfinite(bend.x):
             lines.append(Line("", [bend.x, bend.x], [min(y), max(y)],
                               dashed=True))  # fmt: skip
-    panel = Panel(f"{MIN_RMSE.label} and its bend", AXIS, "", lines)
+    panel = Panel(f"{MIN_RMSE.title} and its bend", AXIS, "", lines)
     return Judgement(findings, panels=[panel] if lines else [])
 
 
 def _series(own: Sequence[Cell]) -> Series | None:
     """Smallest errors of the seeds that have a run at every ratio."""
     by_ratio = [
-        {row["config"]["seed"]: row["terms"]["optimization"]["training"]["min_rmse"]
-         for row in cell.rows}
+        {record.config["seed"]: record.number(MIN_RMSE.key) for record in cell.records}
         for cell in own
-    ]  # fmt: skip
+    ]
     shared = sorted(set.intersection(*(set(values) for values in by_ratio)))
     if not shared:
         return None
@@ -91,20 +88,6 @@ def _threshold(name: str, bend: Bend, count: int) -> Finding:
     return Finding(statement, "violated" if bend.x > beyond else "inconclusive", told)
 
 
-def _narrowed(ratios: Sequence[float]) -> list[dict[str, float]]:
-    """Radii over ν = 1 with one block at each ratio and the others wide."""
-    return [
-        {b: (ratio if b == narrow else WIDE) for b in BLOCKS}
-        for narrow in BLOCKS
-        for ratio in ratios
-    ]
-
-
-AXIS = "rho/nu"
-MIN_RMSE = Quantity("min RMSE", "optimization", "training", "min_rmse")
-RATIOS = [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]
-MORE = {"rho": [0.5 * r for r in RATIOS], "nu": [0.5]}, {"rho": [2 * r for r in RATIOS], "nu": [2]}
-
 STUDY = Study(
     title="Membership",
     question="From which projection radius ρ on can training reach a target of norm ν?",
@@ -115,30 +98,9 @@ STUDY = Study(
         "through RMSE against ρ/ν (a student that goes a share ρ/ν of the way leaves the rest as "
         "error), one bend per seed; for a narrowed block the others are wide."
     ),
-    sizes={
-        "smoke": {
-            "run": {**TINY, **NO_SEARCH, "m": 32, "tau": 300, "eta_scale": 6},
-            "sweep": {"rho": [0.25, 0.5, 0.7, 1.0, 1.4], "nu": [1], "seed": seeds(3)},
-        },
-        "small": {
-            "run": {"m": 64, "n": 128, "T": 8, "d": 4, "tau": 2000, "inputs": "ball",
-                    "eta_scale": 10, **NO_SEARCH},
-            "sweep": [
-                {"rho": RATIOS, "nu": [1], "seed": seeds(5)},
-                *({**more, "seed": seeds(5)} for more in MORE),
-                {"rho": _narrowed(RATIOS), "nu": [1], "seed": seeds(5)},
-            ],
-        },
-        "paper": {
-            "run": {**{k: v for k, v in PUBLISHED.items() if k not in ("nu", "rho")}, "m": 64},
-            "sweep": [
-                {"rho": [3 * r for r in RATIOS], "nu": [3], "seed": seeds(10)},
-                {"rho": RATIOS, "nu": [1], "seed": seeds(10)},
-            ],
-        },
-    },
+    theorem=THEOREM,
     axis=AXIS,
     arms=arm,
     measured=(MIN_MSE, MIN_RMSE),
     judge=judge,
-)  # fmt: skip
+)

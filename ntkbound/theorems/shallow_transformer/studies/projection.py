@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
-from ntkbound.runs.record import Record, group
+from ntkbound.core.errors import InputError
+from ntkbound.core.outcome import Terms
+from ntkbound.core.quantity import Quantity
+from ntkbound.core.record import Record
 from ntkbound.stats import config_of
 from ntkbound.stats.inference import t_quantile
-from ntkbound.studies.measured import statistic, three
-from ntkbound.studies.study import (
-    Evidence,
-    Finding,
-    Judgement,
-    Line,
-    Panel,
-    Quantity,
-    Row,
-    Study,
-    Table,
-    Terms,
-)
+from ntkbound.studies.measured import three
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, Table
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     LOSS_GRADIENT,
     MIN_MSE,
-    NO_SEARCH,
-    PUBLISHED,
-    TINY,
-    seeds,
+    THEOREM,
 )
 
-Runs = Mapping[int, Row]  # seed → run
+Runs = Mapping[int, Record]  # seed → run
 
-FINAL_MSE = Quantity("final MSE", "optimization", "training", "final_mse")
-DISTANCE = Quantity("final ‖φ − φ_0‖", "displacement", "final", "distance")
-FARTHEST = Quantity("largest √m‖θ_i − θ_i(0)‖", "displacement", "trajectory", "block_max")
-BOUNDARY = Quantity("heads on ∂Ω_ρ", "displacement", "final", "boundary_fraction")
-FINAL_GRADIENT = Quantity("final ‖∇R̂‖", "gradient", "final", "loss_gradient_norm")
+FINAL_MSE = Quantity("optimization", "training", "final_mse", "final MSE")
+DISTANCE = Quantity("displacement", "final", "distance", "final ‖φ − φ_0‖")
+FARTHEST = Quantity("displacement", "trajectory", "block_max", "largest √m‖θ_i − θ_i(0)‖")
+BOUNDARY = Quantity("displacement", "final", "boundary_fraction", "heads on ∂Ω_ρ")
+FINAL_GRADIENT = Quantity("gradient", "final", "loss_gradient_norm", "final ‖∇R̂‖")
 COMPARED = (MIN_MSE, FINAL_MSE, LOSS_GRADIENT, FINAL_GRADIENT, DISTANCE)
-SEARCHED = [round(0.001 * 2 ** (k / 2), 6) for k in range(20)]  # decays; one is chosen per ρ
 
 
 def derive(record: Record) -> Terms:
@@ -51,10 +38,10 @@ def derive(record: Record) -> Terms:
     head's block at any step, to be compared with ρ. boundary_fraction: of the block that has most
     heads on the boundary, for projected descent alone.
     """
-    initial, final = group(record.params, "initial"), group(record.params, "final")
+    initial, final = record.array_group("initial"), record.array_group("final")
     squared = sum(float(((final[b].astype(float) - initial[b]) ** 2).sum()) for b in initial)
     fractions = record.terms["gradient"]["boundary_fraction"].values()
-    projected = record.data["config"]["method"] == "projgd"
+    projected = record.config["method"] == "projgd"
     farthest = max(record.terms["gradient"]["reach"].values())
     return {
         "displacement": {
@@ -72,11 +59,11 @@ def derive(record: Record) -> Terms:
 
 def judge(evidence: Evidence) -> Judgement:
     """Per radius: compare paired seeds with GD and the chosen decay, demand equality if free."""
-    runs: dict[str, dict[float, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
-    for row in evidence.rows:
-        config = config_of(row)
+    runs: dict[str, dict[float, dict[int, Record]]] = defaultdict(lambda: defaultdict(dict))
+    for record in evidence.complete:
+        config = config_of(record)
         key = config["rho"] if config["method"] == "projgd" else config["decay"] or 0.0
-        runs[config["method"]][key][config["seed"]] = row
+        runs[config["method"]][key][config["seed"]] = record
     plain, searched = runs["gd"][0.0], runs["decay"]
     findings: list[Finding] = []
     chosen: dict[float, list[str]] = defaultdict(list)
@@ -89,10 +76,10 @@ def judge(evidence: Evidence) -> Judgement:
             title = f"ρ = {rho:g}: ProjGD over decay {decay:g}"
             findings += _compared(title, projected, searched[decay])
     lines = [
-        [f"{decay:g}", three(_median(rows, DISTANCE)), ", ".join(chosen[decay])]
-        for decay, rows in sorted(searched.items())
+        [f"{decay:g}", three(_median(own, DISTANCE)), ", ".join(chosen[decay])]
+        for decay, own in sorted(searched.items())
     ]
-    columns = ("decay", DISTANCE.label, "closest to ProjGD's at ρ")
+    columns = ("decay", DISTANCE.title, "closest to ProjGD's at ρ")
     table = Table("Search for the decay of the same final distance", columns, lines)
     panels = [_against_distance(quantity, runs) for quantity in (FINAL_MSE, FINAL_GRADIENT)]
     return Judgement(findings, tables=[table], panels=panels)
@@ -103,9 +90,9 @@ def _against_distance(quantity: Quantity, runs: Mapping[str, Mapping[float, Runs
     lines = []
     for method, by_strength in sorted(runs.items()):
         ends = [by_strength[strength] for strength in sorted(by_strength)]
-        x, y = ([_median(rows, q) for rows in ends] for q in (DISTANCE, quantity))
+        x, y = ([_median(own, q) for own in ends] for q in (DISTANCE, quantity))
         lines.append(Line(method, x, y))
-    return Panel(f"{quantity.label} against distance", DISTANCE.label, "", lines)
+    return Panel(f"{quantity.title} against distance", DISTANCE.title, "", lines)
 
 
 def same_where_free(rho: float, projected: Runs, plain: Runs) -> Finding:
@@ -131,7 +118,7 @@ def _compared(title: str, first: Runs, second: Runs) -> list[Finding]:
         ratios = np.log([a / b for a, b in pairs])
         half = t_quantile(len(shared)) * ratios.std(ddof=1) / len(shared) ** 0.5
         low, middle, high = (three(float(np.exp(ratios.mean() + k * half))) for k in (-1, 0, 1))
-        parts.append(f"{quantity.label} {middle} [{low}, {high}]")
+        parts.append(f"{quantity.title} {middle} [{low}, {high}]")
     return [Finding(f"{title}, ratios", "not-defined", ", ".join(parts))]
 
 
@@ -141,24 +128,16 @@ def _closest(projected: Runs, searched: Mapping[float, Runs]) -> float:
     return min(searched, key=lambda decay: abs(np.log(_median(searched[decay], DISTANCE) / wanted)))
 
 
-def _median(rows: Runs, quantity: Quantity) -> float:
-    return float(np.median([_number(row, quantity) for row in rows.values()]))
+def _median(own: Runs, quantity: Quantity) -> float:
+    return float(np.median([_number(record, quantity) for record in own.values()]))
 
 
-def _number(row: Row, quantity: Quantity) -> float:
-    value = statistic(row, quantity)
-    assert value is not None
+def _number(record: Record, quantity: Quantity) -> float:
+    """What was measured. Raises InputError where this run has no such number."""
+    value = record.number(quantity.key)
+    if value is None:
+        raise InputError(f"{record.id}: has no {quantity.key}")
     return value
-
-
-def _methods(radii: Sequence[float], decays: Sequence[float], count: int) -> list[dict[str, Any]]:
-    """ProjGD at every radius; the baselines, which know no ρ, once, with the largest."""
-    apart = {"rho": [max(radii)], "seed": seeds(count)}
-    return [
-        {"rho": list(radii), "seed": seeds(count), "method": ["projgd"]},
-        {**apart, "method": ["gd"]},
-        {**apart, "method": ["decay"], "decay": list(decays)},
-    ]
 
 
 STUDY = Study(
@@ -170,24 +149,7 @@ STUDY = Study(
         "one of a search (its table is below) whose final distance from φ_0 is closest. Ratios are "
         "paired by seed. The fraction on the boundary says whether the projection did anything."
     ),
-    sizes={
-        "smoke": {
-            "run": {**TINY, **NO_SEARCH, "m": 32, "tau": 200, "eta_scale": 4},
-            "sweep": _methods([0.1, 4.0], [0.1, 1.0], 3),
-        },
-        "small": {
-            "run": {
-                **{"m": 64, "n": 128, "T": 8, "d": 4, "tau": 1000, "inputs": "ball"},
-                **{"eta_scale": 4, "dtype": "float64"},
-                **NO_SEARCH,
-            },
-            "sweep": _methods([0.1, 0.3, 1.0, 4.0], SEARCHED, 5),
-        },
-        "paper": {
-            "run": {**PUBLISHED, "m": 64},
-            "sweep": _methods([0.3, 1.0, 3.0], SEARCHED, 10),
-        },
-    },
+    theorem=THEOREM,
     axis="rho",
     arms=("method", "decay"),
     measured=(MIN_MSE, FINAL_MSE, FINAL_GRADIENT, DISTANCE, FARTHEST, BOUNDARY),

@@ -3,58 +3,61 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from ntkbound.core.claim import Claim
-from ntkbound.stats import check
+from ntkbound.core.quantity import Key, Quantity
+from ntkbound.core.record import Record
+from ntkbound.stats import judge_claims, tabulate
 from ntkbound.studies.growth import growth, series_of
-from ntkbound.studies.measured import statistic
-from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Quantity, Row, Study
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     APPROXIMATION,
-    NO_SEARCH,
-    PUBLISHED,
-    TINY,
-    seeds,
+    THEOREM,
 )
 
 TARGET = 0.1  # largest approximation error that the width is to reach
-NEEDED = Quantity("width needed", "width_needed", "approximation", "heads")
+NEEDED = Quantity("width_needed", "approximation", "heads", "width needed")
 GROWS_LIKE_LOG = Claim(
     term=NEEDED.term,
     probe=NEEDED.probe,
     statistic=NEEDED.statistic,
     axis="n",
-    kind="log",
+    kind="upper",
+    exponent=0.0,
+    log_power=1.0,
     label=f"width needed for an approximation error of {TARGET:g}",
 )
 
 
-def width_needed(rows: list[Row]) -> list[Row]:
-    """Per n and seed the m at which the error's power law in m meets the target, as rows."""
+Row = tuple[Mapping[str, int], Mapping[Key, float]]  # n and seed, and what was measured there
+
+
+def width_needed(records: Sequence[Record]) -> list[Row]:
+    """Per n and seed the m at which the error's power law in m meets the target."""
     errors: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
-    for row in rows:
-        error = statistic(row, APPROXIMATION)
+    for record in records:
+        error = record.number(APPROXIMATION.key)
         if error:
-            config = row["config"]
+            config = record.config
             errors[config["n"], config["seed"]].append((config["m"], error))
     found: list[Row] = []
     for (n, seed), points in sorted(errors.items()):
         m, error = np.log(np.array(sorted(points))).T
         slope, start = np.polyfit(m, error, 1)
         heads = float(np.exp((np.log(TARGET) - start) / slope))
-        terms = {NEEDED.term: {NEEDED.probe: {NEEDED.statistic: heads}}}
-        found.append({"config": {"n": n, "seed": seed}, "terms": terms, "checks": []})
+        found.append(({"n": n, "seed": seed}, {NEEDED.key: heads}))
     return found
 
 
 def judge(evidence: Evidence) -> Judgement:
     """Log n against powers of n, for the width needed."""
-    rows = width_needed(list(evidence.rows))
-    fits = check(rows, [GROWS_LIKE_LOG]).fits
+    table = tabulate(width_needed(evidence.complete))
+    fits = judge_claims(table, [GROWS_LIKE_LOG])
     findings, lines = [], []
-    for series in series_of(rows, "n", NEEDED):
+    for _, series in series_of(table, "n", [NEEDED]):
         form = growth(series)
         findings.append(
             Finding(f"growth of the width needed with n: {form.word}", "not-defined",
@@ -84,44 +87,9 @@ STUDY = Study(
         "were run, and is then an extrapolation. Older theory needed powers of n: the last panel "
         "draws log n and n^½ through the first point."
     ),
-    sizes={
-        "smoke": {
-            "run": {**TINY, **NO_SEARCH, "tau": 2, "records": 2},
-            "sweep": {
-                "n": {"from": 32, "to": 512, "factor": 4},
-                "m": [32, 64, 128],
-                "seed": seeds(4),
-            },
-        },
-        "small": {
-            "run": {"T": 8, "d": 4, "tau": 2, "records": 2, "inputs": "ball", **NO_SEARCH},
-            "sweep": {
-                "n": {"from": 32, "to": 2048, "factor": 4},
-                "m": {"from": 32, "to": 512, "factor": 2},
-                "seed": seeds(10),
-            },
-        },
-        "paper": {
-            "run": {**PUBLISHED, "validation": 0.0},
-            "sweep": {
-                "n": {"from": 250, "to": 8000, "factor": 2},
-                "m": {"from": 32, "to": 256, "factor": 2},
-                "seed": seeds(10),
-            },
-        },
-    },
+    theorem=THEOREM,
     axis="n",
     arms=("m",),
     measured=(APPROXIMATION,),
-    claims=(
-        Claim(
-            term="approximation",
-            probe="transported",
-            statistic="max",
-            axis="n",
-            kind="log",
-            exponent=0.5,
-        ),
-    ),
     judge=judge,
 )

@@ -1,19 +1,25 @@
 """Every error term against the width m."""
 
-from ntkbound.studies.study import Study
-from ntkbound.theorems.shallow_transformer.bounds import CLAIMS
+from __future__ import annotations
+
+from ntkbound.studies.growth import unclaimed
+from ntkbound.studies.study import Evidence, Judgement, Study
 from ntkbound.theorems.shallow_transformer.studies.shared import (
     ALIGNED,
     APPROXIMATION,
     COF,
     COF_WORST,
     MIN_MSE,
-    PUBLISHED,
-    TINY,
+    THEOREM,
     TRAJECTORY,
     WORST,
-    seeds,
 )
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """The slope of the training error, of which nothing is claimed in m."""
+    return Judgement(fits=unclaimed(evidence.complete, "m", MIN_MSE))
+
 
 STUDY = Study(
     title="Width",
@@ -24,21 +30,8 @@ STUDY = Study(
         "only `worst` can show that its rate is needed; `trajectory` shows what training meets. "
         "The training error has no claimed rate in m: it stops at what the steps allow."
     ),
-    sizes={
-        "smoke": {
-            "run": TINY,
-            "sweep": {"m": {"from": 16, "to": 128, "factor": 2}, "seed": seeds(4)},
-        },
-        "small": {
-            "run": {"n": 256, "T": 8, "d": 4, "tau": 1000, "inputs": "ball"},
-            "sweep": {"m": {"from": 16, "to": 256, "factor": 2}, "seed": seeds(5)},
-        },
-        "paper": {
-            "run": PUBLISHED,
-            "sweep": {"m": {"from": 8, "to": 256, "factor": 2}, "seed": seeds(10)},
-        },
-    },
+    theorem=THEOREM,
     axis="m",
     measured=(MIN_MSE, APPROXIMATION, WORST, ALIGNED, TRAJECTORY, COF, COF_WORST),
-    claims=[claim for claim in CLAIMS if claim.axis == "m"],
+    judge=judge,
 )

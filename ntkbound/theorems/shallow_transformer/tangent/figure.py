@@ -15,7 +15,7 @@ SIZE = (4.2, 3.0)  # inches
 
 def plot_curve(path: Path, report: KernelReport) -> None:
     """Raises InputError for another format, a folder that cannot be written, or no matplotlib."""
-    figure = new_figure("--curve", path, SIZE)
+    figure = new_figure("curve", path, SIZE)
     axis = figure.subplots()
     axis.plot(report.steps, report.measured, "o-", markersize=3, label="measured")
     known = [(s, p) for s, p in zip(report.steps, report.predicted, strict=True) if p is not None]
@@ -30,4 +30,4 @@ def plot_curve(path: Path, report: KernelReport) -> None:
     axis.set_title(report.id, fontsize=7)
     axis.tick_params(labelsize=7)
     axis.legend(fontsize=7)
-    save_figure("--curve", path, figure)
+    save_figure("curve", path, figure)

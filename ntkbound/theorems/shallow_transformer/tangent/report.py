@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from ntkbound.heads.model import HeadModel, Inputs
-from ntkbound.heads.sums import outputs
+from ntkbound.core.record import Record
+from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.terms.linear_dynamics import (
     SpectralMeasure,
     dense_measure,
@@ -19,17 +20,16 @@ from ntkbound.heads.terms.linear_dynamics import (
     products_needed,
 )
 from ntkbound.heads.terms.tangent_kernel import (
-    TangentOperator,
     infinite_width_kernel,
     kernel_bytes,
     kernel_change,
+    kernel_product,
     tangent_kernel,
 )
 from ntkbound.machine import memory
 from ntkbound.machine.parallel import Workers
-from ntkbound.runs.record import Record, group, require_saved
-from ntkbound.theorems.shallow_transformer.config import RunConfig, build
-from ntkbound.theorems.shallow_transformer.run import build_model
+from ntkbound.theorems.shallow_transformer.config import Config, known
+from ntkbound.theorems.shallow_transformer.saved import saved
 
 DENSE_SAMPLES = 4096  # beyond, an eigendecomposition takes minutes
 
@@ -56,82 +56,78 @@ class KernelReport:
         return dict(vars(self))
 
 
-def kernel_report(
-    record: Record,
-    *,
-    tolerance: float,
-    infinite_heads: int,
-    matrix_free: bool | None,
-    workers: Workers,
-) -> KernelReport:
-    """The tangent kernel of a record's φ_0 and the loss curve it predicts beside the measured one.
+@dataclass(frozen=True)
+class Options:
+    """tolerance: the relative difference at which the curves count as parted. infinite_heads:
+    fresh heads of the infinite-width kernel, 0 to leave it out. matrix_free: never hold an n × n
+    matrix; by default where n > DENSE_SAMPLES or memory is short."""
 
-    ``tolerance``: the relative difference at which the curves count as parted. ``infinite_heads``:
-    fresh heads of the infinite-width kernel, 0 to leave it out. ``matrix_free``: never hold an
-    n × n matrix; by default where n > DENSE_SAMPLES or memory is short.
+    tolerance: float = 0.05
+    infinite_heads: int = 4096
+    matrix_free: bool | None = None
+
+
+def kernel_report(record: Record, options: Options, workers: Workers) -> KernelReport:
+    """The tangent kernel of a record's φ_0 and the loss curve it predicts beside the measured one.
 
     Raises InputError if parameters or inputs were not saved, or the kernel does not fit.
     """
-    require_saved(record, "X", "q", "y", "initial.c", "final.c")
-    config = build(record.data["config"])
-    model = build_model(config)
-    tensors = {name: torch.from_numpy(a.copy()) for name, a in record.params.items()}
-    inputs, y = Inputs(tensors["X"], tensors["q"]), tensors["y"]
-    initial, final = group(tensors, "initial"), group(tensors, "final")
-    if matrix_free is None:
-        needed = kernel_bytes(inputs.n, 5)
-        matrix_free = inputs.n > DENSE_SAMPLES or needed > memory.available()
-    residual = outputs(model, initial, inputs, workers) - y
+    kept = saved(record, workers)
+    lin, config, n = kept.lin, kept.config, kept.lin.inputs.n
+    free = options.matrix_free
+    if free is None:
+        free = n > DENSE_SAMPLES or kernel_bytes(n, 5) > memory.available()
+    residual = lin.outputs(lin.initial) - kept.y
     steps, measured = record.trace["step"], record.trace["mse"]
-    change = kernel_change(model, initial, final, inputs, workers)
-    spectrum: dict[str, float | None] = {
-        "largest": None,
-        "smallest": None,
-        "condition": None,
-        "trace": change.trace,
-        "effective_rank": (change.trace / change.norm) ** 2,
-    }
+    change = kernel_change(lin, kept.final)
+    rank = (change.trace / change.norm) ** 2
+    trace: dict[str, float | None] = {"trace": change.trace, "effective_rank": rank}
     infinite = None
-    if matrix_free:
-        product = TangentOperator(model, initial, inputs, workers)
+    if free:
+        product = partial(kernel_product, lin)
         measure = lanczos_measure(product, residual, products_needed(int(steps[-1])))
+        ends = _ends(measure, seen=False)
     else:
-        kernel = tangent_kernel(model, initial, inputs, workers)
+        kernel = tangent_kernel(lin)
         measure = dense_measure(kernel, residual)
-        smallest = float(measure.values[0])
-        spectrum["smallest"] = smallest
-        # Below the rounding of the decomposition a smallest eigenvalue has no digit to divide by.
-        if smallest > inputs.n * np.finfo(float).eps * measure.values[-1]:
-            spectrum["condition"] = float(measure.values[-1]) / smallest
-        if infinite_heads:
-            infinite = _infinite_width(
-                model, kernel, inputs, infinite_heads, config.init_seed or 0, workers
-            )
-    spectrum["largest"] = float(measure.values[-1])
-    assert config.eta is not None
-    predicted = measure.losses(config.eta, steps)
-    parted = parting_step(steps, measured, predicted, tolerance)
+        ends = _ends(measure, seen=True)
+        if options.infinite_heads:
+            seed = known(config.init_seed, "init_seed")
+            infinite = _infinite_width(lin, kernel, options.infinite_heads, seed)
+    predicted = measure.losses(config.step_size, steps)
     return KernelReport(
         id=record.id,
-        n=inputs.n,
+        n=n,
         m=config.m,
-        method="lanczos" if matrix_free else "eigendecomposition",
-        spectrum=spectrum,
+        method="lanczos" if free else "eigendecomposition",
+        spectrum=ends | trace,
         drift=change.drift,
         infinite_width=infinite,
         steps=steps.tolist(),
         measured=measured.tolist(),
         predicted=[value if math.isfinite(value) else None for value in predicted.tolist()],
-        tolerance=tolerance,
-        parting_step=parted,
-        notes=_notes(record, config, measure, matrix_free),
+        tolerance=options.tolerance,
+        parting_step=parting_step(steps, measured, predicted, options.tolerance),
+        notes=_notes(record, config, measure, free),
     )
 
 
+def _ends(measure: SpectralMeasure, *, seen: bool) -> dict[str, float | None]:
+    """The largest eigenvalue and, where all were ``seen``, the smallest and the condition."""
+    largest, smallest = float(measure.values[-1]), float(measure.values[0])
+    # Below the rounding of the decomposition a smallest eigenvalue has no digit to divide by.
+    resolved = smallest > measure.n * np.finfo(float).eps * largest
+    return {
+        "largest": largest,
+        "smallest": smallest if seen else None,
+        "condition": largest / smallest if seen and resolved else None,
+    }
+
+
 def _infinite_width(
-    model: HeadModel, kernel: torch.Tensor, inputs: Inputs, heads: int, seed: int, workers: Workers
+    lin: Linearized, kernel: torch.Tensor, heads: int, seed: int
 ) -> dict[str, float]:
-    wide = infinite_width_kernel(model, inputs, heads, seed, workers)
+    wide = infinite_width_kernel(lin, heads, seed)
     return {
         "heads": wide.heads,
         "relative_distance": float((kernel - wide.kernel).norm() / wide.kernel.norm()),
@@ -140,7 +136,7 @@ def _infinite_width(
 
 
 def _notes(
-    record: Record, config: RunConfig, measure: SpectralMeasure, matrix_free: bool
+    record: Record, config: Config, measure: SpectralMeasure, matrix_free: bool
 ) -> list[str]:
     """What stands between this run and the prediction, which is for plain gradient descent."""
     notes = []
@@ -156,11 +152,11 @@ def _notes(
         notes.append("the prediction is for full gradients, the run took mini-batches")
     if config.method == "decay" and config.decay:
         notes.append(f"the prediction leaves out the decay {config.decay:g} toward φ_0")
-    limit = config.eta * float(measure.values[-1]) / measure.n if config.eta else 0.0
+    limit = config.step_size * float(measure.values[-1]) / measure.n
     if limit >= 1:
         notes.append(f"ηλ_max/n = {limit:.3g} ≥ 1: descent on the linear model diverges")
-    if record.data["status"] != "complete":
-        notes.append(f"the run {record.data['status']}: its trace ends early")
+    if not record.complete:
+        notes.append(f"the run {record.status}: its trace ends early")
     if matrix_free:
         notes.append(
             "matrix-free: λ_max by Lanczos, a lower bound that converges from below; "

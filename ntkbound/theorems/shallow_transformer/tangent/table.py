@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from ntkbound.report.run_table import number
+from ntkbound.report.tables import add_row, new_table, number, print_lines
 
 if TYPE_CHECKING:
     from ntkbound.theorems.shallow_transformer.tangent.report import KernelReport
@@ -18,7 +17,7 @@ ROWS = 12  # of the curve's table, about: every recorded step is in the JSON
 
 
 def print_kernel(console: Console, report: KernelReport) -> None:
-    console.print(report.id, style="bold", highlight=False)
+    console.print(Text(report.id), style="bold")
     s = report.spectrum
     lines = [
         f"tangent kernel at φ_0, n = {report.n}, m = {report.m}: λ_max {number(s['largest'])}, "
@@ -33,14 +32,13 @@ def print_kernel(console: Console, report: KernelReport) -> None:
             f"(± {number(wide['relative_standard_error'])} from {wide['heads']:.0f} heads)"
         )
     for line in lines:
-        console.print(Text(line), highlight=False)
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("step", "measured R̂", "predicted R̂", "difference"):
-        table.add_column(name, justify="right", no_wrap=True)
+        console.print(Text(line))
+    titles = ("step", "measured R̂", "predicted R̂", "difference")
+    table = new_table(titles, right=titles)
     for i in _shown(report):
         measured, predicted = report.measured[i], report.predicted[i]
         apart = "–" if not predicted else f"{round(measured / predicted - 1, 4) + 0.0:+.2%}"
-        table.add_row(str(report.steps[i]), number(measured), number(predicted), apart)
+        add_row(table, (str(report.steps[i]), number(measured), number(predicted), apart))
     console.print(table)
     limit = f"{report.tolerance:.3g} of the prediction between them"
     parted = (
@@ -48,8 +46,7 @@ def print_kernel(console: Console, report: KernelReport) -> None:
         if report.parting_step is None
         else f"the curves part at step {report.parting_step}, the first with more than {limit}"
     )
-    for line in (parted, *report.notes):
-        console.print(Text("  · " + line), highlight=False)
+    print_lines(console, [parted, *report.notes])
 
 
 def _shown(report: KernelReport) -> Sequence[int]:

@@ -1,0 +1,52 @@
+"""Commands about what there is: ``theorems`` and ``presets``."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from ntkbound.cli.common import Json, Quiet, print_json, stdout
+from ntkbound.core import theorem as registry
+from ntkbound.core.preset import preset_names
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: ntkbound theorems")(theorems)
+    app.command(epilog="Example: ntkbound presets, then ntkbound check smoke")(presets)
+
+
+def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
+    """List the theorems that can be put to the test, with their sources."""
+    found = registry.theorems()
+    if as_json:
+        rows = [
+            {
+                "name": name,
+                "source": one.source,
+                "version": one.version,
+                "claims": len(one.claims),
+                "commands": [command.name for command in one.commands],
+            }
+            for name, one in found.items()
+        ]
+        print_json({"theorems": rows})
+    elif not quiet:
+        _print(("theorem", "source"), [(name, one.source) for name, one in found.items()])
+
+
+def presets(as_json: Json = False, quiet: Quiet = False) -> None:
+    """List the presets that sweep, check and study find by name."""
+    found = preset_names()
+    if as_json:
+        print_json({"presets": [{"name": name, "title": title} for name, title in found.items()]})
+    elif not quiet:
+        _print(("preset", "title"), list(found.items()))
+
+
+def _print(titles: tuple[str, str], rows: list[tuple[str, str]]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(titles[0], no_wrap=True)
+    table.add_column(titles[1])
+    for row in rows:
+        table.add_row(*row)
+    stdout().print(table, highlight=False)

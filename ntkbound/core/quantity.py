@@ -1,0 +1,53 @@
+"""A number that a run measures, declared once by its theorem and used by everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+class Key(NamedTuple):
+    """Where a number stands among the ``terms`` of a record."""
+
+    term: str
+    probe: str
+    statistic: str
+
+    def __str__(self) -> str:
+        return " / ".join(self)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One statistic of one probe of one term.
+
+    label, unit
+        How tables and figures call it; the three names where there is no label.
+    trained
+        Its size is set by how far training got, so that its rounding is that of the dtype trained
+        in; the others are measured in float64.
+    headline
+        Shown where a table shows one statistic of a probe.
+    noise
+        What rounding is relative to: an ``amplitude``, or a ``square`` of one.
+    deterministic
+        The same for every seed: one run says it all.
+    """
+
+    term: str
+    probe: str
+    statistic: str
+    label: str = ""
+    unit: str = ""
+    trained: bool = False
+    headline: bool = False
+    noise: Literal["amplitude", "square"] = "amplitude"
+    deterministic: bool = False
+
+    @property
+    def key(self) -> Key:
+        return Key(self.term, self.probe, self.statistic)
+
+    @property
+    def title(self) -> str:
+        return self.label or str(self.key)

@@ -1,0 +1,112 @@
+"""A record: one run with its config and environment. How it lies on disk is ``runs.record``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ntkbound.core.errors import InputError
+from ntkbound.core.outcome import Certificate, Check
+from ntkbound.core.quantity import Key
+
+SCHEMA = 2  # layout of a record
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run. ``trace`` and ``arrays`` are empty where only run.json was read, and ``arrays`` also
+    where they were not saved; ``path`` is None until it is written."""
+
+    id: str
+    theorem: str
+    version: int
+    config: Mapping[str, Any]
+    terms: Mapping[str, Any]
+    status: str = "complete"
+    checks: Sequence[Check] = ()
+    bounds: Mapping[str, float | None] = field(default_factory=dict)
+    certificates: Sequence[Certificate] = ()
+    conditions: Mapping[str, bool | None] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    data_sha256: str | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    trace: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+    path: Path | None = None
+
+    @property
+    def complete(self) -> bool:
+        return self.status == "complete"
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies. Raises InputError for a record that was never written."""
+        if self.path is None:
+            raise InputError(f"{self.id}: was never written to a folder")
+        return self.path
+
+    def number(self, key: Key) -> float | None:
+        """One measured number; None where this run has none."""
+        value = self.terms.get(key.term, {}).get(key.probe, {}).get(key.statistic)
+        return None if value is None else float(value)
+
+    def array_group(self, name: str) -> dict[str, np.ndarray]:
+        """Block → array of one group of kept arrays (``initial``, ``final``, …)."""
+        prefix = f"{name}."
+        return {k.removeprefix(prefix): a for k, a in self.arrays.items() if k.startswith(prefix)}
+
+    def require(self, *names: str) -> None:
+        """Raises InputError unless the record was saved with these arrays."""
+        missing = [name for name in names if name not in self.arrays]
+        if missing:
+            raise InputError(
+                f"{self.id}: saved without {', '.join(missing)}; "
+                "run it again with its parameters and inputs saved"
+            )
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of run.json, all but its checksum."""
+        told: dict[str, Any] = {
+            "schema": SCHEMA,
+            "id": self.id,
+            "theorem": self.theorem,
+            "version": self.version,
+            "status": self.status,
+            "config": dict(self.config),
+            "environment": dict(self.environment),
+            "terms": dict(self.terms),
+            "bounds": dict(self.bounds),
+            "certificates": [row.as_dict() for row in self.certificates],
+            "checks": [row.as_dict() for row in self.checks],
+            "conditions": dict(self.conditions),
+            "notes": list(self.notes),
+        }
+        if self.data_sha256 is not None:
+            told["data_sha256"] = self.data_sha256
+        return told | {"files": dict(self.files)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], path: Path | None = None) -> Record:
+        """The record of a run.json. Raises KeyError or TypeError where it is of another form."""
+        return cls(
+            id=str(data["id"]),
+            theorem=str(data["theorem"]),
+            version=int(data["version"]),
+            status=str(data["status"]),
+            config=data["config"],
+            environment=data["environment"],
+            terms=data["terms"],
+            bounds=data["bounds"],
+            certificates=tuple(Certificate(**row) for row in data["certificates"]),
+            checks=tuple(Check(**row) for row in data["checks"]),
+            conditions=data["conditions"],
+            notes=tuple(data["notes"]),
+            data_sha256=data.get("data_sha256"),
+            files=data["files"],
+            path=path,
+        )

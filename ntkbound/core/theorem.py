@@ -1,0 +1,231 @@
+"""What is a theorem? Everything that the engine asks of one, and the registry that finds it.
+
+A theorem is a plugin even where it ships in the package: the engine runs, records, sweeps, fits,
+judges, draws and reports any of them, and knows no name, field or term of one. Importing a
+``THEOREM`` loads no torch: what needs it is ``deferred``.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ntkbound.core.claim import Claim
+from ntkbound.core.config import Config, build, digest
+from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.outcome import Comparison, Outcome
+from ntkbound.core.quantity import Key, Quantity
+from ntkbound.core.record import SCHEMA, Record
+
+if TYPE_CHECKING:
+    from ntkbound.machine.tools import Tools
+
+DEFAULT = "shallow-transformer"
+PACKAGE = "ntkbound.theorems"
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A config whose data have been looked at: sizes filled in, SHA-256 of the data (None where
+    they are drawn from seeds), and whatever ``run`` wants to find again as ``tools.data``."""
+
+    config: Any
+    digest: str | None = None
+    data: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that a theorem brings: its name, where its function stands, and an example.
+
+    The module is imported when the command line is built, so it must not import torch.
+    """
+
+    name: str
+    module: str
+    example: str
+
+    @property
+    def function(self) -> Callable[..., None]:
+        """``command`` of the module: a function with annotated options, as Typer takes them."""
+        found: Callable[..., None] = import_module(self.module).command
+        return found
+
+
+def as_written(config: Any) -> Prepared:
+    """Nothing to look at: the config is complete."""
+    return Prepared(config)
+
+
+def cheap(config: Any) -> float:
+    """One second."""
+    return 1.0
+
+
+def alone(config: Any) -> None:
+    """No run shares anything with another."""
+
+
+def at_once(configs: Sequence[Any], notice: Notice) -> None:
+    """Nothing has to be made ready."""
+
+
+def nothing_follows(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Every field stands for itself."""
+    return {}
+
+
+def fields_and_values(record: Record) -> str:
+    """``name = value`` of every field of the config."""
+    return ", ".join(f"{k} = {v}" for k, v in record.config.items() if k != "theorem")
+
+
+def no_facts(record: Record) -> list[str]:
+    """Nothing beside the table."""
+    return []
+
+
+def plain_prefix(config: Any) -> str:
+    """``theorem-s0``."""
+    return f"{config.theorem}-s{config.seed}"
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """One theorem. Hooks with a default are optional.
+
+    name, source
+        As ``--theorem`` takes it; where the theorem stands.
+    version
+        Raised when this theorem's numbers change: no other theorem's records age by it.
+    config, quantities, claims
+        What a user may set, what is measured, what is claimed about it.
+    run
+        ``run(config, tools)``: train, measure, set bounds beside. ``config`` is a prepared one.
+    prepare
+        Looks at the data before anything is run: sizes and digest.
+    run_together, together
+        Several runs as one, for configs of equal key; None: this run is better alone.
+    cost
+        Rough seconds on one thread.
+    ready
+        What has to be made once before runs start (compiled kernels).
+    verify
+        A record's numbers again by an independent path; by default the run is repeated.
+    headline, facts
+        What stands above a record's table, and the lines below it.
+    prefix
+        The readable part of a run's id.
+    follows
+        Of a record's config: fields that follow from others, field → what they follow, so that
+        they separate no arms.
+    axes
+        Config fields, or ratios ``a/b`` of two, along which slopes are fitted unasked.
+    certified
+        Term of a certificate → the measured numbers it is compared with, the first there is.
+    presets
+        Name → the text of a TOML preset, or its path.
+    studies
+        The package whose modules declare studies; empty: none.
+    commands
+        Commands of its own.
+    """
+
+    name: str
+    source: str
+    version: int
+    config: type[Config]
+    quantities: tuple[Quantity, ...]
+    claims: tuple[Claim, ...]
+    run: Callable[[Any, Tools], Outcome]
+    prepare: Callable[[Any], Prepared] = as_written
+    run_together: Callable[[Sequence[Any], Tools], list[Outcome]] | None = None
+    together: Callable[[Any], str | None] = alone
+    cost: Callable[[Any], float] = cheap
+    ready: Callable[[Sequence[Any], Notice], None] = at_once
+    verify: Callable[[Record], list[Comparison]] | None = None
+    headline: Callable[[Record], str] = fields_and_values
+    facts: Callable[[Record], list[str]] = no_facts
+    prefix: Callable[[Any], str] = plain_prefix
+    follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_follows
+    axes: tuple[str, ...] = ()
+    certified: Mapping[str, tuple[Quantity, ...]] = field(default_factory=dict)
+    presets: Mapping[str, str | Path] = field(default_factory=dict)
+    studies: str = ""
+    commands: tuple[Command, ...] = ()
+
+    def quantity(self, key: Key) -> Quantity:
+        """What is declared under this key; an undeclared number is an amplitude."""
+        return self._declared.get(key) or Quantity(*key)
+
+    @cached_property
+    def _declared(self) -> dict[Key, Quantity]:
+        return {quantity.key: quantity for quantity in self.quantities}
+
+    def configure(self, fields: Mapping[str, Any], where: str = "") -> Any:
+        """A resolved config. Raises InputError in one line that names the field."""
+        return build(self.config, fields, where)
+
+    def run_id(self, prepared: Prepared) -> str:
+        """The readable prefix and 12 hex digits of the run's identity."""
+        config = prepared.config
+        safe = "".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in self.prefix(config))
+        return f"{safe}-{self.identity(config, prepared.digest)[:12]}"
+
+    def identity(self, config: Config, data_digest: str | None = None) -> str:
+        """SHA-256 (hex) of everything that determines a run's numbers."""
+        known = {"schema": SCHEMA, "theorem": self.name, "version": self.version}
+        if data_digest is not None:
+            known["data"] = data_digest
+        return digest(known | {"config": config.canonical(data_digest)})
+
+
+def deferred(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported at the first call."""
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        return getattr(import_module(module), name)(*arguments, **named)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+def names() -> list[str]:
+    """The names of all theorems, sorted; none is imported."""
+    package = import_module(PACKAGE)
+    return sorted(entry.name.replace("_", "-") for entry in pkgutil.iter_modules(package.__path__))
+
+
+def theorems() -> dict[str, Theorem]:
+    """Every theorem by name, sorted."""
+    return {name: find(name) for name in names()}
+
+
+def find(name: str) -> Theorem:
+    """The theorem of this name. Raises InputError naming the nearest."""
+    known = names()
+    if name not in known:
+        accepted = f"accepted: {', '.join(known)}{nearest(name, known)}"
+        raise InputError(f"{name!r} is unknown; {accepted}", field="theorem")
+    found: Theorem = import_module(f"{PACKAGE}.{name.replace('-', '_')}").THEOREM
+    return found
+
+
+def configure(fields: Mapping[str, Any], where: str = "") -> Any:
+    """A resolved config of whichever theorem ``fields`` name, the default one if none.
+
+    Raises InputError naming ``where`` and the field.
+    """
+    name = fields.get("theorem", DEFAULT)
+    try:
+        theorem = find(str(name))
+    except InputError as error:
+        raise (InputError(f"{where}: {error}") if where else error) from None
+    return theorem.configure(fields, where)

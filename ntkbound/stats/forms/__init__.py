@@ -1,0 +1,51 @@
+"""What can be claimed about a measured number: one module per form.
+
+A form is a module of this folder, named in `FORMS` under its word in `core.claim.Form`. It has
+
+``prepare(pairs)``
+    pairs of a claim of this form and a series that it is about → one `Case` each, in their order:
+    everything that the series alone says about the claim. All claims of a check come at once, so
+    that what can be fitted together is.
+``Case.lacking``
+    Why nothing can be concluded at all (too few points, …); None where the claim can be tested.
+``Case.p()``
+    The p-value of "the claim is true". The claims of a check, of whatever form, are corrected
+    together by Holm's method; it is asked of cases that lack nothing.
+``conclude(case, p)``
+    The verdict, given the p-value so corrected (None: the case lacks something). It says
+    *violated* only if p ≤ `CHECK_LEVEL`, and *holds* only on evidence: within its own margin of
+    `stats.margins`, which it prints. Error rates are calibrated: see docs/calibration.md.
+
+A further form is such a module, a line of `FORMS`, its word and keys in `core.claim`, its rows of
+the calibration; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ntkbound.core.claim import Claim, Form
+from ntkbound.stats.forms import rate
+from ntkbound.stats.observations import Series
+from ntkbound.stats.verdicts import Verdict
+
+
+class Case(Protocol):
+    """A claim with what one series says about it."""
+
+    @property
+    def lacking(self) -> str | None: ...
+
+    def p(self) -> float: ...
+
+
+class FormOfClaim(Protocol):
+    """What a module of this folder provides."""
+
+    def prepare(self, pairs: Sequence[tuple[Claim, Series]]) -> Sequence[Any]: ...
+
+    def conclude(self, case: Any, p: float | None) -> Verdict: ...
+
+
+FORMS: Mapping[Form, FormOfClaim] = {"rate": rate}

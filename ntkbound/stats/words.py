@@ -1,0 +1,49 @@
+"""Exponents and counts as a sentence has them, and what would settle an open question."""
+
+from __future__ import annotations
+
+import math
+
+from ntkbound.stats.companions import companions
+from ntkbound.stats.inference import t_quantile
+from ntkbound.stats.margins import CHECK_LEVEL, MAX_MORE_SEEDS
+from ntkbound.stats.observations import Series
+from ntkbound.stats.powerlaw import Fit
+
+
+def number(value: float) -> str:
+    """A claimed exponent: as short as it was given, to three decimals, with a true minus."""
+    return f"{round(value, 3) + 0.0:g}".replace("-", "−")
+
+
+def two(value: float) -> str:
+    """A measured exponent to two decimals, with a true minus."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def count(series: Series) -> str:
+    """ "6 points and 5 seeds"."""
+    points, seeds = len(series.points), len(series.seeds)
+    return f"{points} point{'s' * (points != 1)} and {seeds} seed{'s' * (seeds != 1)}"
+
+
+def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> str:
+    """What would settle it: seeds until the half-width fits `room`, or until the slope is
+    significantly above or below; else a wider range; and any bend that a seed cannot mend."""
+    seeds = len(fit.series.seeds)
+    half = max(fit.high - fit.slope, fit.slope - fit.low)
+    bend = companions(fit.series, resamples=1)
+    drift = ""
+    if bend.curvature_p < CHECK_LEVEL:
+        first, last = bend.local_slopes[0], bend.local_slopes[-1]
+        drift = f"; curvature: local slopes run from {two(first)} to {two(last)}"
+    if not math.isfinite(half):
+        return "needs a wider range: the exponent is not separated from the floor" + drift
+    error = half / t_quantile(seeds)
+    gap = max(fit.slope - above, below - fit.slope)
+    for more in range(1, MAX_MORE_SEEDS + 1):
+        shrunk = error * math.sqrt(seeds / (seeds + more))
+        fits = t_quantile(seeds + more) * shrunk <= room
+        if fits or t_quantile(seeds + more, 1 - CHECK_LEVEL / 10) * shrunk <= gap:
+            return f"needs about {more} more seeds" + drift
+    return "needs a wider range" + drift

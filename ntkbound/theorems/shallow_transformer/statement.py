@@ -1,0 +1,93 @@
+"""Finite-time analysis of projected gradient descent for shallow Transformers.
+
+Source: Arda, Cayci, Eryilmaz, *Finite-Time Analysis of Gradient Descent for Shallow Transformers*,
+arXiv 2601.16514. The rates are the paper's; every explicit constant is derived in docs/theory.md.
+
+**Problem.** n samples X_j of T tokens in the ball of radius B_x, labels y_j = f̃(X_j) with f̃ in the
+class F_ν, and m heads f(X; φ) = m^{-1/2} Σ_i c_i σ(U_i · Σ_t softmax(X W_i q)_t X_t), initialised
+symmetrically, so that f(·; φ_0) = 0.
+
+**Algorithm.** φ_{s+1} = Π(φ_s − η ∇R̂(φ_s)) for s < τ with η = 1/√τ and Π onto Ω_ρ.
+
+**Guarantee.** If ν ≤ ρ and ηL² < 1, then with probability at least 1 − δ over the initialisation
+
+    √( min_{s<τ} R̂(φ_s) )  ≤  [ ε + √( ε² + k V_0/(ητ) ) ] / (2k),     k = 1 − ηL²,
+    ε = ε_lin + ε_app + ε_cof,     V_0 = ν_c² + ν_u² + ν_w²,
+
+and ε_lin, ε_cof = O(1/√m), ε_app = O(√(log(n/δ)/m)), none of them depending on T.
+
+Below: what a run measures, and what the theorem claims about it. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from ntkbound.core.claim import Claim
+from ntkbound.core.quantity import Quantity
+
+SOURCE = "arXiv 2601.16514"
+
+_lin = partial(Quantity, "linearization")
+_app = partial(Quantity, "approximation")
+_cof = partial(Quantity, "change_of_feature")
+_training = partial(Quantity, "optimization", "training", trained=True)
+_gradient = partial(Quantity, "gradient", "training", headline=True)
+
+RANDOM = _lin("random", "max", headline=True)
+ALIGNED = _lin("aligned", "mean", "linearization, aligned")
+ALIGNED_MAX = _lin("aligned", "max", headline=True)
+TRAJECTORY = _lin("trajectory", "max", "linearization, trajectory", headline=True)
+WORST = _lin("worst", "max", "linearization, worst", headline=True)
+TRANSPORTED = _lin("transported", "max", headline=True)
+APPROXIMATION = _app("transported", "max", "approximation", headline=True)
+COF = _cof("trajectory", "max", "change of feature, trajectory", headline=True)
+COF_WORST = _cof("worst", "max", "change of feature, worst", headline=True)
+
+MIN_MSE = _training("min_mse", "min MSE", headline=True, noise="square")
+MIN_RMSE = _training("min_rmse", "min RMSE")
+MEAN_MSE = _training("mean_mse", noise="square")
+FINAL_MSE = _training("final_mse", "final MSE", noise="square")
+VALIDATION = _training("min_validation_mse", "best validation MSE", headline=True, noise="square")
+BEST_STEP = _training("best_step")
+NOISE_FLOOR = _training("noise_floor")
+
+FEATURE_NORM = _gradient("feature_norm_max", "max ‖∇f‖")
+LOSS_GRADIENT = _gradient("loss_gradient_norm_max", "max ‖∇R̂‖")
+
+QUANTITIES = (
+    RANDOM, ALIGNED, ALIGNED_MAX, TRAJECTORY, WORST, TRANSPORTED, APPROXIMATION, COF, COF_WORST,
+    MIN_MSE, MIN_RMSE, MEAN_MSE, FINAL_MSE, VALIDATION, BEST_STEP, NOISE_FLOOR, FEATURE_NORM,
+    LOSS_GRADIENT,
+)  # fmt: skip
+
+# Term of a certificate → what it is compared with, the first that was measured.
+CERTIFIED: Mapping[str, tuple[Quantity, ...]] = {
+    "linearization": (WORST, TRAJECTORY),
+    "approximation": (APPROXIMATION,),
+    "change_of_feature": (COF_WORST, COF),
+    "feature_norm": (FEATURE_NORM,),
+    "training_rmse": (MIN_RMSE,),
+}
+
+
+def _claim(quantity: Quantity, axis: str, **form: object) -> Claim:
+    """About Transformers alone: of another model the theorem says nothing."""
+    about = dict(zip(("term", "probe", "statistic"), quantity.key, strict=True))
+    where = {"model": "transformer"}
+    return Claim.model_validate({**about, "axis": axis, "where": where, **form})
+
+
+_root = partial(_claim, axis="m", exponent=-0.5)
+
+CLAIMS = (
+    _root(APPROXIMATION, kind="upper"),
+    _root(WORST, kind="tight"),
+    _root(ALIGNED, kind="tight"),
+    *(_root(quantity, kind="upper") for quantity in (TRAJECTORY, RANDOM, TRANSPORTED)),
+    *(_root(quantity, kind="upper") for quantity in (COF, COF_WORST)),
+    _claim(MIN_MSE, "tau", kind="upper", exponent=-0.5, floor=True),
+    _claim(FEATURE_NORM, "T", kind="upper", exponent=0.0),
+    _claim(APPROXIMATION, "n", kind="upper", exponent=0.0, log_power=0.5),
+)

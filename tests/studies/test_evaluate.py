@@ -1,0 +1,247 @@
+"""The engine of studies with a theorem of its own: found, evaluated, concluded from verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ntkbound import studies
+from ntkbound.core.claim import Claim
+from ntkbound.core.errors import InputError
+from ntkbound.core.theorem import find
+from ntkbound.report.conclusions import conclude
+from ntkbound.studies.evaluate import evaluate, with_terms
+from ntkbound.studies.growth import unclaimed
+from ntkbound.studies.measured import axis_value, cells
+from ntkbound.studies.study import Evidence, Finding, Judgement
+from tests.support import planted_squares
+from tests.support.planted_squares import ERROR, NORM, record, records
+
+
+@pytest.fixture(autouse=True)
+def theorem(tmp_path_factory):
+    with planted_squares.planted(tmp_path_factory.mktemp("theorem")):
+        yield
+
+
+@pytest.fixture
+def descent(theorem):
+    """The study ``descent`` at smoke."""
+    return studies.load("descent", "smoke")
+
+
+def steeper(edition, exponent=-1.0):
+    """The same study with a preset that claims more than its theorem does."""
+    claim = Claim(
+        term="error", probe="training", statistic="rmse", axis="steps", kind="upper",
+        exponent=exponent,
+    )  # fmt: skip
+    return replace(edition, preset=replace(edition.preset, claims=(claim,)))
+
+
+# Discovery.
+
+
+def test_every_theorem_brings_its_studies():
+    found = studies.studies()
+    assert "descent" in found and "width" in found
+    assert list(found) == sorted(found)
+    assert found["descent"].theorem == "planted-squares"
+
+
+def test_a_theorem_without_studies_costs_nothing(monkeypatch):
+    bare = replace(find("planted-squares"), studies="")
+    monkeypatch.setattr(studies, "theorems", lambda: {"planted-squares": bare})
+    assert studies.studies() == {}
+
+
+def test_two_studies_of_one_name_are_refused(monkeypatch):
+    twice = {"a": find("planted-squares"), "b": find("planted-squares")}
+    monkeypatch.setattr(studies, "theorems", lambda: twice)
+    with pytest.raises(ValueError, match="descent: declared by"):
+        studies.studies()
+
+
+def test_a_study_at_a_size_is_a_preset(descent):
+    assert (descent.name, descent.size) == ("descent", "smoke")
+    assert descent.preset.name == "planted-squares/smoke/descent"
+    assert len(descent.preset.configs()) == 5 * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("decent", "smoke", "study 'decent' is unknown; accepted: "),
+        ("decent", "smoke", "; did you mean 'descent'?"),
+        ("descent", "smok", "size: 'smok' is unknown; accepted: smoke, small, paper; did you mean"),
+        ("descent", "paper", "preset 'paper/descent' is unknown; did you mean"),
+    ],
+)
+def test_mistakes_are_one_line(name, size, message):
+    with pytest.raises(InputError) as caught:
+        studies.load(name, size)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# Claims, bounds and what is shown.
+
+
+def test_without_claims_of_its_own_a_preset_has_the_theorems_along_the_axis(descent):
+    assert [claim.axis for claim in descent.claims] == ["steps"]
+    assert [claim.exponent for claim in steeper(descent).claims] == [-1.0]
+
+
+def test_findings_are_claims_then_bounds(descent):
+    outcome = evaluate(descent, records(), {})
+    assert outcome.verdict == "holds"
+    assert [(f.statement, f.verdict) for f in outcome.findings] == [
+        ("error / training / rmse: exactly steps^−0.5", "tight"),
+        ("every proved bound that is defined here", "holds"),
+    ]
+    assert (
+        outcome.scope == "steps = 10 … 160 (5 values), 4 seeds; theorem planted-squares, n 16, d 2"
+    )
+
+
+def test_a_violated_claim_changes_what_is_concluded(descent):
+    true, false = (evaluate(edition, records(), {}) for edition in (descent, steeper(descent)))
+    assert (true.verdict, false.verdict) == ("holds", "violated")
+    assert "0 are contradicted" in conclude(true).headline
+    assert "1 is contradicted" in conclude(false).headline
+    assert any("at most steps^−1" in line for line in conclude(false).shows)
+
+
+def test_an_exceeded_bound_is_a_finding(descent):
+    outcome = evaluate(descent, records(bound=0.3), {})
+    assert outcome.verdict == "violated"
+    (finding,) = [f for f in outcome.findings if f.verdict == "bound-violated"]
+    assert finding.statement == "error / training / rmse is below its proved bound"
+
+
+@pytest.mark.parametrize(
+    ("exponent", "log_power", "said"),
+    [
+        (0.0, 1.0, "at most like the claimed logarithm of steps"),
+        (-1.0, 2.0, "at most steps^−1 (log steps)^2"),
+        (-0.5, 0.0, "at most steps^−0.5"),
+    ],
+)
+def test_a_claim_is_told_in_words(descent, exponent, log_power, said):
+    edition = steeper(descent, exponent)
+    (claim,) = edition.claims
+    logged = claim.model_copy(update={"log_power": log_power})
+    outcome = evaluate(
+        replace(edition, preset=replace(edition.preset, claims=(logged,))), records(), {}
+    )
+    assert outcome.findings[0].statement == f"error / training / rmse: {said}"
+
+
+def test_a_slope_of_which_nothing_is_claimed_is_shown_and_never_judged(descent):
+    def judge(evidence):
+        return Judgement(fits=unclaimed(evidence.complete, "steps", NORM))
+
+    study = replace(descent.study, judge=judge)
+    own = [
+        with_terms(row, {"weights": {"final": {"norm": row.config["steps"] ** 0.25}}})
+        for row in records()
+    ]
+    outcome = evaluate(replace(descent, study=study), own, {})
+    fit = outcome.fits[-1]
+    assert (fit.claim, fit.verdict) == (None, "not-defined")
+    assert fit.slope == pytest.approx(0.25, abs=0.01)
+    assert outcome.findings[1].statement == "weights / final / norm: no rate claimed in steps"
+    assert outcome.verdict == "holds"
+
+
+def test_the_table_has_medians_and_the_figure_bounds_where_there_are_any(descent):
+    outcome = evaluate(
+        descent, [*records(), record({"steps": 10, "seed": 9}, 1.0, 1.0, "diverged")], {}
+    )
+    (table,) = outcome.tables
+    assert table.columns == ["arm", "steps", "seeds", "diverged", "RMSE", "‖w‖"]
+    assert [row[1:4] for row in table.rows[:2]] == [["10", "4", "1"], ["20", "4", "0"]]
+    assert {row[5] for row in table.rows} == {"–"}
+    (panel,) = outcome.panels
+    assert [(line.label, line.dashed) for line in panel.lines] == [
+        ("d 2", False),
+        ("bound d 2", True),
+    ]
+    assert set(panel.lines[1].y) == {100.0}
+    (bare,) = evaluate(descent, records(bound=None), {}).panels
+    assert [line.dashed for line in bare.lines] == [False]
+    assert outcome.lost == {"steps10-seed9": "diverged"}
+
+
+def test_derived_terms_are_numbers_like_the_others(descent):
+    def derive(record):
+        return {"weights": {"final": {"norm": 2.0 * record.config["d"]}}}
+
+    study = replace(descent.study, derive=derive)
+    outcome = evaluate(replace(descent, study=study), records(), {})
+    assert {row[-1] for row in outcome.tables[0].rows} == {"4"}
+    assert outcome.records[0].number(NORM.key) == 4.0
+    assert outcome.records[0].number(ERROR.key) is not None
+
+
+# Places.
+
+
+def test_a_ratio_is_the_smallest_of_a_block():
+    row = record({"seed": 0}, 1.0)
+    split = replace(
+        row, config={**row.config, "a": {"x": 1.0, "y": 3.0}, "b": {"x": 2.0, "y": 2.0}}
+    )
+    assert axis_value(split, "a/b") == 0.5
+    assert axis_value(row, "n/d") == 8.0
+    with pytest.raises(InputError, match="blocks that differ"):
+        axis_value(split, "a/n")
+
+
+def test_arms_are_ordered_as_numbers():
+    own = [record({"d": d, "seed": 0, "steps": 10}, 1.0) for d in (10, 9, 2)]
+    assert [cell.arm for cell in cells(Evidence(own, []), "steps", ("d",))] == [
+        "d 2",
+        "d 9",
+        "d 10",
+    ]
+
+
+# Conclusions.
+
+
+@pytest.mark.parametrize(
+    ("verdict", "shown", "left_open"),
+    [
+        ("tight", "Agrees, and no smaller rate would do: S.", None),
+        ("holds", "Agrees: S.", "That the claim is sharp: S."),
+        ("faster", "Agrees, with a steeper decay than claimed: S.", "That the claimed rate is"),
+        ("violated", "**Contradicted**: S. R.", None),
+        ("bound-violated", "**The proved bound is exceeded**: S. R.", None),
+        ("not-defined", "Measured, and judged by no claim: S. R.", None),
+        ("inconclusive", None, "Undecided: S. R."),
+        ("condition-not-met", None, "Not covered, its conditions are not met: S. R."),
+        ("vacuous", None, "Not constrained, the bound says nothing here: S. R."),
+    ],
+)
+def test_every_verdict_has_its_own_conclusion(descent, verdict, shown, left_open):
+    outcome = replace(evaluate(descent, records(), {}), findings=[Finding("S", verdict, "R")])
+    said = conclude(outcome)
+    assert [line for line in said.shows if "S" in line] == ([shown] if shown else [])
+    about = [line for line in said.leaves_open if ": S." in line]
+    assert len(about) == (left_open is not None)
+    assert all(line.startswith(left_open) for line in about)
+    assert said.leaves_open[-1].startswith("Anything outside the range measured: steps = 10 … 160")
+
+
+def test_lost_runs_are_told_and_leave_nothing_certain(descent):
+    outcome = evaluate(descent, records(), {"x": "out of memory"})
+    assert outcome.verdict == "inconclusive"
+    said = conclude(outcome).leaves_open[-1]
+    assert said == "What 1 run would have said that did not finish: out of memory."
+
+
+def test_a_study_whose_runs_all_failed_says_so(descent):
+    outcome = evaluate(descent, [], {"x": "out of memory"})
+    assert (outcome.verdict, outcome.scope) == ("inconclusive", "no run has a record")
