@@ -11,7 +11,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ntkbound.core import streams
 from ntkbound.core.claim import Claim
 from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError
@@ -21,6 +20,7 @@ from ntkbound.core.record import Record
 from ntkbound.core.theorem import Theorem, configure, find
 
 if TYPE_CHECKING:
+    from ntkbound.core import streams
     from ntkbound.heads.model import HeadModel
     from ntkbound.runs.execute import Execution, run
     from ntkbound.runs.record import read
@@ -46,7 +46,7 @@ __all__ = [
     "streams",
 ]
 
-# torch is imported only when something is run: the command line stays quick.
+# NumPy and torch are imported only when they are needed: the command line stays quick.
 LATER = {
     "Execution": "ntkbound.runs.execute",
     "HeadModel": "ntkbound.heads.model",
@@ -57,6 +57,8 @@ LATER = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "streams":
+        return import_module("ntkbound.core.streams")
     if name in LATER:
         return getattr(import_module(LATER[name]), name)
     raise AttributeError(f"module 'ntkbound' has no attribute {name!r}")

@@ -23,10 +23,11 @@ __all__ = ["build", "main"]
 
 
 @cache
-def build(name: str) -> typer.Typer:
+def build(name: str, *, everything: bool = False) -> typer.Typer:
     """The commands, with the options of one theorem where runs are configured.
 
-    Raises InputError for an unknown theorem.
+    Of the commands that theorems bring, those of this one and of the default; ``everything``: of
+    all of them, which all have to be imported for that. Raises InputError for an unknown theorem.
     """
     theorem = registry.find(name)
     app = typer.Typer(
@@ -50,8 +51,9 @@ def build(name: str) -> typer.Typer:
     runs.register(app, theorem)
     for part in (sweeps, rates, studies, theorems):
         part.register(app)
-    for brought_by in registry.theorems().values():
-        _bring(app, brought_by)
+    brought_by = registry.names() if everything else {registry.DEFAULT: None, name: None}
+    for each in brought_by:
+        _bring(app, registry.find(each))
     app.callback()(_root)
     return app
 
@@ -87,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     collect_rarely()
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        command = typer.main.get_command(build(theorem_asked_for(given)))
+        command = _command(theorem_asked_for(given), given)
         with command.make_context("ntkbound", list(given)) as c:
             command.invoke(c)
         sys.stdout.flush()
@@ -114,6 +116,14 @@ def main(arguments: list[str] | None = None) -> None:
         if not error.format_message():  # no command: the help has been printed
             sys.exit(BAD_INPUT)
         fail(_usage_line(error))
+
+
+def _command(theorem: str, arguments: list[str]) -> Any:
+    """The parser; with the commands of every theorem where a command is none of the usual."""
+    known: Any = typer.main.get_command(build(theorem))
+    if not arguments or arguments[0].startswith("-") or arguments[0] in known.commands:
+        return known
+    return typer.main.get_command(build(theorem, everything=True))
 
 
 def _usage_line(error: Any) -> str:

@@ -8,6 +8,7 @@ from rich.table import Table
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core import theorem as registry
 from ntkbound.core.preset import preset_names
+from ntkbound.core.theorem import Theorem
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,13 @@ def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
         ]
         print_json({"theorems": rows})
     elif not quiet:
-        _print(("theorem", "source"), [(name, one.source) for name, one in found.items()])
+        _print(("theorem", "source"), [(name, _about(one)) for name, one in found.items()])
+
+
+def _about(theorem: Theorem) -> str:
+    """Where it stands, and the commands that it brings."""
+    brought = ", ".join(command.name for command in theorem.commands)
+    return f"{theorem.source}; commands: {brought}" if brought else theorem.source
 
 
 def presets(as_json: Json = False, quiet: Quiet = False) -> None:

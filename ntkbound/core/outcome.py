@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from ntkbound.core.quantity import Key
 from ntkbound.core.tolerance import exceeds
+
+if TYPE_CHECKING:  # the help and the reports are quick without
+    import numpy as np
 
 Terms = dict[str, dict[str, dict[str, Any]]]  # term → probe → statistic → number
 Status = Literal["complete", "diverged"]

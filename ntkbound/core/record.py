@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Certificate, Check
 from ntkbound.core.quantity import Key
+
+if TYPE_CHECKING:  # the help and the reports are quick without
+    import numpy as np
 
 SCHEMA = 2  # layout of a record
 

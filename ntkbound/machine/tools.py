@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
+if TYPE_CHECKING:  # a theorem is declared without torch, and the help is quick
+    import numpy as np
 
-if TYPE_CHECKING:  # a theorem is declared without torch
     from ntkbound.machine.parallel import Workers
     from ntkbound.machine.ranks import Ranks
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, "np.ndarray"]
 Progress = Callable[[int, int, float], None]  # step, of how many, loss
 
 
