@@ -16,6 +16,11 @@ class Key(NamedTuple):
     def __str__(self) -> str:
         return " / ".join(self)
 
+    @property
+    def column(self) -> str:
+        """The name of its array in a trace."""
+        return "/".join(self)
+
 
 @dataclass(frozen=True)
 class Quantity:

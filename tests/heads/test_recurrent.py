@@ -284,7 +284,9 @@ def test_the_teachers_labels_are_the_transformers(command):
         code, out, _ = command("train", *sizes, f"--model={model}", "--json", "--quiet")
         data = json.loads(out)
         assert code == 0
-        labels.append(float(np.load(f"results/{data['id']}/trace.npz")["mse"][0]))
+        labels.append(
+            float(np.load(f"results/{data['id']}/trace.npz")["optimization/training/mse"][0])
+        )
     assert labels[0] == pytest.approx(labels[1], rel=1e-9), "f(·; φ_0) = 0: R̂ is the labels' size"
     assert "approximation" not in data["terms"]
     assert any("moves Transformer heads" in note for note in data["notes"])

@@ -85,14 +85,17 @@ def test_the_contents_of_a_record(finished):
         assert steps[0] == 0
         assert steps[-1] == SMALL_RUN["tau"]
         assert all(len(trace[name]) == len(steps) for name in trace.files)
-        assert {"mse", "displacement.c", "linearization.max", "change_of_feature.rms"} <= set(
-            trace.files
-        )
+        assert {
+            *("optimization/training/mse", "displacement/trajectory/c"),
+            *("linearization/trajectory/max", "change_of_feature/trajectory/rms"),
+        } <= set(trace.files)
         training = finished.terms["optimization"]["training"]
-        assert trace["mse"][-1] == pytest.approx(training["final_mse"], rel=1e-12)
+        assert trace["optimization/training/mse"][-1] == pytest.approx(
+            training["final_mse"], rel=1e-12
+        )
         for statistic in ("max", "mean", "rms"):
             assert (
-                trace[f"linearization.{statistic}"].max()
+                trace[f"linearization/trajectory/{statistic}"].max()
                 == finished.terms["linearization"]["trajectory"][statistic]
             )
     assert training["min_rmse"] == math.sqrt(training["min_mse"])

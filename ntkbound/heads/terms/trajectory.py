@@ -20,6 +20,11 @@ from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.summary import Statistics, statistics
 from ntkbound.heads.training.projection import displacement_norms
 
+# Columns of a trace, term/probe/statistic; those of the error terms have the probe ``trajectory``.
+MSE, VALIDATION_MSE = "optimization/training/mse", "optimization/training/validation_mse"
+FEATURE_NORM = "gradient/training/feature_norm"
+LOSS_GRADIENT = "gradient/training/loss_gradient_norm"
+
 
 @dataclass(frozen=True)
 class RunTrajectory:
@@ -29,7 +34,7 @@ class RunTrajectory:
 
     def worst(self, term: str) -> Statistics:
         """Every statistic of a term at its own worst recorded step."""
-        prefix = f"{term}."
+        prefix = f"{term}/trajectory/"
         return {
             name.removeprefix(prefix): float(values.max())
             for name, values in self.table.items()
@@ -65,24 +70,24 @@ class Trajectory:
         root = math.sqrt(lin.m)
         for block, sizes in displacement_norms(params, lin.initial, lead=1).items():
             largest = ranks.max_(sizes.amax(-1).double())
-            self._rows[f"displacement.{block}"].append(largest.numpy() * root)
-        self._rows["feature_norm"].append(squared.amax(-1).sqrt().numpy())
-        self._rows["loss_gradient_norm"].append(gradient_norms)
-        self._rows["mse"].append((f - self.y).square().mean(-1).numpy())
+            self._rows[f"displacement/trajectory/{block}"].append(largest.numpy() * root)
+        self._rows[FEATURE_NORM].append(squared.amax(-1).sqrt().numpy())
+        self._rows[LOSS_GRADIENT].append(gradient_norms)
+        self._rows[MSE].append((f - self.y).square().mean(-1).numpy())
         if self.held_out is not None:
             seen = lin.on(self.held_out.inputs).outputs(params)
             error = (seen - self.held_out.y).square().mean(-1)
-            self._rows["validation_mse"].append(error.numpy())
+            self._rows[VALIDATION_MSE].append(error.numpy())
         self._steps.append(step)
 
     def _add(self, term: str, errors: Tensor) -> None:
         for name, values in statistics(errors).items():
-            self._rows[f"{term}.{name}"].append(values.numpy())
+            self._rows[f"{term}/trajectory/{name}"].append(values.numpy())
 
     def of(self, run: int) -> RunTrajectory:
         """One of the runs by itself, as far as it went."""
         columns = {name: np.array([row[run] for row in rows]) for name, rows in self._rows.items()}
-        going = ~np.isnan(columns["loss_gradient_norm"])
+        going = ~np.isnan(columns[LOSS_GRADIENT])
         steps = np.array(self._steps, dtype=np.int64)
         return RunTrajectory({n: c[going] for n, c in {"step": steps, **columns}.items()})
 

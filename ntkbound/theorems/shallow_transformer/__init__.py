@@ -9,12 +9,12 @@ from ntkbound.theorems.shallow_transformer import schedule
 from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.follows import follows
 from ntkbound.theorems.shallow_transformer.show import facts, headline
-from ntkbound.theorems.shallow_transformer.statement import CERTIFIED, CLAIMS, QUANTITIES
+from ntkbound.theorems.shallow_transformer.statement import CERTIFIED, CLAIMS, NAME, QUANTITIES
 
 RECORD = "results/st-m256-tau4000-n512-s0-0123456789ab"
 
 THEOREM = Theorem(
-    name="shallow-transformer",
+    name=NAME,
     source="Arda, Cayci, Eryilmaz: Finite-Time Analysis of Gradient Descent for Shallow "
     "Transformers, arXiv 2601.16514",
     version=6,

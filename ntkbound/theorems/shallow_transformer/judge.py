@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
 from ntkbound.core.quantity import Key
-from ntkbound.heads.terms.trajectory import RunTrajectory
+from ntkbound.heads.terms.trajectory import MSE, RunTrajectory
 from ntkbound.theorems.shallow_transformer import bounds as theorem
 from ntkbound.theorems.shallow_transformer import statement
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
@@ -137,7 +137,7 @@ def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
 
 def _says_less(training: Bound, trajectory: RunTrajectory) -> str:
     """The remark on a training bound above what is known without any theorem."""
-    initial = float(trajectory.table["mse"][0])
+    initial = float(trajectory.table[MSE][0])
     trivial = training.value is not None and training.value > initial
     return f"says less than R̂(φ_0) = {initial:.3g}" if trivial else ""
 

@@ -14,7 +14,7 @@ from ntkbound.heads.terms.approximation import approximation_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe, random_probe
 from ntkbound.heads.terms.summary import summarise
-from ntkbound.heads.terms.trajectory import mean_square_error
+from ntkbound.heads.terms.trajectory import FEATURE_NORM, VALIDATION_MSE, mean_square_error
 from ntkbound.heads.terms.worst import (
     Search,
     Supremum,
@@ -93,7 +93,7 @@ def _errors(run: Trained) -> tuple[Terms, list[Supremum]]:
 def _optimization(run: Trained) -> dict[str, dict[str, Any]]:
     lin, task, descent = run.start.lin, run.start.task, run.descent
     min_mse = mean_square_error(lin, descent.best, task.y)
-    validation = run.trajectory.table.get("validation_mse")
+    validation = run.trajectory.table.get(VALIDATION_MSE)
     return {
         "training": {
             "min_mse": min_mse,
@@ -112,7 +112,7 @@ def _gradient(run: Trained) -> dict[str, dict[str, Any]]:
     moved = displacement_norms(descent.final, start.initial, lead=0)
     return {
         "training": {
-            "feature_norm_max": float(run.trajectory.table["feature_norm"].max()),
+            "feature_norm_max": float(run.trajectory.table[FEATURE_NORM].max()),
             "loss_gradient_norm_max": descent.gradient_norm_max,
         },
         "boundary_fraction": boundary_fraction(moved, start.config.radii, start.workers.ranks),

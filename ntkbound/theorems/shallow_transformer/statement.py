@@ -27,7 +27,7 @@ from functools import partial
 from ntkbound.core.claim import Claim
 from ntkbound.core.quantity import Quantity
 
-SOURCE = "arXiv 2601.16514"
+NAME = "shallow-transformer"
 
 _lin = partial(Quantity, "linearization")
 _app = partial(Quantity, "approximation")
@@ -55,6 +55,10 @@ NOISE_FLOOR = _training("noise_floor")
 
 FEATURE_NORM = _gradient("feature_norm_max", "max ‖∇f‖")
 LOSS_GRADIENT = _gradient("loss_gradient_norm_max", "max ‖∇R̂‖")
+
+# Of a trace: R̂ and ‖∇R̂‖ at the recorded steps.
+TRACED_MSE = Quantity("optimization", "training", "mse", "MSE", trained=True, noise="square")
+TRACED_GRADIENT = Quantity("gradient", "training", "loss_gradient_norm", "‖∇R̂‖")
 
 QUANTITIES = (
     RANDOM, ALIGNED, ALIGNED_MAX, TRAJECTORY, WORST, TRANSPORTED, APPROXIMATION, COF, COF_WORST,

@@ -21,7 +21,7 @@ from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe, random_probe
 from ntkbound.heads.terms.summary import summarise
-from ntkbound.heads.terms.trajectory import mean_square_error
+from ntkbound.heads.terms.trajectory import FEATURE_NORM, mean_square_error
 from ntkbound.heads.terms.worst import Search, worst_change_of_feature, worst_linearization
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.shallow_transformer.config import known
@@ -87,10 +87,10 @@ def _trajectory(record: Record) -> Iterator[Comparison]:
     """The largest value of the trace is what the record says of the trajectory."""
     for term in ("linearization", "change_of_feature"):
         for statistic, value in record.terms.get(term, {}).get("trajectory", {}).items():
-            largest = float(record.trace[f"{term}.{statistic}"].max())
+            largest = float(record.trace[f"{term}/trajectory/{statistic}"].max())
             yield Comparison(f"{term} / trajectory / {statistic}", value, largest)
     recorded = record.terms["gradient"]["training"]["feature_norm_max"]
-    largest = float(record.trace["feature_norm"].max())
+    largest = float(record.trace[FEATURE_NORM].max())
     yield Comparison("feature norm / largest of the trace", recorded, largest)
 
 
@@ -98,7 +98,7 @@ def _final_step(record: Record, kept: Saved) -> Iterator[Comparison]:
     errors = linearization_errors(kept.lin, kept.final)
     yield from _each("linearization / final step", _last(record, "linearization"), errors)
     norms = kept.lin.squared_feature_norms(kept.final).sqrt()
-    recorded = float(record.trace["feature_norm"][-1])
+    recorded = float(record.trace[FEATURE_NORM][-1])
     yield Comparison("feature norm / final step", recorded, float(norms.max()))
 
 
@@ -120,7 +120,7 @@ def _few(kept: Saved) -> tuple[Linearized, dict[str, float], Search]:
 
 
 def _last(record: Record, term: str) -> dict[str, float]:
-    return {s: float(record.trace[f"{term}.{s}"][-1]) for s in ERRORS}
+    return {s: float(record.trace[f"{term}/trajectory/{s}"][-1]) for s in ERRORS}
 
 
 def _each(name: str, recorded: Mapping[str, float], errors: Tensor) -> Iterator[Comparison]:

@@ -17,7 +17,13 @@ from ntkbound.heads.terms.change_of_feature import change_of_feature_errors
 from ntkbound.heads.terms.linearization import linearization_errors
 from ntkbound.heads.terms.probes import aligned_probe, random_probe
 from ntkbound.heads.terms.summary import summarise
-from ntkbound.heads.terms.trajectory import Trajectory, mean_square_error
+from ntkbound.heads.terms.trajectory import (
+    FEATURE_NORM,
+    MSE,
+    VALIDATION_MSE,
+    Trajectory,
+    mean_square_error,
+)
 from ntkbound.heads.terms.worst import Search, worst_linearization
 from ntkbound.heads.training.blocked import BlockedObjective
 from ntkbound.heads.training.descent import Rule, Schedule, Watcher, descend
@@ -88,20 +94,20 @@ def test_the_observer_equals_the_definitions(query):
         linear = linearization_errors(lin, params)
         cof = change_of_feature_errors(lin, params, transported)
         expected = {
-            **{f"linearization.{s}": v for s, v in summarise(linear).items()},
-            **{f"change_of_feature.{s}": v for s, v in summarise(cof).items()},
-            "mse": mean_square_error(lin, params, task.y),
-            "validation_mse": mean_square_error(lin.on(held_out.inputs), params, held_out.y),
-            "feature_norm": float(lin.squared_feature_norms(params).sqrt().max()),
+            **{f"linearization/trajectory/{s}": v for s, v in summarise(linear).items()},
+            **{f"change_of_feature/trajectory/{s}": v for s, v in summarise(cof).items()},
+            MSE: mean_square_error(lin, params, task.y),
+            VALIDATION_MSE: mean_square_error(lin.on(held_out.inputs), params, held_out.y),
+            FEATURE_NORM: float(lin.squared_feature_norms(params).sqrt().max()),
         }
         for block in initial:
             moved = (params[block] - initial[block]).reshape(6, -1).norm(dim=1).max()
-            expected[f"displacement.{block}"] = float(moved) * math.sqrt(6)
+            expected[f"displacement/trajectory/{block}"] = float(moved) * math.sqrt(6)
         for name, value in expected.items():
             assert_close(table[name][row], value, EXACT, f"{name}, row {row}", floor=1.0)
     for statistic in ("max", "mean", "rms"):
         for term in ("linearization", "change_of_feature"):
-            worst = table[f"{term}.{statistic}"].max()
+            worst = table[f"{term}/trajectory/{statistic}"].max()
             assert own.worst(term)[statistic] == worst
     assert own.worst("displacement").keys() == initial.keys()
 

@@ -87,7 +87,7 @@ def test_no_radius_and_no_method_skips_the_projection(method, rho):
         record = run(config, Execution(Path(out)))
     binding = False
     for block, radius in config.rho.items():
-        largest = record.trace[f"displacement.{block}"].max()
+        largest = record.trace[f"displacement/trajectory/{block}"].max()
         assert largest <= radius * (1 + 1e-5) + 1e-6, block
         if radius == 0:
             assert largest == 0, block

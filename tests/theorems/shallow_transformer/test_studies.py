@@ -17,18 +17,18 @@ from ntkbound.report import study_files
 from ntkbound.report.study_page import Figure, as_markdown
 from ntkbound.studies.evaluate import evaluate, read_records
 from ntkbound.studies.study import SIZES, Evidence
+from ntkbound.theorems.shallow_transformer.statement import (
+    APPROXIMATION,
+    FEATURE_NORM,
+    MIN_RMSE,
+    VALIDATION,
+)
 from ntkbound.theorems.shallow_transformer.studies import (
     lag,
     membership,
     projection,
     samples,
     seq_length,
-)
-from ntkbound.theorems.shallow_transformer.studies.shared import (
-    APPROXIMATION,
-    FEATURE_NORM,
-    MIN_RMSE,
-    VALIDATION,
 )
 from tests.support.planted import planted
 

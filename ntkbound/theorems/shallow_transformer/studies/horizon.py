@@ -1,10 +1,10 @@
 """The training error against the number of steps τ, with η = 1/√τ."""
 
 from ntkbound.studies.study import Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     LOSS_GRADIENT,
     MIN_MSE,
-    THEOREM,
+    NAME,
     TRAJECTORY,
 )
 
@@ -16,7 +16,7 @@ STUDY = Study(
         "declares the form a·τ^b + c, because a finite width leaves a floor. The theorem bounds "
         "the error from above: a steeper slope does not contradict it."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="tau",
     measured=(MIN_MSE, LOSS_GRADIENT, TRAJECTORY),
 )

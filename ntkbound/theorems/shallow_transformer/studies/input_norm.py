@@ -10,11 +10,12 @@ from ntkbound.core.record import Record
 from ntkbound.studies.growth import unclaimed
 from ntkbound.studies.measured import Cell, cells, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     FEATURE_NORM,
     LOSS_GRADIENT,
     MIN_MSE,
-    THEOREM,
+    NAME,
+    TRACED_MSE,
     TRAJECTORY,
 )
 
@@ -25,7 +26,11 @@ LEFT = Quantity("optimization_left", "training", "final", "final MSE / initial")
 def derive(record: Record) -> Terms:
     """The final loss as a share of the initial one: 1 is no training at all."""
     final = float(record.terms["optimization"]["training"]["final_mse"])
-    return {LEFT.term: {LEFT.probe: {LEFT.statistic: final / float(record.trace["mse"][0])}}}
+    return {
+        LEFT.term: {
+            LEFT.probe: {LEFT.statistic: final / float(record.trace[TRACED_MSE.key.column][0])}
+        }
+    }
 
 
 def judge(evidence: Evidence) -> Judgement:
@@ -73,7 +78,7 @@ STUDY = Study(
         "B_q = B_x, so ‖∇f‖ may grow at most like B_x³. Training breaks where a run diverges or "
         "ends above the loss that it started from."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="input_norm",
     arms=ARMS,
     measured=(FEATURE_NORM, LOSS_GRADIENT, MIN_MSE, LEFT, TRAJECTORY),

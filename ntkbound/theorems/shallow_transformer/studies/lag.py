@@ -10,10 +10,10 @@ from ntkbound.stats import Series
 from ntkbound.studies.growth import growth, series_of
 from ntkbound.studies.measured import cells, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     FEATURE_NORM,
     LOSS_GRADIENT,
-    THEOREM,
+    NAME,
     VALIDATION,
 )
 
@@ -94,7 +94,7 @@ STUDY = Study(
         "Context memory counts the numbers kept to emit the next output; training memory is what "
         "this tool held for samples, parameters, gradients and the kernel's work arrays."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="lag",
     arms=("model",),
     measured=(VALIDATION, OVER_FLOOR, LOSS_GRADIENT, FEATURE_NORM, MEMORY, TRAINING_MEMORY),

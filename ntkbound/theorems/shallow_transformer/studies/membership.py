@@ -14,10 +14,10 @@ from ntkbound.stats.margins import CHECK_LEVEL, MIN_SEEDS
 from ntkbound.stats.segmented import Bend, fit_bend
 from ntkbound.studies.measured import Cell, cells, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     MIN_MSE,
     MIN_RMSE,
-    THEOREM,
+    NAME,
 )
 
 AXIS = "rho/nu"
@@ -98,7 +98,7 @@ STUDY = Study(
         "through RMSE against ρ/ν (a student that goes a share ρ/ν of the way leaves the rest as "
         "error), one bend per seed; for a narrowed block the others are wide."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis=AXIS,
     arms=arm,
     measured=(MIN_MSE, MIN_RMSE),

@@ -15,15 +15,16 @@ from ntkbound.stats import config_of
 from ntkbound.stats.inference import t_quantile
 from ntkbound.studies.measured import three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, Table
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
+    FINAL_MSE,
     LOSS_GRADIENT,
     MIN_MSE,
-    THEOREM,
+    NAME,
+    TRACED_GRADIENT,
 )
 
 Runs = Mapping[int, Record]  # seed → run
 
-FINAL_MSE = Quantity("optimization", "training", "final_mse", "final MSE")
 DISTANCE = Quantity("displacement", "final", "distance", "final ‖φ − φ_0‖")
 FARTHEST = Quantity("displacement", "trajectory", "block_max", "largest √m‖θ_i − θ_i(0)‖")
 BOUNDARY = Quantity("displacement", "final", "boundary_fraction", "heads on ∂Ω_ρ")
@@ -52,7 +53,7 @@ def derive(record: Record) -> Terms:
             "trajectory": {"block_max": farthest},
         },
         "gradient": {
-            "final": {"loss_gradient_norm": float(record.trace["loss_gradient_norm"][-1])}
+            "final": {"loss_gradient_norm": float(record.trace[TRACED_GRADIENT.key.column][-1])}
         },
     }
 
@@ -149,7 +150,7 @@ STUDY = Study(
         "one of a search (its table is below) whose final distance from φ_0 is closest. Ratios are "
         "paired by seed. The fraction on the boundary says whether the projection did anything."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="rho",
     arms=("method", "decay"),
     measured=(MIN_MSE, FINAL_MSE, FINAL_GRADIENT, DISTANCE, FARTHEST, BOUNDARY),

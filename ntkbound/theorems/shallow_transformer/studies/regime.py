@@ -7,10 +7,10 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.studies.measured import cells, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     COF,
     MIN_MSE,
-    THEOREM,
+    NAME,
     TRAJECTORY,
 )
 
@@ -67,7 +67,7 @@ STUDY = Study(
         "linear model. Nothing here is claimed by the theorem, which holds inside Ω_ρ: observation "
         "only."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="eta",
     arms=("m",),
     measured=(MIN_MSE, DRIFT, COF, TRAJECTORY),

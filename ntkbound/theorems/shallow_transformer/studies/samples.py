@@ -13,9 +13,9 @@ from ntkbound.core.record import Record
 from ntkbound.stats import judge_claims, tabulate
 from ntkbound.studies.growth import growth, series_of
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     APPROXIMATION,
-    THEOREM,
+    NAME,
 )
 
 TARGET = 0.1  # largest approximation error that the width is to reach
@@ -87,7 +87,7 @@ STUDY = Study(
         "were run, and is then an extrapolation. Older theory needed powers of n: the last panel "
         "draws log n and n^½ through the first point."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="n",
     arms=("m",),
     measured=(APPROXIMATION,),

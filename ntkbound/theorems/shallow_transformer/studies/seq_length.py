@@ -7,12 +7,12 @@ from collections import defaultdict
 from ntkbound.core.record import Record
 from ntkbound.studies.growth import Growth, growth, series_of
 from ntkbound.studies.study import Evidence, Finding, Judgement, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     APPROXIMATION,
     FEATURE_NORM,
     LOSS_GRADIENT,
     MIN_MSE,
-    THEOREM,
+    NAME,
     TRAJECTORY,
     WORST,
 )
@@ -58,7 +58,7 @@ STUDY = Study(
         "decided by AICc between an exponential, a power and a logarithm over the same seeds. The "
         "worst case of the recurrence is searched only briefly."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="T",
     arms=("model", "omega"),
     measured=(FEATURE_NORM, LOSS_GRADIENT, MIN_MSE, APPROXIMATION, WORST, TRAJECTORY),

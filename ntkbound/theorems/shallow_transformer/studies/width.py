@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ntkbound.studies.growth import unclaimed
 from ntkbound.studies.study import Evidence, Judgement, Study
-from ntkbound.theorems.shallow_transformer.studies.shared import (
+from ntkbound.theorems.shallow_transformer.statement import (
     ALIGNED,
     APPROXIMATION,
     COF,
     COF_WORST,
     MIN_MSE,
-    THEOREM,
+    NAME,
     TRAJECTORY,
     WORST,
 )
@@ -30,7 +30,7 @@ STUDY = Study(
         "only `worst` can show that its rate is needed; `trajectory` shows what training meets. "
         "The training error has no claimed rate in m: it stops at what the steps allow."
     ),
-    theorem=THEOREM,
+    theorem=NAME,
     axis="m",
     measured=(MIN_MSE, APPROXIMATION, WORST, ALIGNED, TRAJECTORY, COF, COF_WORST),
     judge=judge,

@@ -26,6 +26,7 @@ from ntkbound.heads.terms.tangent_kernel import (
     kernel_product,
     tangent_kernel,
 )
+from ntkbound.heads.terms.trajectory import MSE
 from ntkbound.machine import memory
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.shallow_transformer.config import Config, known
@@ -78,7 +79,7 @@ def kernel_report(record: Record, options: Options, workers: Workers) -> KernelR
     if free is None:
         free = n > DENSE_SAMPLES or kernel_bytes(n, 5) > memory.available()
     residual = lin.outputs(lin.initial) - kept.y
-    steps, measured = record.trace["step"], record.trace["mse"]
+    steps, measured = record.trace["step"], record.trace[MSE]
     change = kernel_change(lin, kept.final)
     rank = (change.trace / change.norm) ** 2
     trace: dict[str, float | None] = {"trace": change.trace, "effective_rank": rank}
