@@ -27,8 +27,6 @@ from functools import partial
 from ntkbound.core.claim import Claim
 from ntkbound.core.quantity import Quantity
 
-SOURCE = "arXiv 2601.16514"
-
 _lin = partial(Quantity, "linearization")
 _app = partial(Quantity, "approximation")
 _cof = partial(Quantity, "change_of_feature")
