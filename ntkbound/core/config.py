@@ -38,7 +38,7 @@ class Config(BaseModel):
     panels: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # options by topic; others come first
 
     theorem: str = Field(description="the theorem under test")
-    seed: Seed = Field(0, description="seed of everything below unless given apart")
+    seed: Seed = Field(0, description="seed of every random draw")
 
     def canonical(self, data_digest: str | None) -> dict[str, Any]:
         """The fields that determine the numbers; data count by their digest, not by their path."""
@@ -79,15 +79,17 @@ def build(kind: type[AnyConfig], fields: Mapping[str, Any], where: str = "") -> 
 
 
 def _first(error: ValidationError) -> tuple[str, str]:
-    """Field and message of the first mistake."""
+    """Field and message of the first mistake; a validator of the whole names the field of its
+    InputError itself."""
     first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ")
     field = str(first["loc"][0]) if first["loc"] else ""
-    if not field:  # raised by a validator of the whole, which names the field itself
-        field, _, message = message.partition(": ")
-    elif "ctx" not in first or "error" not in first["ctx"]:
-        message = f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
-    return field, message
+    raised = first.get("ctx", {}).get("error")
+    if isinstance(raised, InputError):
+        return raised.field or field, str(raised.args[0])
+    if raised is not None:
+        return field, str(raised)
+    message = first["msg"]
+    return field, f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
 
 
 def load(path: Path) -> tuple[dict[str, Any], bool]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from ntkbound.core import config as core
 from ntkbound.core.config import Count, NonNegative, Positive, Seed
 from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.record import Record
 
 EVERY_BLOCK = "*"
 DATA_FILES = (".npz", ".csv")
@@ -227,11 +228,14 @@ class Config(core.Config):
     @model_validator(mode="after")
     def _resolve(self) -> Self:
         if self.m % 2:
-            raise ValueError(f"m: {self.m} is odd; symmetric initialisation needs an even number")
+            raise InputError(
+                f"{self.m} is odd; symmetric initialisation needs an even number", field="m"
+            )
         if self.activation == "relu" and self.bounds:
-            raise ValueError(
-                "activation: relu has no bounded second derivative, so no bound holds; "
-                "set bounds = false to measure without bounds"
+            raise InputError(
+                "relu has no bounded second derivative, so no bound holds; "
+                "set bounds = false to measure without bounds",
+                field="activation",
             )
         self._check_task()
         self._resolve_data()
@@ -247,13 +251,14 @@ class Config(core.Config):
                 blocks = self.blocks if name == "rho" else self.teacher_blocks
                 object.__setattr__(self, name, _per_block(name, given, blocks))
         if self.transport == "rank-one" and self.activation == "bump":
-            raise ValueError(
-                "transport: rank-one represents the zero function for the even activation bump; "
-                "use constant, random-feature or anchors"
+            raise InputError(
+                "rank-one represents the zero function for the even activation bump; "
+                "use constant, random-feature or anchors",
+                field="transport",
             )
         if self.transport == "anchors" and self.activation == "relu":
-            raise ValueError(
-                "transport: anchors is scaled by the constants of σ, and relu has none"
+            raise InputError(
+                "anchors is scaled by the constants of σ, and relu has none", field="transport"
             )
         if self.n is not None:
             self._check_counts()
@@ -266,8 +271,9 @@ class Config(core.Config):
         self._default("d", 8, teacher, or_null=True)
         computed = self.transport == "computed"
         if computed and teacher:
-            raise ValueError(
-                "transport: 'computed' is for data whose map is unknown; the teacher has its own"
+            raise InputError(
+                "'computed' is for data whose map is unknown; the teacher has its own",
+                field="transport",
             )
         if not computed:
             self._default("transport", "rank-one", teacher, only="task teacher")
@@ -279,12 +285,14 @@ class Config(core.Config):
         self._default("input_norm", 1.0, teacher, only="task teacher")
         self._default("target", "parity", self.task == "digits", only="task digits")
         if self.target is not None and self.target not in ("parity", *map(str, range(10))):
-            raise ValueError(f"target: {self.target!r} is unknown; accepted: parity, 0 … 9")
+            raise InputError(f"{self.target!r} is unknown; accepted: parity, 0 … 9", field="target")
         self._default("lag", 16, series, only="tasks ar and series")
         self._default("positions", "sincos", series, only="tasks ar and series")
         self._default("validation", 0.2 if series else 0.0, True)
         if self.rescale and self.data_file is None and not series:
-            raise ValueError("rescale: only for a data file, ar and series; others are in the ball")
+            raise InputError(
+                "only for a data file, ar and series; others are in the ball", field="rescale"
+            )
 
     def _resolve_query(self) -> None:
         teacher, series = self.task == "teacher", self.is_series
@@ -293,7 +301,7 @@ class Config(core.Config):
         # A recurrence has no query; only the Transformer behind the teacher's labels has one then.
         self._default("query", "last", teacher or not recurrent, only="model transformer")
         if self.query == "given" and not self.task.endswith(".npz"):
-            raise ValueError("query: 'given' reads the array q of an .npz task")
+            raise InputError("'given' reads the array q of an .npz task", field="query")
         scaled = series and not recurrent and self.query != "fixed"
         self._default(
             "query_scale", 1.0, scaled, only="a transformer on ar or series, query last or mean"
@@ -306,7 +314,7 @@ class Config(core.Config):
         if applies and given is None:
             object.__setattr__(self, name, value)
         elif not applies and given is not None and not or_null:
-            raise ValueError(f"{name}: only used by {only}; leave it out")
+            raise InputError(f"only used by {only}; leave it out", field=name)
 
     def _resolve_step_size(self) -> None:
         if self.eta is not None and self.eta_scale is None:
@@ -314,25 +322,30 @@ class Config(core.Config):
         scale = 1.0 if self.eta_scale is None else self.eta_scale
         derived = scale / math.sqrt(self.tau)
         if self.eta is not None and not math.isclose(self.eta, derived, rel_tol=1e-12):
-            raise ValueError("eta: contradicts eta_scale (η = eta_scale/√τ); give one of them")
+            raise InputError(
+                "contradicts eta_scale (η = eta_scale/√τ); give one of them", field="eta"
+            )
         object.__setattr__(self, "eta_scale", scale)
         object.__setattr__(self, "eta", derived)
 
     def _check_task(self) -> None:
         series = self.task.removeprefix(SERIES)
         if series != self.task and not series.endswith(".csv"):
-            raise ValueError(f"task: {self.task!r} is no series; accepted: series:FILE.csv")
+            raise InputError(f"{self.task!r} is no series; accepted: series:FILE.csv", field="task")
         if self.data_file is None and self.task not in TASKS:
-            raise ValueError(
-                f"task: {self.task!r} is unknown; accepted: teacher, digits, ar, FILE.npz, "
-                "FILE.csv, series:FILE.csv" + nearest(self.task, TASKS)
+            raise InputError(
+                f"{self.task!r} is unknown; accepted: teacher, digits, ar, FILE.npz, "
+                "FILE.csv, series:FILE.csv" + nearest(self.task, TASKS),
+                field="task",
             )
 
     def _check_counts(self) -> None:
         if self.n_train < 1:
-            raise ValueError(f"validation: {self.validation} of n = {self.n} leaves no sample")
+            raise InputError(
+                f"{self.validation} of n = {self.n} leaves no sample", field="validation"
+            )
         if self.batch is not None and self.batch > self.n_train:
-            raise ValueError(f"batch: {self.batch} is more than the {self.n_train} samples")
+            raise InputError(f"{self.batch} is more than the {self.n_train} samples", field="batch")
 
     def with_data(self, n: int, T: int, d: int) -> Config:
         """The config with the sizes of the data filled in; ``n`` may only be lowered.
@@ -379,6 +392,13 @@ class Config(core.Config):
         return kept
 
 
+def config_of(record: Record) -> Config:
+    """The config of a record. Raises InputError for a record of another theorem."""
+    if record.theorem != Config.model_fields["theorem"].default:
+        raise InputError(f"{record.id}: is about the theorem {record.theorem}")
+    return core.build(Config, record.config, record.id)
+
+
 def _per_block(
     name: str, given: Mapping[str, float], blocks: tuple[str, str, str]
 ) -> dict[str, float]:
@@ -391,8 +411,9 @@ def _per_block(
     named = {(blocks[2] if b == "W" else b): r for b, r in given.items()}
     for block in named:
         if block not in blocks:
-            raise ValueError(
-                f"{name}: block {block!r} is unknown; accepted: one number, three numbers, "
-                f"or pairs for {', '.join(blocks)}"
+            raise InputError(
+                f"block {block!r} is unknown; accepted: one number, three numbers, "
+                f"or pairs for {', '.join(blocks)}",
+                field=name,
             )
     return {block: named.get(block, 1.0) for block in blocks}

@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import configure
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, Inputs, Params
 from ntkbound.machine.parallel import Workers
-from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.config import Config, config_of
 from ntkbound.theorems.shallow_transformer.start import build_model
 
 
@@ -33,9 +32,9 @@ class Saved:
 
 
 def saved(record: Record, workers: Workers) -> Saved:
-    """Raises InputError unless the record was saved with parameters and inputs."""
+    """Raises InputError unless the record is of this theorem, with parameters and inputs."""
+    config = config_of(record)
     record.require("X", "q", "y", "initial.c", "final.c", "best.c")
-    config: Config = configure(record.config)
     tensors = {name: torch.from_numpy(a.copy()) for name, a in record.arrays.items()}
 
     def params(group: str) -> Params:

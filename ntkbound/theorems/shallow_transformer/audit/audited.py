@@ -7,13 +7,13 @@ from typing import Any
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Prepared, configure
+from ntkbound.core.theorem import Prepared
 from ntkbound.core.tolerance import exceeds
 from ntkbound.heads.tasks.task import Task
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.audit.links import Link
 from ntkbound.theorems.shallow_transformer.audit.replay import LEVELS, Audit, replay
-from ntkbound.theorems.shallow_transformer.config import Config
+from ntkbound.theorems.shallow_transformer.config import Config, config_of
 from ntkbound.theorems.shallow_transformer.data import prepare
 from ntkbound.theorems.shallow_transformer.start import build_model, start
 from ntkbound.theorems.shallow_transformer.statement import MIN_MSE
@@ -58,7 +58,7 @@ def audit_record(record: Record, steps: int, tools: Tools, level: str = LEVELS[0
     """
     if not record.complete:
         raise InputError(f"{record.id}: {record.status}; only a complete run has a proof")
-    config: Config = configure(record.config)
+    config = config_of(record)
     _check(config, level)
     prepared = prepare(config)
     if record.data_sha256 != prepared.digest:

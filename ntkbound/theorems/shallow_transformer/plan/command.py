@@ -13,7 +13,7 @@ import typer
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core.errors import InputError
 from ntkbound.core.theorem import configure
-from ntkbound.theorems.shallow_transformer.config import Config, known
+from ntkbound.theorems.shallow_transformer.config import Config, config_of, known
 from ntkbound.theorems.shallow_transformer.statement import MIN_RMSE
 
 if TYPE_CHECKING:
@@ -117,13 +117,13 @@ def _recorded(path: Path) -> dict[str, Any]:
     """The problem of a record: a teacher's, since the bounds need its norm ν."""
     from ntkbound.runs.record import read
 
-    config = read(path).config
-    if config["task"] != "teacher" or config["model"] != "transformer":
+    config = config_of(read(path))
+    if config.task != "teacher" or config.model != "transformer":
         raise InputError(
             f"{path}: only a Transformer on the teacher task has the bounds that are inverted here"
         )
-    fields = {name: config[name] for name in FROM_RECORD}
-    return fields | {"eta_scale": config["eta"] * math.sqrt(config["tau"])}
+    fields = {name: getattr(config, name) for name in FROM_RECORD}
+    return fields | {"eta_scale": config.step_size * math.sqrt(config.tau)}
 
 
 def _problem(config: Config, label_heads: int) -> Problem:
