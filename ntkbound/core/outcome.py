@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ntkbound.core.quantity import Key
+from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.tolerance import exceeds
 
 Terms = dict[str, dict[str, dict[str, Any]]]  # term → probe → statistic → number
@@ -50,22 +50,29 @@ class Check:
     def key(self) -> Key:
         return Key(self.term, self.probe, self.statistic)
 
+    @property
+    def absence(self) -> Absence:
+        """Why there is no bound; a row that was to be judged and lacks a number says nothing."""
+        verdict = self.verdict
+        return "vacuous" if verdict in ("holds", "bound-violated", "inconclusive") else verdict
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def check(key: Key, measured: float | None, bound: Bound, remark: str = "") -> Check:
+def check(quantity: Quantity, measured: float | None, bound: Bound, remark: str = "") -> Check:
     """Judges one measured number (None: not measured) against one bound.
 
     A bound that may fail is not refuted by a single run above it: that is inconclusive. ``remark``
     is said of a bound that holds.
     """
+    key = quantity.key
     if bound.value is None or measured is None:
         return Check(*key, measured, None, None, None, bound.absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
     verdict: Verdict = "holds"
     reason = remark
-    if exceeds(measured, bound.value):
+    if exceeds(measured, bound.value, quantity.noise):
         verdict, reason = "bound-violated", "above the bound"
         if bound.delta is None:
             verdict, reason = "inconclusive", "above the bound, which is an estimate"

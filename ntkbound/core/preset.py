@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 from ntkbound.core.claim import Claim, read_claim
 from ntkbound.core.config import Config, cause
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.theorem import DEFAULT, configure, find, theorems
+from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
 
 Assignment = dict[str, Any]
 
@@ -113,8 +113,36 @@ def parse_preset(
         read_claim(table, where) for table in _tables(where, "[claim]", data.get("claim", []))
     )
     preset = Preset(where, str(data.get("title", title)), fixed, grid, claims)
-    preset.configs()  # every mistake in any run is told now, before anything is run
+    # Every mistake in any run or claim is told now, before anything is run.
+    _understand(preset, preset.configs())
     return preset
+
+
+def _understand(preset: Preset, configs: Sequence[Config]) -> None:
+    """Raises InputError for a claim that is about nothing any run of the preset measures, or along
+    an axis that it sweeps and does not vary."""
+    about = [find(name) for name in dict.fromkeys(config.theorem for config in configs)]
+    swept = sorted({name for point in preset.grid for name in point if _varies(configs, name)})
+    for claim in preset.claims:
+        refusals = [error for theorem in about if (error := _refusal(theorem, claim)) is not None]
+        if len(refusals) == len(about):
+            raise InputError(f"{preset.name}: [[claim]] {refusals[0]}")
+        if swept and not any(_varies(configs, name) for name in claim.along):
+            told = f"does not vary here; varying: {', '.join(swept)}"
+            raise InputError(f"{preset.name}: [[claim]] axis: {claim.axis!r} {told}")
+
+
+def _refusal(theorem: Theorem, claim: Claim) -> InputError | None:
+    """Why a claim is not about this theorem's numbers."""
+    try:
+        theorem.understand(claim)
+    except InputError as error:
+        return error
+    return None
+
+
+def _varies(configs: Sequence[Config], name: str) -> bool:
+    return len({str(getattr(config, name, None)) for config in configs}) > 1
 
 
 def _shipped() -> dict[str, Path]:

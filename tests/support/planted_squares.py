@@ -122,5 +122,5 @@ def record(
         config=config,
         terms={"error": {"training": {"rmse": float(error)}}},
         status=status,
-        checks=(check(ERROR.key, float(error), Bound(bound)),),
+        checks=(check(ERROR, float(error), Bound(bound)),),
     )
