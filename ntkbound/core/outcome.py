@@ -50,12 +50,6 @@ class Check:
     def key(self) -> Key:
         return Key(self.term, self.probe, self.statistic)
 
-    @property
-    def absence(self) -> Absence:
-        """Why there is no bound; a row that was to be judged and lacks a number says nothing."""
-        verdict = self.verdict
-        return "vacuous" if verdict in ("holds", "bound-violated", "inconclusive") else verdict
-
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

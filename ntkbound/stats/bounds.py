@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from scipy.special import bdtrc
 
-from ntkbound.core.outcome import UNTESTED, Absence, Check
+from ntkbound.core.outcome import UNTESTED, Check
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import Noise, exceeds
@@ -115,13 +115,13 @@ def judge_bounds(
     rows = list(records)
     table = table or read_table(rows)
     tallies: dict[Key, dict[Proof, _Tally]] = {}
-    absent: dict[Key, Counter[Absence]] = defaultdict(Counter)
+    absent: dict[Key, Counter[str]] = defaultdict(Counter)
     for run in _runs(rows, table):
         for row in run.record.checks:
             kinds = tallies.setdefault(row.key, {})
             measured, bound = as_number(row.measured), as_number(row.bound)
             if row.verdict in UNTESTED or math.isnan(measured) or math.isnan(bound):
-                absent[row.key][row.absence] += 1
+                absent[row.key][row.verdict if row.verdict in UNTESTED else "vacuous"] += 1
                 continue
             kind = _proof(row)
             kinds.setdefault(kind, _Tally(kind)).add(run, row, measured, bound)
@@ -158,19 +158,19 @@ def _proof(row: Check) -> Proof:
     return "probable" if row.delta > 0 else "sure"
 
 
-def _absent(key: Key, causes: Counter[Absence]) -> BoundVerdict:
+def _absent(key: Key, causes: Counter[str]) -> BoundVerdict:
     ((verdict, _),) = causes.most_common(1)
     told = f"no bound in {causes.total()} runs ({_counts(causes)})"
     return BoundVerdict(*key, None, 0, 0, None, 1.0, verdict, told)
 
 
-def _counts(causes: Counter[Absence]) -> str:
+def _counts(causes: Counter[str]) -> str:
     """ "2 vacuous, 3 not defined"."""
     return ", ".join(f"{n} {said(cause)}" for cause, n in sorted(causes.items()))
 
 
 def _verdict(
-    key: Key, tally: _Tally, p: float, adjusted: float, causes: Counter[Absence]
+    key: Key, tally: _Tally, p: float, adjusted: float, causes: Counter[str]
 ) -> BoundVerdict:
     over, slack = len(tally.over), None if math.isinf(tally.slack) else tally.slack
     named = ", ".join(tally.over[:3]) + (f" and {over - 3} more" if over > 3 else "")

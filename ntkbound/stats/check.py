@@ -15,7 +15,7 @@ from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
-from ntkbound.stats.verdicts import Verdict, describe, whole
+from ntkbound.stats.verdicts import Verdict, counted, describe, whole
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,24 @@ class CheckResult:
     fits: tuple[Verdict, ...]
     bounds: tuple[BoundVerdict, ...]
     verdict: str
+
+    @property
+    def claimed(self) -> list[Verdict]:
+        """The fits that a claim is about."""
+        return [fit for fit in self.fits if fit.claim is not None]
+
+    @property
+    def counts(self) -> str:
+        """What was judged and what came of it, in words: "3 claims: 2 judged, …; 5 bounds: …"."""
+        claims, bounds = self.claimed, self.bounds
+        tested = sum(bound.runs > 0 for bound in bounds)
+        told = counted((f.verdict for f in claims), sum(f.judged for f in claims), "claim")
+        return f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}"
+
+    @property
+    def judged(self) -> bool:
+        """Whether any claim could be put to the test."""
+        return any(fit.judged for fit in self.fits)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -21,7 +21,6 @@ ACCEPTED = frozenset({"holds", "tight", "faster", "not-defined", "vacuous", "con
 
 
 HELD = ("holds", "tight", "faster")
-OPEN = ("violated", "bound-violated", "inconclusive")
 SAID = {"not-defined": "not defined", "bound-violated": "violated"}  # beside a number
 
 
@@ -206,19 +205,15 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def counted(verdicts: Iterable[str], word: str) -> str:
-    """How many claims or bounds there were, and what came of each: "5 bounds: 3 judged, 3 held; 2
-    not defined". Judged are those that held, were violated or stayed open."""
-    counts = Counter(verdicts)
-    held = sum(counts.pop(verdict, 0) for verdict in HELD)
-    found = [("held", held)]
-    found += [(said(verdict), counts.pop(verdict, 0)) for verdict in OPEN]
-    judged = sum(number for _, number in found)
-    parts = ", ".join(f"{n} {told}" for told, n in found if n)
-    rest = [f"{n} {said(verdict)}" for verdict, n in sorted(counts.items())]
-    total = judged + sum(counts.values())
-    told = [f"{judged} judged" + (f" ({parts})" if parts else ""), *rest]
-    return f"{total} {word}{'s' * (total != 1)}: {', '.join(told)}"
+def counted(verdicts: Iterable[str], judged: int, word: str) -> str:
+    """How many claims or bounds there were, how many of them were put to the test, and what came
+    of all: "5 bounds: 3 judged, 3 held, 2 not defined"."""
+    counts = Counter("held" if verdict in HELD else said(verdict) for verdict in verdicts)
+    order = ("held", "violated", "inconclusive")
+    others = sorted(counts.keys() - {*order})
+    parts = [f"{counts[told]} {told}" for told in (*order, *others) if counts[told]]
+    total, parts = counts.total(), [f"{judged} judged", *parts]
+    return f"{total} {word}{'s' * (total != 1)}: {', '.join(parts)}"
 
 
 def said(verdict: str) -> str:
