@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -113,23 +113,39 @@ def parse_preset(
         read_claim(table, where) for table in _tables(where, "[claim]", data.get("claim", []))
     )
     preset = Preset(where, str(data.get("title", title)), fixed, grid, claims)
-    # Every mistake in any run or claim is told now, before anything is run.
-    _understand(preset, preset.configs())
+    configs = preset.configs()  # every mistake is told now, before anything is run
+    if fixed or given:  # else it holds claims alone, about runs made elsewhere
+        understand(preset, configs)
     return preset
 
 
-def _understand(preset: Preset, configs: Sequence[Config]) -> None:
-    """Raises InputError for a claim that is about nothing any run of the preset measures, or along
-    an axis that it sweeps and does not vary."""
-    about = [find(name) for name in dict.fromkeys(config.theorem for config in configs)]
-    swept = sorted({name for point in preset.grid for name in point if _varies(configs, name)})
-    for claim in preset.claims:
+def understand(claims: Preset, configs: Sequence[Config]) -> None:
+    """Whether the claims of a preset can be judged over these runs, before any of them is run.
+
+    Raises InputError naming the preset, and the first claim's key that is about nothing any of the
+    runs measures, or an axis along which they do not vary.
+    """
+    understand_names(claims, {config.theorem for config in configs})
+    varying = [name for name in type(configs[0]).model_fields if _varies(configs, name)]
+    follow = {name for one in configs for name in find(one.theorem).follows(one.model_dump())}
+    for claim in claims.claims:
+        # What follows from other fields, or from data not looked at yet, may vary with them.
+        unset = [n for n in claim.along if any(getattr(one, n, None) is None for one in configs)]
+        if len(configs) > 1 and follow.union(varying, unset).isdisjoint(claim.along):
+            told = f"does not vary here; varying: {', '.join(varying)}"
+            raise InputError(f"{claims.name}: [[claim]] axis: {claim.axis!r} {told}")
+
+
+def understand_names(claims: Preset, theorems: Collection[str]) -> None:
+    """Whether one of these theorems declares what each claim of a preset is about.
+
+    Raises InputError naming the preset and the key at fault.
+    """
+    about = [find(name) for name in sorted(theorems)]
+    for claim in claims.claims:
         refusals = [error for theorem in about if (error := _refusal(theorem, claim)) is not None]
         if len(refusals) == len(about):
-            raise InputError(f"{preset.name}: [[claim]] {refusals[0]}")
-        if swept and not any(_varies(configs, name) for name in claim.along):
-            told = f"does not vary here; varying: {', '.join(swept)}"
-            raise InputError(f"{preset.name}: [[claim]] axis: {claim.axis!r} {told}")
+            raise InputError(f"{claims.name}: [[claim]] {refusals[0]}")
 
 
 def _refusal(theorem: Theorem, claim: Claim) -> InputError | None:

@@ -242,6 +242,37 @@ def test_one_exceedance_of_a_sure_training_bound_is_a_violation(results, tmp_pat
         assert call(["check", mutant, "--claims", results[0]], capsys)[0] == expected
 
 
+def test_claims_of_another_file_are_read_before_anything_runs(results, tmp_path, capsys):
+    path, out = tmp_path / "other.toml", tmp_path / "out"
+    claims = PRESET[PRESET.index("[[claim]]") :]
+    for text, told in (
+        (claims.replace("worst", "wurst"), "did you mean 'worst'"),
+        (claims.replace('"m"', '"tau"'), "'tau' does not vary here; varying: "),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(SystemExit) as caught:
+            main(["check", str(results[0]), "--claims", str(path), "--out", str(out)])
+        assert caught.value.code == 2
+        assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_preset_without_claims_means_those_of_the_theorem(results, tmp_path, capsys):
+    path = tmp_path / "bare.toml"
+    path.write_text(PRESET[: PRESET.index("[[claim]]")], encoding="utf-8")
+    found = [
+        json.loads(call([*arguments, "--json"], capsys)[1])["fits"]
+        for arguments in (
+            ["check", path, "--out", results[1]],
+            ["check", results[1], "--claims", path],
+            ["slopes", results[1], "--claims", path],
+        )
+    ]
+    claimed = [[fit["term"] for fit in fits if fit["claimed"] is not None] for fits in found]
+    assert claimed[0] == claimed[1] == claimed[2]
+    assert len(claimed[0]) > 5
+
+
 @pytest.mark.parametrize("command", ["check", "sweep", "slopes"])
 def test_a_claim_about_nothing_is_told_before_anything_runs(results, tmp_path, capsys, command):
     path, out = tmp_path / "typo.toml", tmp_path / "out"

@@ -195,6 +195,11 @@ def test_a_base_seed_leaves_seeds_alone_that_follow(tmp_path):
     assert (config.seed, config.noise_seed) == (100, None)
 
 
+def test_an_axis_that_is_not_given_may_follow_from_another(tmp_path):
+    text = "[sweep]\nd = [1, 2]\n" + AXIS.format("noise_seed")
+    assert len(preset(tmp_path, text).claims) == 1
+
+
 def test_claims_are_as_written(tmp_path):
     text = (
         "[[claim]]\nterm = 'error'\nprobe = 'training'\nstatistic = 'rmse'\naxis = 'n'\n"
