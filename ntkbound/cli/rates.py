@@ -21,7 +21,7 @@ from ntkbound.cli.common import (
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
-from ntkbound.core.preset import is_preset, load_preset
+from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
 
@@ -100,7 +100,8 @@ def slopes(
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
     records, diverged = _converged(_select(_load(paths), where or []))
     limits = Limits(axis or [], term or [])
-    result = _judge(records, _claims(records, claims), unclaimed=True, limits=limits)
+    wanted = _claims(records, load_preset(claims) if claims else None)
+    result = _judge(records, wanted, unclaimed=True, limits=limits)
     shown = (
         list(result.fits) if every else report.headlines(result.fits, {r.theorem for r in records})
     )
@@ -154,19 +155,21 @@ def check(
     from ntkbound.report.summary import write_summaries
 
     reference = _what(path, theorem)
+    wanted = load_preset(claims) if claims else None
     failed: dict[str, str] = {}
     if is_preset(reference):
         preset = load_preset(reference)
+        wanted = wanted or preset
+        understand(wanted, preset.configs(base_seed))
         place = Place(out, jobs, scheduler)
         progress = run_missing(preset, place, quiet or as_json, base_seed)
         failed = progress.failed
         records = _read([name for name in progress.identifiers if name not in failed], out)
-        judged = list(preset.claims) if preset.claims and not claims else _claims(records, claims)
     else:
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         records = _load([Path(reference)])
-        judged = _claims(records, claims)
+    judged = _claims(records, wanted)
     records, diverged = _converged(records)
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
@@ -251,10 +254,14 @@ def _matches(found: object, wanted: str) -> bool:
     return str(found) == wanted
 
 
-def _claims(records: list[Record], preset: str | None) -> list[Claim]:
+def _claims(records: list[Record], preset: Preset | None) -> list[Claim]:
+    """What the preset claims of these records; their theorems' own claims where it has none."""
     from ntkbound.stats import claims_of
 
-    return list(load_preset(preset).claims) if preset else claims_of(records)
+    if preset is None or not preset.claims:
+        return claims_of(records)
+    understand_names(preset, {record.theorem for record in records})
+    return list(preset.claims)
 
 
 def _judge(

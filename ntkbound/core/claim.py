@@ -65,6 +65,11 @@ class Claim(BaseModel):
         return Key(self.term, self.probe, self.statistic)
 
     @property
+    def along(self) -> tuple[str, ...]:
+        """The config fields that the axis is made of: one, or both of a ratio."""
+        return tuple(self.axis.split("/", 1))
+
+    @property
     def title(self) -> str:
         return self.label or str(self.key)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from ntkbound.core.quantity import Key
+from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.tolerance import exceeds
 
 if TYPE_CHECKING:  # the help and the reports are quick without
@@ -55,18 +55,19 @@ class Check:
         return asdict(self)
 
 
-def check(key: Key, measured: float | None, bound: Bound, remark: str = "") -> Check:
+def check(quantity: Quantity, measured: float | None, bound: Bound, remark: str = "") -> Check:
     """Judges one measured number (None: not measured) against one bound.
 
     A bound that may fail is not refuted by a single run above it: that is inconclusive. ``remark``
     is said of a bound that holds.
     """
+    key = quantity.key
     if bound.value is None or measured is None:
         return Check(*key, measured, None, None, None, bound.absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
     verdict: Verdict = "holds"
     reason = remark
-    if exceeds(measured, bound.value):
+    if exceeds(measured, bound.value, quantity.noise):
         verdict, reason = "bound-violated", "above the bound"
         if bound.delta is None:
             verdict, reason = "inconclusive", "above the bound, which is an estimate"

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 from ntkbound.core.claim import Claim, read_claim
 from ntkbound.core.config import Config, cause
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.theorem import DEFAULT, configure, find, theorems
+from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
 
 Assignment = dict[str, Any]
 
@@ -113,8 +113,52 @@ def parse_preset(
         read_claim(table, where) for table in _tables(where, "[claim]", data.get("claim", []))
     )
     preset = Preset(where, str(data.get("title", title)), fixed, grid, claims)
-    preset.configs()  # every mistake in any run is told now, before anything is run
+    configs = preset.configs()  # every mistake is told now, before anything is run
+    if fixed or given:  # else it holds claims alone, about runs made elsewhere
+        understand(preset, configs)
     return preset
+
+
+def understand(claims: Preset, configs: Sequence[Config]) -> None:
+    """Whether the claims of a preset can be judged over these runs, before any of them is run.
+
+    Raises InputError naming the preset, and the first claim's key that is about nothing any of the
+    runs measures, or an axis along which they do not vary.
+    """
+    understand_names(claims, {config.theorem for config in configs})
+    varying = [name for name in type(configs[0]).model_fields if _varies(configs, name)]
+    follow = {name for one in configs for name in find(one.theorem).follows(one.model_dump())}
+    for claim in claims.claims:
+        # What follows from other fields, or from data not looked at yet, may vary with them.
+        unset = [n for n in claim.along if any(getattr(one, n, None) is None for one in configs)]
+        if len(configs) > 1 and follow.union(varying, unset).isdisjoint(claim.along):
+            told = f"does not vary here; varying: {', '.join(varying)}"
+            raise InputError(f"{claims.name}: [[claim]] axis: {claim.axis!r} {told}")
+
+
+def understand_names(claims: Preset, theorems: Collection[str]) -> None:
+    """Whether one of these theorems declares what each claim of a preset is about.
+
+    Raises InputError naming the preset and the key at fault.
+    """
+    about = [find(name) for name in sorted(theorems)]
+    for claim in claims.claims:
+        refusals = [error for theorem in about if (error := _refusal(theorem, claim)) is not None]
+        if len(refusals) == len(about):
+            raise InputError(f"{claims.name}: [[claim]] {refusals[0]}")
+
+
+def _refusal(theorem: Theorem, claim: Claim) -> InputError | None:
+    """Why a claim is not about this theorem's numbers."""
+    try:
+        theorem.understand(claim)
+    except InputError as error:
+        return error
+    return None
+
+
+def _varies(configs: Sequence[Config], name: str) -> bool:
+    return len({str(getattr(config, name, None)) for config in configs}) > 1
 
 
 def _shipped() -> dict[str, Path]:

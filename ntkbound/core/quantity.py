@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
+
+from ntkbound.core.tolerance import Noise
 
 
 class Key(NamedTuple):
@@ -46,7 +48,7 @@ class Quantity:
     unit: str = ""
     trained: bool = False
     headline: bool = False
-    noise: Literal["amplitude", "square"] = "amplitude"
+    noise: Noise = "amplitude"
     deterministic: bool = False
 
     @property

@@ -8,7 +8,7 @@ judges, draws and reports any of them, and knows no name, field or term of one. 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -82,6 +82,11 @@ def nothing_follows(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
+def needs_nothing(claim: Claim) -> Collection[str]:
+    """Claims of this theorem are about every run."""
+    return ()
+
+
 def fields_and_values(record: Record) -> str:
     """``name = value`` of every field of the config."""
     return ", ".join(f"{k} = {v}" for k, v in record.config.items() if k != "theorem")
@@ -107,6 +112,10 @@ class Theorem:
         Raised when this theorem's numbers change: no other theorem's records age by it.
     config, quantities, claims
         What a user may set, what is measured, what is claimed about it.
+    needs
+        Names of the conditions (keys of ``Outcome.conditions``) that a run has to meet for this
+        claim to be about it, whoever wrote it: what is claimed of a quantity along an axis, and
+        nothing else of the claim, decides.
     run
         ``run(config, tools)``: train, measure, set bounds beside. ``config`` is a prepared one.
     prepare
@@ -145,6 +154,7 @@ class Theorem:
     quantities: tuple[Quantity, ...]
     claims: tuple[Claim, ...]
     run: Callable[[Any, Tools], Outcome]
+    needs: Callable[[Claim], Collection[str]] = needs_nothing
     prepare: Callable[[Any], Prepared] = as_written
     run_together: Callable[[Sequence[Any], Tools], list[Outcome]] | None = None
     together: Callable[[Any], str | None] = alone
@@ -169,6 +179,21 @@ class Theorem:
     def _declared(self) -> dict[Key, Quantity]:
         return {quantity.key: quantity for quantity in self.quantities}
 
+    def understand(self, claim: Claim) -> None:
+        """Raises InputError unless the claim is about a declared quantity, along a config field or
+        a ratio of two; the line names the key at fault and the nearest name there is."""
+        term, probe, statistic = claim.key
+        of_term = [key for key in self._declared if key.term == term]
+        of_probe = [key.statistic for key in of_term if key.probe == probe]
+        _one_of("term", term, {key.term for key in self._declared})
+        _one_of("probe", probe, {key.probe for key in of_term})
+        _one_of("statistic", statistic, of_probe)
+        fields = self.config.model_fields
+        for name in claim.along:
+            _one_of("axis", name, fields)
+        for name in claim.where:
+            _one_of("where", name, fields)
+
     def configure(self, fields: Mapping[str, Any], where: str = "") -> Any:
         """A resolved config. Raises InputError in one line that names the field."""
         return build(self.config, fields, where)
@@ -185,6 +210,13 @@ class Theorem:
         if data_digest is not None:
             known["data"] = data_digest
         return digest(known | {"config": config.canonical(data_digest)})
+
+
+def _one_of(field: str, name: str, accepted: Collection[str]) -> None:
+    """Raises InputError unless the name is one of those accepted."""
+    if name not in accepted:
+        told = nearest(name, accepted) or f"; accepted: {', '.join(sorted(accepted))}"
+        raise InputError(f"{name!r} is unknown{told}", field=field)
 
 
 def deferred(module: str, name: str) -> Callable[..., Any]:

@@ -1,12 +1,26 @@
-"""When a measured number counts as above its bound: one rule for a run and for a check of many."""
+"""When is a measured number above its bound, and when is it only rounding? One rule for everybody.
+
+Numbers are measured in float64 at the parameters as stored. An amplitude, a sum or difference of
+numbers of size 1, is known to ``FACTOR``·ε, and a square of one to the square of that: the rounding
+of a quantity is that of what is summed, never a constant for quantities of every size.
+"""
 
 from __future__ import annotations
 
-# float32 training leaves φ_s on the spheres of Ω_ρ only up to its own rounding.
-ROUNDING = 1e-5
-ABSOLUTE_ROUNDING = 1e-12  # a measured error is a float64 difference of numbers of size 1
+import math
+from typing import Literal
+
+Noise = Literal["amplitude", "square"]  # what a quantity's rounding is relative to
+
+EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+FACTOR = 64.0  # covers the accumulation of long sums
+
+# Of an amplitude: training leaves φ_s on the spheres of Ω_ρ only up to float32's rounding.
+SPHERES = 1e-5
 
 
-def exceeds(measured: float, bound: float) -> bool:
-    """measured > bound, beyond rounding."""
-    return measured > bound + ROUNDING * abs(bound) + ABSOLUTE_ROUNDING
+def exceeds(measured: float, bound: float, noise: Noise = "amplitude") -> bool:
+    """measured > bound, beyond rounding; squares (≥ 0) are compared by their roots."""
+    if noise == "square":
+        measured, bound = math.sqrt(max(measured, 0.0)), math.sqrt(max(bound, 0.0))
+    return measured > bound + SPHERES * abs(bound) + FACTOR * EPSILON["float64"]

@@ -83,10 +83,8 @@ def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
 
 
 def print_whole(console: Console, result: CheckResult) -> None:
-    """The verdict of the whole check, last."""
-    held = sum(bound.verdict == "holds" for bound in result.bounds)
-    told = f"{len(result.fits)} claims, {held} of {len(result.bounds)} bounds hold: "
-    console.print(Text(told) + verdict(result.verdict))
+    """The verdict of the whole check, last, after what was judged and what came of it."""
+    console.print(Text(f"{result.counts}: ") + verdict(result.verdict))
 
 
 def as_text(fits: Sequence[Verdict], form: str) -> str:

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
+from ntkbound.core.outcome import UNTESTED
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-BAD = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
+ELEMENTS = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
+ELEMENTS |= dict.fromkeys(UNTESTED, "skipped")
+NOTHING = "No claim could be judged"
 
 
 def write_summaries(
@@ -38,7 +41,8 @@ def write_summaries(
 
 
 def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
-    """One test case per claim, per bound and per failed run."""
+    """One test case per claim, per bound and per failed run; what could not be judged is skipped,
+    and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
     rows = [
         (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.verdict, fit.sentence)
@@ -52,17 +56,21 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     rows += [("run", identifier, "inconclusive", reason) for identifier, reason in failed.items()]
     for classname, name, verdict, sentence in rows:
         case = ET.SubElement(suite, "testcase", classname=classname, name=name)
-        if verdict in BAD:
-            ET.SubElement(case, BAD[verdict], message=f"{verdict}: {sentence}")
-    for attribute, kind in (("failures", "failure"), ("errors", "error")):
+        if verdict in ELEMENTS:
+            ET.SubElement(case, ELEMENTS[verdict], message=f"{verdict}: {sentence}")
+    if not result.judged:
+        case = ET.SubElement(suite, "testcase", classname="check", name="claims")
+        ET.SubElement(case, "skipped", message=f"{result.verdict}: {NOTHING}")
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
-    suite.set("tests", str(len(rows)))
+    suite.set("tests", str(len(suite)))
     return suite
 
 
 def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
-    """The table of claims, then every finding in words."""
-    parts = [f"## ntkbound: {result.verdict}\n\n"]
+    """What was judged, the table of claims, then every finding in words."""
+    nothing = "" if result.judged else f" {NOTHING}."
+    parts = [f"## ntkbound: {result.verdict}\n\n{result.counts}.{nothing}\n\n"]
     parts.append(markdown_table(TITLES, [cells(fit) for fit in result.fits]))
     parts.append("\n")
     parts += [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,11 +13,13 @@ from scipy.special import bdtrc
 from ntkbound.core.outcome import UNTESTED, Check
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
-from ntkbound.core.tolerance import exceeds
+from ntkbound.core.tolerance import Noise, exceeds
 from ntkbound.stats.columns import Table, as_number, read_table
+from ntkbound.stats.declared import Declared
 from ntkbound.stats.inference import holm
 from ntkbound.stats.margins import CHECK_LEVEL
 from ntkbound.stats.observations import cells_but_seeds
+from ntkbound.stats.verdicts import said
 
 Proof = Literal["sure", "probable", "estimate"]
 
@@ -48,6 +51,18 @@ class BoundVerdict:
         return dict(vars(self))
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A record, the number of its cell of equal configs, and what its theorem declares."""
+
+    record: Record
+    cell: int
+    declared: Declared
+
+    def noise(self, key: Key) -> Noise:
+        return self.declared.quantity(key).noise
+
+
 @dataclass
 class _Tally:
     """Runs with a bound of one kind of proof; cells: (config, δ) → runs, exceeded."""
@@ -62,17 +77,17 @@ class _Tally:
     def delta(self) -> float | None:
         return max((delta for _, delta in self.cells), default=None)
 
-    def add(self, run: str, cell: int, row: Check, measured: float, bound: float) -> None:
-        above = exceeds(measured, bound)
+    def add(self, run: _Run, row: Check, measured: float, bound: float) -> None:
+        above = exceeds(measured, bound, run.noise(row.key))
         self.runs += 1
         if measured > 0:
             self.slack = min(self.slack, bound / measured)
         if row.delta is not None:
-            counts = self.cells.setdefault((cell, row.delta), [0, 0])
+            counts = self.cells.setdefault((run.cell, row.delta), [0, 0])
             counts[0] += 1
             counts[1] += above
         if above:
-            self.over.append(run)
+            self.over.append(run.record.id)
 
     def p(self) -> float:
         """p-value of "the bound holds with its probability"."""
@@ -88,7 +103,8 @@ class _Tally:
 def judge_bounds(
     records: Iterable[Record], *, table: Table | None = None
 ) -> tuple[BoundVerdict, ...]:
-    """Bounds of the records' `checks`, one verdict per statistic and kind of proof.
+    """Bounds of the records' `checks`, one verdict per statistic and kind of proof, or one that
+    says why no run has a bound (the commonest cause, where they differ).
 
     A sure bound (δ = 0) is violated by any exceedance; an estimate (no δ) never is. One that may
     fail with probability δ is tested by P(Binomial(seeds, δ) ≥ exceeded) within each cell of equal
@@ -99,41 +115,41 @@ def judge_bounds(
     rows = list(records)
     table = table or read_table(rows)
     tallies: dict[Key, dict[Proof, _Tally]] = {}
-    absent: dict[Key, int] = {}
-    for record, cell in _with_cells(rows, table):
-        for row in record.checks:
+    absent: dict[Key, Counter[str]] = defaultdict(Counter)
+    for run in _runs(rows, table):
+        for row in run.record.checks:
             kinds = tallies.setdefault(row.key, {})
             measured, bound = as_number(row.measured), as_number(row.bound)
             if row.verdict in UNTESTED or math.isnan(measured) or math.isnan(bound):
-                absent[row.key] = absent.get(row.key, 0) + 1
+                absent[row.key][row.verdict if row.verdict in UNTESTED else "vacuous"] += 1
                 continue
             kind = _proof(row)
-            kinds.setdefault(kind, _Tally(kind)).add(record.id, cell, row, measured, bound)
+            kinds.setdefault(kind, _Tally(kind)).add(run, row, measured, bound)
     tested = [(key, tally) for key, kinds in tallies.items() for tally in kinds.values()]
     raw = [tally.p() for _, tally in tested]
     # A bound that no run has counts as one that was not exceeded.
     adjusted = holm(raw + [1.0] * sum(not kinds for kinds in tallies.values()))
     judged = {
-        (key, tally.proof): _verdict(key, tally, p, corrected)
+        (key, tally.proof): _verdict(key, tally, p, corrected, absent[key])
         for (key, tally), p, corrected in zip(tested, raw, adjusted, strict=False)
     }
     return tuple(
         verdict
         for key, kinds in tallies.items()
-        for verdict in ([judged[key, kind] for kind in kinds] or [_vacuous(key, absent[key])])
+        for verdict in ([judged[key, kind] for kind in kinds] or [_absent(key, absent[key])])
     )
 
 
-def _with_cells(records: Sequence[Record], table: Table) -> Iterator[tuple[Record, int]]:
-    """Every record, in order, with the number of its cell of equal configs."""
-    cells = [0] * len(records)
+def _runs(records: Sequence[Record], table: Table) -> list[_Run]:
+    """Every record, in order."""
+    found: dict[int, _Run] = {}
     start = 0
     for part in table.parts:
         codes = cells_but_seeds(part).tolist()
         for place, code in zip(part.rows.tolist(), codes, strict=True):
-            cells[place] = start + code
+            found[place] = _Run(records[place], start + code, part.declared)
         start += max(codes, default=0) + 1
-    yield from zip(records, cells, strict=True)
+    return [found[place] for place in sorted(found)]
 
 
 def _proof(row: Check) -> Proof:
@@ -142,12 +158,20 @@ def _proof(row: Check) -> Proof:
     return "probable" if row.delta > 0 else "sure"
 
 
-def _vacuous(key: Key, runs: int) -> BoundVerdict:
-    told = f"no finite bound in {runs} runs"
-    return BoundVerdict(*key, None, 0, 0, None, 1.0, "vacuous", told)
+def _absent(key: Key, causes: Counter[str]) -> BoundVerdict:
+    ((verdict, _),) = causes.most_common(1)
+    told = f"no bound in {causes.total()} runs ({_counts(causes)})"
+    return BoundVerdict(*key, None, 0, 0, None, 1.0, verdict, told)
 
 
-def _verdict(key: Key, tally: _Tally, p: float, adjusted: float) -> BoundVerdict:
+def _counts(causes: Counter[str]) -> str:
+    """ "2 vacuous, 3 not defined"."""
+    return ", ".join(f"{n} {said(cause)}" for cause, n in sorted(causes.items()))
+
+
+def _verdict(
+    key: Key, tally: _Tally, p: float, adjusted: float, causes: Counter[str]
+) -> BoundVerdict:
     over, slack = len(tally.over), None if math.isinf(tally.slack) else tally.slack
     named = ", ".join(tally.over[:3]) + (f" and {over - 3} more" if over > 3 else "")
     told = f"exceeded in {over} of {tally.runs} runs"
@@ -164,4 +188,6 @@ def _verdict(key: Key, tally: _Tally, p: float, adjusted: float) -> BoundVerdict
         verdict, reason = "inconclusive", f"{told} (p = {p:.2g}): more seeds needed: {named}"
     else:
         verdict, reason = "holds", f"{told}, as δ allows (p = {p:.2g}): {named}"
+    if causes:
+        reason += f"; no bound in {causes.total()} more ({_counts(causes)})"
     return BoundVerdict(*key, tally.delta, tally.runs, over, slack, p, verdict, reason)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ntkbound.core.claim import Claim
-from ntkbound.core.outcome import Check
 from ntkbound.core.record import Record
+from ntkbound.stats.applicability import Concern, concerns
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
-from ntkbound.stats.claims import concerned, judge_series
+from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
-from ntkbound.stats.verdicts import Verdict, describe, whole
+from ntkbound.stats.verdicts import Verdict, counted, describe, whole
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,24 @@ class CheckResult:
     fits: tuple[Verdict, ...]
     bounds: tuple[BoundVerdict, ...]
     verdict: str
+
+    @property
+    def claimed(self) -> list[Verdict]:
+        """The fits that a claim is about."""
+        return [fit for fit in self.fits if fit.claim is not None]
+
+    @property
+    def counts(self) -> str:
+        """What was judged and what came of it, in words: "3 claims: 2 judged, …; 5 bounds: …"."""
+        claims, bounds = self.claimed, self.bounds
+        tested = sum(bound.runs > 0 for bound in bounds)
+        told = counted((f.verdict for f in claims), sum(f.judged for f in claims), "claim")
+        return f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}"
+
+    @property
+    def judged(self) -> bool:
+        """Whether any claim could be put to the test."""
+        return any(fit.judged for fit in self.fits)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -46,25 +64,24 @@ def check(
     A claim is judged once in every arm (group of runs equal in all but the axis and seeds) among
     the runs that its `where` selects, all of them together under Holm's correction at
     `CHECK_LEVEL`. unclaimed: report also the slopes that no claim is about, along `axes` and those
-    of the claims (None: along the axes that the records' theorem names). A claim about something
-    whose conditions some run of the arm does not meet (its `checks` say so) is
-    `condition-not-met`; a check in which no claim could be judged is inconclusive.
+    of the claims (None: along the axes that the records' theorem names). Runs that do not meet the
+    conditions of a claim are left out, and an arm without any other is `condition-not-met`; a check
+    in which no claim could be judged is inconclusive, even where bounds hold.
 
     Raises InputError for duplicate runs.
     """
     rows = list(records)
     table = read_table(rows)
-    about = concerned(table, claims)
-    outside = _outside(rows)
-    fits = [_conditions(fit, outside) for fit in judge_series(claims, about)]
+    about = concerns(table, claims)
+    fits = judge_concerns(claims, about)
     if unclaimed:
         along = [claim.axis for claim in claims]
         fits += [describe(fit) for fit in fit_power_laws(_others(table, axes, along, about))]
     bounds = judge_bounds(rows, table=table)
     counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
     verdict = whole(counts)
-    if verdict == "holds" and not any(fit.p is not None for fit in fits):
-        verdict = "inconclusive"  # nothing was put to the test
+    if verdict == "holds" and not any(fit.judged for fit in fits):
+        verdict = "inconclusive"
     return CheckResult(tuple(fits), bounds, verdict)
 
 
@@ -72,10 +89,10 @@ def _others(
     table: Table,
     axes: Collection[str] | None,
     along: Sequence[str],
-    about: Sequence[Sequence[Series]],
+    about: Sequence[Concern],
 ) -> list[Series]:
     """The series that no claim is about."""
-    claimed = {(s.axis, s.key, s.arm) for group in about for s in group}
+    claimed = {(s.axis, s.key, s.arm) for concern in about for s in concern.all}
     return [
         series
         for part in table.parts
@@ -83,26 +100,3 @@ def _others(
         for series in lines(part, axis)
         if (series.axis, series.key, series.arm) not in claimed
     ]
-
-
-Outside = Mapping[int, Sequence[Check]]  # place of a record → its checks outside the theorem
-
-
-def _outside(records: Sequence[Record]) -> Outside:
-    """The checks that say that their run does not meet the theorem's conditions."""
-    found = {
-        place: [row for row in record.checks if row.verdict == "condition-not-met"]
-        for place, record in enumerate(records)
-    }
-    return {place: rows for place, rows in found.items() if rows}
-
-
-def _conditions(fit: Verdict, outside: Outside) -> Verdict:
-    """The verdict, or `condition-not-met` where a run of its arm is outside the theorem."""
-    if fit.p is None or fit.fit is None:
-        return fit
-    for place in sorted(outside.keys() & set(fit.fit.series.runs.tolist())) if outside else ():
-        for row in outside[place]:
-            if (row.term, row.probe) == (fit.term, fit.probe):
-                return replace(fit, verdict="condition-not-met", reason=row.reason)
-    return fit

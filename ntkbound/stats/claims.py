@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 
 from ntkbound.core.claim import Claim, Form
-from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import find
+from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
 from ntkbound.stats.inference import holm
-from ntkbound.stats.observations import Series, lines
-from ntkbound.stats.selection import Selection, selected
-from ntkbound.stats.verdicts import Verdict, unmeasured
-
-Scope = tuple[str, str]  # axis, and what of it is selected
+from ntkbound.stats.observations import Series
+from ntkbound.stats.selection import selected
+from ntkbound.stats.verdicts import Verdict, unjudged, unmeasured
 
 
 def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
     """One verdict per claim and arm (group of runs equal in all but the axis and seeds).
 
-    All are corrected together by Holm's method at `CHECK_LEVEL`. A claim that no arm speaks about
-    is inconclusive. Raises InputError for duplicate runs.
+    A claim is judged over the runs that meet its conditions (`Theorem.needs`); an arm without any
+    is `condition-not-met`. All are corrected together by Holm's method at `CHECK_LEVEL`. A claim
+    that no arm speaks about is inconclusive. Raises InputError for duplicate runs.
     """
-    return judge_series(claims, concerned(table, claims))
+    return judge_concerns(claims, concerns(table, claims))
 
 
 def claims_of(records: Sequence[Record]) -> list[Claim]:
@@ -46,36 +44,26 @@ def claims_of(records: Sequence[Record]) -> list[Claim]:
     ]
 
 
-def concerned(table: Table, claims: Sequence[Claim]) -> list[list[Series]]:
-    """Per claim the series that it is about, one per arm."""
-    keys: dict[Scope, set[Key]] = defaultdict(set)
-    scopes = [_scope(claim) for claim in claims]
-    for scope, claim in zip(scopes, claims, strict=True):
-        keys[scope].add(claim.key)
-    found: dict[tuple[Scope, Key], list[Series]] = defaultdict(list)
-    for scope, claim in dict(zip(scopes, claims, strict=True)).items():
-        for part in table.parts:
-            for series in lines(part, claim.axis, Selection.of(claim), keys[scope]):
-                found[scope, series.key].append(series)
-    return [found[scope, claim.key] for scope, claim in zip(scopes, claims, strict=True)]
-
-
-def judge_series(claims: Sequence[Claim], about: Sequence[Sequence[Series]]) -> list[Verdict]:
-    """The verdicts of all claims, each on the series it is about; those without any come last."""
+def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:
+    """The verdicts of all claims, each on the series it is about; what could not be put to the
+    test comes after, and claims without any series last."""
     pairs: dict[Form, list[tuple[Claim, Series]]] = defaultdict(list)
-    for claim, group in zip(claims, about, strict=True):
-        pairs[claim.form] += [(claim, series) for series in group]
+    for claim, concern in zip(claims, about, strict=True):
+        pairs[claim.form] += [(claim, series) for series in concern.series]
     cases = [(FORMS[form], case) for form in pairs for case in FORMS[form].prepare(pairs[form])]
     adjusted = iter(holm([case.p() for _, case in cases if case.lacking is None]))
     judged = [
         form.conclude(case, next(adjusted) if case.lacking is None else None)
         for form, case in cases
     ]
-    silent = [unmeasured(claim) for claim, group in zip(claims, about, strict=True) if not group]
-    return judged + silent
+    every = list(zip(claims, about, strict=True))
+    outside = [_outside(claim, arm) for claim, concern in every for arm in concern.outside]
+    silent = [unmeasured(claim, concern.unmet) for claim, concern in every if concern.silent]
+    return judged + outside + silent
 
 
-def _scope(claim: Claim) -> Scope:
-    """Equal for claims about the same records."""
-    window = [claim.where, claim.start, claim.stop]
-    return claim.axis, json.dumps(window, sort_keys=True, default=str)
+def _outside(claim: Claim, arm: Outside) -> Verdict:
+    """What was measured where the claim's conditions are not met: shown, not tested."""
+    form = FORMS[claim.form]
+    (case,) = form.prepare([(claim, arm.series)])
+    return unjudged(form.conclude(case, None), arm.verdict, arm.reason)

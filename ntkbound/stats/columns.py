@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class Part:
         The statistics `keys` (K), NaN where a record has none.
     arm
         What tells this part from the others: the theorem, where there are several.
+    conditions
+        Condition of the theorem → (N,) whether a record is known to meet it.
     """
 
     declared: Declared
@@ -66,6 +68,7 @@ class Part:
     keys: tuple[Key, ...]
     values: Array
     arm: tuple[tuple[str, str], ...] = ()
+    conditions: Mapping[str, Mask] = field(default_factory=dict)
 
     @property
     def seeds(self) -> list[str]:
@@ -130,6 +133,7 @@ def read_table(records: Sequence[Record]) -> Table:
                 keys,
                 values,
                 (("theorem", name),) if len(groups) > 1 else (),
+                _conditions(own),
             )
         )
     return Table(tuple(parts))
@@ -206,6 +210,15 @@ def _matrix(terms: Sequence[Terms]) -> tuple[tuple[Key, ...], Array]:
     values[rows, rank[np.array(columns, dtype=np.intp)]] = numbers
     values[~np.isfinite(values)] = np.nan
     return tuple(keys[k] for k in order), values
+
+
+def _conditions(records: Sequence[Record]) -> dict[str, Mask]:
+    """What is not known, or not said, is not met."""
+    names = {name for record in records for name in record.conditions}
+    return {
+        name: np.array([record.conditions.get(name) is True for record in records])
+        for name in sorted(names)
+    }
 
 
 def _columns(configs: Sequence[Fields]) -> dict[str, Column]:

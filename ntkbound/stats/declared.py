@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ntkbound.core import theorem as registry
+from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key, Quantity
-from ntkbound.core.theorem import Theorem, nothing_follows
+from ntkbound.core.theorem import Theorem, needs_nothing, nothing_follows
 
 
 def undeclared(key: Key) -> Quantity:
@@ -32,6 +33,8 @@ class Declared:
         Of a record's config: the fields that follow from others, with what they follow.
     quantity
         What is declared of a measured number.
+    needs
+        The conditions that a run has to meet for a claim to be about it.
     """
 
     seeds: tuple[str, ...] = ("seed",)
@@ -39,6 +42,7 @@ class Declared:
     axes: tuple[str, ...] = ()
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_follows
     quantity: Callable[[Key], Quantity] = undeclared
+    needs: Callable[[Claim], Collection[str]] = needs_nothing
 
 
 UNDECLARED = Declared()
@@ -57,4 +61,6 @@ def _declared(find: Callable[[str], Theorem], name: str) -> Declared:
     """Looked up once: every record of a table asks."""
     found = find(name)
     config = found.config
-    return Declared(config.seeds, config.precision, found.axes, found.follows, found.quantity)
+    return Declared(
+        config.seeds, config.precision, found.axes, found.follows, found.quantity, found.needs
+    )

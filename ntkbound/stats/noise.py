@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from ntkbound.core.quantity import Quantity
-
-EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
+from ntkbound.core.tolerance import EPSILON, FACTOR
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class NoiseFloor:
     of long sums; `scale` is the size of what is summed (O(1) in the theorems here).
     """
 
-    factor: float = 64.0
+    factor: float = FACTOR
     scale: float = 1.0
     measured: str = "float64"
 

@@ -21,13 +21,14 @@ class Selection:
     """Records whose fields have these values, where the axis lies in [start, stop].
 
     where: field → a value, a list of accepted values, or ``{from, to}`` (either end may be
-    missing). Blocks of equal values count as one number; a field that follows from others is
-    compared as the config has it.
+    missing); blocks of equal values count as one number, and a field that follows from others is
+    compared as the config has it. needs: conditions of the theorem that they meet.
     """
 
     where: Mapping[str, Any] = field(default_factory=dict)
     start: float | None = None
     stop: float | None = None
+    needs: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, claim: Claim) -> Selection:
@@ -42,6 +43,8 @@ class Selection:
                 return np.zeros(len(part.ids), dtype=bool)
             fits = np.array([matches(value, wanted) for value in column.values], dtype=bool)
             chosen &= fits[column.codes]
+        for name in self.needs:
+            chosen &= part.conditions.get(name, False)
         if self.start is not None:
             chosen &= x >= self.start
         if self.stop is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from ntkbound.core.claim import Claim
 from ntkbound.core.quantity import Key
@@ -14,7 +15,13 @@ from ntkbound.stats.observations import Arm
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
 from ntkbound.stats.words import count, two
 
+Unjudged = Literal["condition-not-met", "inconclusive"]
+
 ACCEPTED = frozenset({"holds", "tight", "faster", "not-defined", "vacuous", "condition-not-met"})
+
+
+HELD = ("holds", "tight", "faster")
+SAID = {"not-defined": "not defined", "bound-violated": "violated"}  # beside a number
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ class Verdict:
         return self.against.p
 
     @property
+    def judged(self) -> bool:
+        """Whether a claim was put to the test here."""
+        return self.p is not None
+
+    @property
     def where(self) -> dict[str, Any]:
         """The runs it is about: those of the claim, in this arm."""
         return {**(self.claim.where if self.claim else {}), **dict(self.arm)}
@@ -167,20 +179,46 @@ def describe(fit: PowerLawFit) -> Verdict:
     return of_fit(fit, "not-defined", said)
 
 
-def unmeasured(claim: Claim) -> Verdict:
-    """The verdict on a claim that no group of records speaks about."""
+def unjudged(fitted: Verdict, verdict: Unjudged, reason: str) -> Verdict:
+    """What was fitted, with this verdict instead of one on the claim."""
+    place = f"; {_place(fitted.arm)}" if fitted.arm else ""
+    against = replace(fitted.against, p=None)
+    return replace(fitted, verdict=verdict, reason=reason + place, against=against)
+
+
+def unmeasured(claim: Claim, unmet: str = "") -> Verdict:
+    """The verdict on a claim that no group of records speaks about; ``unmet`` says how many of
+    them do not meet which of its conditions, where none does."""
     runs = f"runs with {_told(claim.where)}" if claim.where else "runs"
     reason = f"no two {runs} that differ only in {claim.axis} and seeds report this statistic"
+    verdict: Unjudged = "condition-not-met" if unmet else "inconclusive"
     against = Against(None if claim.log_power else claim.exponent)
     nothing = (None, None, None)
     return Verdict(
-        claim.axis, claim.key, 0, 0, *nothing, "inconclusive", reason, claim=claim, against=against
-    )
+        claim.axis, claim.key, 0, 0, *nothing, verdict, unmet or reason,
+        claim=claim, against=against,
+    )  # fmt: skip
 
 
 def finite(value: float) -> float | None:
     """The number, None where it is unknown or unbounded."""
     return value if math.isfinite(value) else None
+
+
+def counted(verdicts: Iterable[str], judged: int, word: str) -> str:
+    """How many claims or bounds there were, how many of them were put to the test, and what came
+    of all: "5 bounds: 3 judged, 3 held, 2 not defined"."""
+    counts = Counter("held" if verdict in HELD else said(verdict) for verdict in verdicts)
+    order = ("held", "violated", "inconclusive")
+    others = sorted(counts.keys() - {*order})
+    parts = [f"{counts[told]} {told}" for told in (*order, *others) if counts[told]]
+    total, parts = counts.total(), [f"{judged} judged", *parts]
+    return f"{total} {word}{'s' * (total != 1)}: {', '.join(parts)}"
+
+
+def said(verdict: str) -> str:
+    """The verdict beside a number."""
+    return SAID.get(verdict, verdict)
 
 
 def whole(verdicts: Mapping[str, int]) -> str:

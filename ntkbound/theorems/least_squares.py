@@ -44,7 +44,7 @@ def run(config: LeastSquares, tools: Tools) -> Outcome:
         w = w - (A @ w - b) / L
     linear = float((1 - mu / L) ** (2 * config.steps) * gaps[0])
     sublinear = float(L * (best @ best) / (4 * config.steps + 2))
-    checks = [check(GAP.key, gaps[-1], Bound(value)) for value in (linear, sublinear)]
+    checks = [check(GAP, gaps[-1], Bound(value)) for value in (linear, sublinear)]
     trace = {"step": np.arange(config.steps + 1), "suboptimality/trajectory/gap": np.array(gaps)}
     terms = {"suboptimality": {"final": {"gap": gaps[-1]}}}
     return Outcome(terms, checks, trace=trace, params={"final.w": w}, inputs={"X": X, "y": y})

@@ -209,15 +209,81 @@ def test_diverged_runs_are_left_out_and_make_a_check_inconclusive(results, tmp_p
 
 
 def test_claims_outside_the_theorem_are_not_judged(results, tmp_path, capsys):
-    def uncover(data):
-        for row in data["checks"]:
-            if (row["term"], row["probe"]) == ("linearization", "worst"):
-                row |= {"verdict": "condition-not-met", "reason": "not covered"}
+    """A claim of the user's own, true of what was measured, and false a unit of slope further."""
+    claims = tmp_path / "own.toml"
+    text = PRESET[PRESET.index("[[claim]]") :].replace('"worst"', '"transported"')
+    claims.write_text(text.replace('"tight"', '"upper"'), encoding="utf-8")
 
-    mutant = rewritten(results, tmp_path, uncover)
-    code, text = call(["check", mutant, "--claims", results[0], "--json"], capsys)
-    assert [fit["verdict"] for fit in json.loads(text)["fits"]] == ["condition-not-met"]
-    assert code == 0
+    def depend(data):
+        data["conditions"]["transport independent of the initialisation"] = False
+
+    mutant = rewritten(results, tmp_path, depend)
+    for folder, verdict, exit_code in ((results[1], None, 0), (mutant, "condition-not-met", 3)):
+        code, text = call(["check", folder, "--claims", claims, "--json"], capsys)
+        (fit,) = json.loads(text)["fits"]
+        assert code == exit_code
+        assert (fit["p"] is None) == (verdict is not None)
+        assert verdict in (None, fit["verdict"])
+    text = claims.read_text(encoding="utf-8").replace("-0.5", "-3.0")
+    claims.write_text(text, encoding="utf-8")
+    assert call(["check", results[1], "--claims", claims], capsys)[0] == 1
+    assert call(["check", mutant, "--claims", claims], capsys)[0] == 3
+
+
+def test_one_exceedance_of_a_sure_training_bound_is_a_violation(results, tmp_path, capsys):
+    def lower(data):
+        if data["config"]["seed"] == 0 and data["config"]["m"] == 16:
+            for row in data["checks"]:
+                if row["statistic"] == "min_mse":
+                    row |= {"bound": row["measured"] / 3, "delta": delta, "verdict": "holds"}
+
+    for delta, expected in ((0.0, 1), (0.5, 0)):
+        mutant = rewritten(results, tmp_path / str(delta), lower)
+        assert call(["check", mutant, "--claims", results[0]], capsys)[0] == expected
+
+
+def test_claims_of_another_file_are_read_before_anything_runs(results, tmp_path, capsys):
+    path, out = tmp_path / "other.toml", tmp_path / "out"
+    claims = PRESET[PRESET.index("[[claim]]") :]
+    for text, told in (
+        (claims.replace("worst", "wurst"), "did you mean 'worst'"),
+        (claims.replace('"m"', '"tau"'), "'tau' does not vary here; varying: "),
+    ):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(SystemExit) as caught:
+            main(["check", str(results[0]), "--claims", str(path), "--out", str(out)])
+        assert caught.value.code == 2
+        assert told in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_preset_without_claims_means_those_of_the_theorem(results, tmp_path, capsys):
+    path = tmp_path / "bare.toml"
+    path.write_text(PRESET[: PRESET.index("[[claim]]")], encoding="utf-8")
+    found = [
+        json.loads(call([*arguments, "--json"], capsys)[1])["fits"]
+        for arguments in (
+            ["check", path, "--out", results[1]],
+            ["check", results[1], "--claims", path],
+            ["slopes", results[1], "--claims", path],
+        )
+    ]
+    claimed = [[fit["term"] for fit in fits if fit["claimed"] is not None] for fits in found]
+    assert claimed[0] == claimed[1] == claimed[2]
+    assert len(claimed[0]) > 5
+
+
+@pytest.mark.parametrize("command", ["check", "sweep", "slopes"])
+def test_a_claim_about_nothing_is_told_before_anything_runs(results, tmp_path, capsys, command):
+    path, out = tmp_path / "typo.toml", tmp_path / "out"
+    path.write_text(PRESET.replace('"linearization"', '"linearisation"'), encoding="utf-8")
+    arguments = {"slopes": [results[1], "--claims", path]}.get(command, [path, "--out", out])
+    with pytest.raises(SystemExit) as caught:
+        main([command, *map(str, arguments)])
+    assert caught.value.code == 2
+    told = "[[claim]] term: 'linearisation' is unknown; did you mean 'linearization'?"
+    assert told in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_check_that_judges_nothing_is_inconclusive(results, tmp_path, capsys):

@@ -13,6 +13,11 @@ from tests.support import planted_squares
 
 FOLDER = Path(__file__).parents[2] / "presets"
 PRESETS = sorted(FOLDER.rglob("*.toml"))
+CLAIM = (
+    "[[claim]]\nterm = '{}'\nprobe = '{}'\nstatistic = '{}'\naxis = '{}'\nkind = 'upper'\n"
+    "exponent = 0"
+)
+AXIS = CLAIM.format("error", "training", "rmse", "{}")
 RUN = '[run]\ntheorem = "planted-squares"\nn = 16\n'
 
 
@@ -142,6 +147,28 @@ def test_several_grids_share_their_common_run(tmp_path):
         ('[sweep]\ntheorem = ["planted-sqares"]', "did you mean 'planted-squares'?"),
         ("[[sweep.zip]]\nd = [2, 4]\nsteps = [1]", "equal lengths (d has 2, steps has 1)"),
         ("[[claim]]\nterm = 'x'", "[[claim]] probe: field required"),
+        (
+            CLAIM.format("errors", "training", "rmse", "n"),
+            "term: 'errors' is unknown; did you mean",
+        ),
+        (CLAIM.format("error", "train", "rmse", "n"), "probe: 'train' is unknown; did you mean"),
+        (
+            CLAIM.format("error", "training", "rms", "n"),
+            "statistic: 'rms' is unknown; did",
+        ),
+        (
+            AXIS.format("step"),
+            "axis: 'step' is unknown; did",
+        ),
+        (AXIS.format("n/dd"), "axis: 'dd' is unknown"),
+        (
+            AXIS.format("n") + "\nwhere = {stepz = 1}",
+            "where: 'stepz'",
+        ),
+        (
+            "[sweep]\nd = [1, 2]\n" + AXIS.format("n"),
+            "axis: 'n' does not vary here; varying: d",
+        ),
         ("[[claim]]\nterms = 'x'", "[[claim]] terms: no such key; did you mean 'term'?"),
         ("sweep = [", "Invalid"),
     ],
@@ -166,6 +193,11 @@ def test_a_base_seed_moves_every_seed_that_is_given(tmp_path):
 def test_a_base_seed_leaves_seeds_alone_that_follow(tmp_path):
     (config,) = preset(tmp_path, "d = 2").configs(base_seed=100)
     assert (config.seed, config.noise_seed) == (100, None)
+
+
+def test_an_axis_that_is_not_given_may_follow_from_another(tmp_path):
+    text = "[sweep]\nd = [1, 2]\n" + AXIS.format("noise_seed")
+    assert len(preset(tmp_path, text).claims) == 1
 
 
 def test_claims_are_as_written(tmp_path):

@@ -26,7 +26,7 @@ from ntkbound.stats import check, claims_of
 from ntkbound.theorems.shallow_transformer import recurrent
 from ntkbound.theorems.shallow_transformer.problem import UNBOUNDED, Norms, Problem
 from ntkbound.theorems.shallow_transformer.start import build_model
-from ntkbound.theorems.shallow_transformer.statement import CLAIMS
+from ntkbound.theorems.shallow_transformer.statement import CLAIMS, IN_BALL
 from tests.support import reference
 from tests.support.checks import check_zero_at_start
 from tests.support.problems import BOUNDED, in_ball, make_inputs, make_params, random_labels
@@ -302,6 +302,7 @@ def test_the_theorems_claims_are_not_about_recurrent_runs():
                 theorem="shallow-transformer",
                 version=1,
                 config={"model": model, "T": T, "seed": seed, "dtype": "float64"},
+                conditions={IN_BALL: True},
                 terms={"gradient": {"training": {"feature_norm_max": T * (1 + 0.01 * seed)}}},
             )
             for T in (8, 16, 32, 64)

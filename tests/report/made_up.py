@@ -12,7 +12,7 @@ from ntkbound.core.claim import Claim
 from ntkbound.core.config import Config, Count
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Bound, Certificate, Check, Outcome, check
-from ntkbound.core.quantity import Key, Quantity
+from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import Theorem
 
@@ -60,7 +60,6 @@ def config(**fields: Any) -> dict[str, Any]:
 
 def record(**changes: Any) -> Record:
     """A complete run with one check that holds and one without a bound."""
-    key = RESIDUAL.key
     fields: dict[str, Any] = {
         "id": "ls-0",
         "theorem": NAME,
@@ -71,8 +70,8 @@ def record(**changes: Any) -> Record:
             "residual": {"training": {"mean": 0.5, "spread": None, "best": 12345}},
         },
         "checks": (
-            check(EXCESS.key, 0.25, Bound(1.0)),
-            check(key, 0.5, Bound(None, "n < d", absent="condition-not-met")),
+            check(EXCESS, 0.25, Bound(1.0)),
+            check(RESIDUAL, 0.5, Bound(None, "n < d", absent="condition-not-met")),
         ),
         "certificates": (
             Certificate("excess", "uniform", 3.0, "made up"),
@@ -85,7 +84,7 @@ def record(**changes: Any) -> Record:
 
 def absent(term: str, reason: str) -> Check:
     """A number without a bound."""
-    return check(Key(term, "test", "max"), 1.0, Bound(None, reason))
+    return check(Quantity(term, "test", "max"), 1.0, Bound(None, reason))
 
 
 def planted(exponent: float, points=(16, 32, 64, 128, 256), seeds: int = 5) -> list[Record]:
@@ -100,7 +99,7 @@ def planted(exponent: float, points=(16, 32, 64, 128, 256), seeds: int = 5) -> l
                 "excess": {"test": {"max": excess}},
                 "residual": {"training": {"mean": 2 * excess, "spread": 3 * excess}},
             }
-            row = check(EXCESS.key, excess, Bound(2 * n**exponent))
+            row = check(EXCESS, excess, Bound(2 * n**exponent))
             fields = config(n=n, seed=seed)
             made.append(record(id=f"ls-{n}-{seed}", config=fields, terms=terms, checks=(row,)))
     return made

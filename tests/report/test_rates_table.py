@@ -98,7 +98,9 @@ def test_bounds_that_do_not_hold_are_told(records):
     result = check(broken, [claim()])
     lines = printed(print_rates, result, result.fits)
     assert any(line.startswith(f"bound on {EXCESS.key}: bound-violated") for line in lines)
-    assert printed(print_whole, result) == ["1 claims, 0 of 1 bounds hold: violated"]
+    assert printed(print_whole, result) == [
+        "1 claim: 1 judged, 1 held; 1 bound: 1 judged, 1 violated: violated"
+    ]
 
 
 def test_fits_without_numbers_are_dashes(result):

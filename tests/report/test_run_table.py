@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from ntkbound.core.outcome import Bound, Certificate, Comparison, check
-from ntkbound.core.quantity import Key
+from ntkbound.core.quantity import Quantity
 from ntkbound.report.run_table import print_levels, print_run, print_verification
 from tests.report.made_up import EXCESS, THEOREM, absent, printed, record
 
-LONG = Key("a_term_whose_name_is_long_enough", "a_probe_with_a_long_name", "a_long_statistic_too")
+LONG = Quantity(
+    "a_term_whose_name_is_long_enough", "a_probe_with_a_long_name", "a_long_statistic_too"
+)
 MARKUP = "[red] [/] [bold]x :smile:"
 
 
@@ -56,7 +58,7 @@ def test_a_reason_among_the_notes_is_left_to_them_if_it_is_the_same(note, told):
 
 
 def test_numbers_that_are_missing_are_dashes():
-    row = replace(check(EXCESS.key, 0.25, Bound(1.0)), measured=None, bound=None, slack=None)
+    row = replace(check(EXCESS, 0.25, Bound(1.0)), measured=None, bound=None, slack=None)
     lines = printed(print_run, record(checks=(row,)))
     assert lines[2].split() == ["excess", "test", "max", "–", "–", "–", "holds"]
 
@@ -90,11 +92,11 @@ def test_an_unknown_theorem_is_shown_by_raw_names():
 
 
 def test_markup_in_a_file_is_text():
-    key = Key(*[MARKUP] * 3)
+    quantity = Quantity(*[MARKUP] * 3)
     made = record(
         config={"n": MARKUP},
         terms={MARKUP: {MARKUP: {MARKUP: 1.0}}},
-        checks=(check(key, 1.0, Bound(None, MARKUP)),),
+        checks=(check(quantity, 1.0, Bound(None, MARKUP)),),
         notes=(f"note {MARKUP}",),
         certificates=(Certificate(MARKUP, MARKUP, 1.0, MARKUP),),
         theorem="gone",

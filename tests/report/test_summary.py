@@ -10,7 +10,7 @@ import pytest
 from ntkbound.core.errors import InputError
 from ntkbound.report.summary import as_junit, as_markdown, write_summaries
 from ntkbound.stats import check
-from tests.report.made_up import claim, planted
+from tests.report.made_up import absent, claim, planted
 
 FAILED = {"ls-[red]": "out of <memory> | twice"}
 
@@ -40,6 +40,20 @@ def test_one_case_per_claim_bound_and_failed_run(result):
     (error,) = cases["run", "ls-[red]"]
     assert (error.tag, error.get("message")) == ("error", f"inconclusive: {FAILED['ls-[red]']}")
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
+
+
+def test_what_could_not_be_judged_is_skipped(records, result):
+    rows = [replace(run, checks=(absent("excess", "why"),)) for run in records]
+    suite = as_junit(check(rows, []), {})
+    assert [(c.get("classname"), c[0].tag) for c in suite] == [
+        ("bound.excess.test.max", "skipped"),
+        ("check", "skipped"),
+    ]
+    assert (suite.get("tests"), suite.get("skipped"), suite.get("errors")) == ("2", "2", "0")
+    assert as_junit(result, {}).get("skipped") == "0"
+    text = as_markdown(check(rows, []), {})
+    told = "0 claims: 0 judged; 1 bound: 0 judged, 1 vacuous. No claim could be judged."
+    assert text.startswith(f"## ntkbound: inconclusive\n\n{told}\n")
 
 
 def test_an_unclaimed_fit_has_a_name_as_well(result):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ntkbound.core.outcome import Check
+from ntkbound.core.quantity import Key
 from ntkbound.stats import check, judge_bounds
 from tests.support.synthetic import OTHER, records
 
@@ -87,4 +88,28 @@ def test_rounding_vacuous_and_undefined():
     absent = {"bound": None, "delta": None, "verdict": "vacuous"}
     assert judge_bounds([one(run, **absent)])[0].verdict == "vacuous"
     unmet = {"bound": 0.1, "verdict": "condition-not-met"}
-    assert judge_bounds([one(run, **unmet)])[0].verdict == "vacuous"
+    assert judge_bounds([one(run, **unmet)])[0].verdict == "condition-not-met"
+    undefined = {"bound": None, "delta": None, "verdict": "not-defined"}
+    rows = [one(run, **undefined), one(run, **undefined), one(run, **absent)]
+    found = judge_bounds([replace(run, id=f"{i}") for i, run in enumerate(rows)])[0]
+    assert found.verdict == "not-defined"
+    assert found.reason == "no bound in 3 runs (2 not defined, 1 vacuous)"
+
+
+def test_runs_without_the_bound_are_counted_beside_those_that_have_it():
+    first, *others = runs(0)
+    absent = {"bound": None, "delta": None, "verdict": "vacuous"}
+    (found,) = judge_bounds([one(first, **absent), *others])
+    assert (found.verdict, found.runs) == ("holds", 9)
+    assert found.reason == "not exceeded in 9 runs; no bound in 1 more (1 vacuous)"
+
+
+def test_rounding_is_that_of_the_declared_quantity():
+    """Three times its bound, and tiny: rounding of an amplitude, not of a square."""
+    (run,) = runs(0, seeds=1)
+    amplitude, square = (
+        replace(run, checks=(Check(*key, 3e-15, 1e-15, 0.0, 1 / 3, "holds", ""),))
+        for key in (Key("gradient", "training", "size"), Key("gradient", "training", "square"))
+    )
+    assert judge_bounds([amplitude])[0].verdict == "holds"
+    assert judge_bounds([square])[0].verdict == "bound-violated"

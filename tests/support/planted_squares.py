@@ -36,6 +36,7 @@ from pydantic import Field
 from ntkbound.core.claim import Claim
 from ntkbound.core.config import Config, Count, Seed
 from ntkbound.core.outcome import Outcome
+from ntkbound.core.quantity import Quantity
 from ntkbound.core.theorem import Theorem
 
 
@@ -57,7 +58,7 @@ THEOREM = Theorem(
     source="Gauss 1809",
     version=1,
     config=LeastSquares,
-    quantities=(),
+    quantities=(Quantity("error", "training", "rmse"),),
     claims=(claim("steps", kind="tight", exponent=-0.5), claim("n", kind="upper", exponent=0.0)),
     run=lambda config, tools: Outcome({{}}),
     presets={{"smoke/descent": {TINY!r}}},
@@ -122,5 +123,5 @@ def record(
         config=config,
         terms={"error": {"training": {"rmse": float(error)}}},
         status=status,
-        checks=(check(ERROR.key, float(error), Bound(bound)),),
+        checks=(check(ERROR, float(error), Bound(bound)),),
     )

@@ -9,7 +9,13 @@ from ntkbound.theorems.shallow_transformer import schedule
 from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.follows import follows
 from ntkbound.theorems.shallow_transformer.show import facts, headline
-from ntkbound.theorems.shallow_transformer.statement import CERTIFIED, CLAIMS, NAME, QUANTITIES
+from ntkbound.theorems.shallow_transformer.statement import (
+    CERTIFIED,
+    CLAIMS,
+    NAME,
+    QUANTITIES,
+    needs,
+)
 
 RECORD = "results/st-m256-tau4000-n512-s0-0123456789ab"
 
@@ -17,10 +23,11 @@ THEOREM = Theorem(
     name=NAME,
     source="Arda, Cayci, Eryilmaz: Finite-Time Analysis of Gradient Descent for Shallow "
     "Transformers, arXiv 2601.16514",
-    version=6,
+    version=7,
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.data", "prepare"),
     run_together=deferred(f"{__name__}.run", "run_together"),

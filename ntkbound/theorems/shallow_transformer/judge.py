@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
-from ntkbound.core.quantity import Key
+from ntkbound.core.quantity import Quantity
 from ntkbound.heads.terms.trajectory import MSE, RunTrajectory
 from ntkbound.theorems.shallow_transformer import bounds as theorem
 from ntkbound.theorems.shallow_transformer import statement
@@ -103,8 +103,9 @@ def _left(run: Trained) -> list[str]:
 def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
     """One row per measured number that has a bound, or a reason why there is none."""
 
-    def row(key: Key, bound: Bound, remark: str = "") -> Check:
-        return check(key, terms[key.term][key.probe][key.statistic], bound, remark)
+    def row(quantity: Quantity, bound: Bound, remark: str = "") -> Check:
+        term, probe, statistic = quantity.key
+        return check(quantity, terms[term][probe][statistic], bound, remark)
 
     left = _left(run)
 
@@ -119,20 +120,20 @@ def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
     over_rho, change = found.linearization, found.change_of_feature
     special = {"trajectory": seen(over_rho), "transported": found.linearization_transported}
     for probe in terms["linearization"]:
-        yield row(Key("linearization", probe, "max"), special.get(probe, over_rho))
+        yield row(Quantity(statement.WORST.term, probe, "max"), special.get(probe, over_rho))
     if statement.APPROXIMATION.term in terms:
-        yield row(statement.APPROXIMATION.key, found.approximation)
+        yield row(statement.APPROXIMATION, found.approximation)
         for probe in terms["change_of_feature"]:
             bound = seen(change) if probe == "trajectory" else change
-            yield row(Key("change_of_feature", probe, "max"), bound)
+            yield row(Quantity(statement.COF.term, probe, "max"), bound)
     else:
         absent = Bound(None, no_transport(run.start.config), absent="not-defined")
-        yield check(statement.APPROXIMATION.key, None, absent)
-        yield check(statement.COF_WORST.key, None, absent)
+        yield check(statement.APPROXIMATION, None, absent)
+        yield check(statement.COF_WORST, None, absent)
     says_less = _says_less(found.optimization_mse, run.trajectory)
-    yield row(statement.MIN_MSE.key, found.optimization_mse, says_less)
-    yield row(statement.MIN_RMSE.key, found.training_rmse, says_less)
-    yield row(statement.FEATURE_NORM.key, seen(found.feature_norm))
+    yield row(statement.MIN_MSE, found.optimization_mse, says_less)
+    yield row(statement.MIN_RMSE, found.training_rmse, says_less)
+    yield row(statement.FEATURE_NORM, seen(found.feature_norm))
 
 
 def _says_less(training: Bound, trajectory: RunTrajectory) -> str:
@@ -154,11 +155,11 @@ def _conditions(run: Trained, closed: Bounds, training: Bound) -> Conditions:
         # With a bound on training the step was small enough for the L² of its certificate.
         small = training.value is not None or start.step_size * norm**2 < 1
     return {
-        "transport known": mapping is not None,
-        "transport independent of the initialisation": independent,
-        "target inside the ball": inside,
-        "tokens in the unit ball": start.task.token_norm <= 1,
-        "step small enough": small,
-        "full-batch projected descent": start.projected,
-        "trajectory in the ball": not _left(run),
+        statement.TRANSPORT: mapping is not None,
+        statement.INDEPENDENT: independent,
+        statement.INSIDE: inside,
+        statement.UNIT_TOKENS: start.task.token_norm <= 1,
+        statement.SMALL_STEP: small,
+        statement.PROJECTED: start.projected,
+        statement.IN_BALL: not _left(run),
     }

@@ -21,13 +21,22 @@ Below: what a run measures, and what the theorem claims about it. Nothing here i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from ntkbound.core.claim import Claim
 from ntkbound.core.quantity import Quantity
 
 NAME = "shallow-transformer"
+
+# Conditions of a run, as its record names them.
+TRANSPORT = "transport known"
+INDEPENDENT = "transport independent of the initialisation"
+INSIDE = "target inside the ball"
+UNIT_TOKENS = "tokens in the unit ball"
+SMALL_STEP = "step small enough"
+PROJECTED = "full-batch projected descent"
+IN_BALL = "trajectory in the ball"
 
 _lin = partial(Quantity, "linearization")
 _app = partial(Quantity, "approximation")
@@ -60,11 +69,22 @@ LOSS_GRADIENT = _gradient("loss_gradient_norm_max", "max ‖∇R̂‖")
 TRACED_MSE = Quantity("optimization", "training", "mse", "MSE", trained=True, noise="square")
 TRACED_GRADIENT = Quantity("gradient", "training", "loss_gradient_norm", "‖∇R̂‖")
 
-QUANTITIES = (
+_SHOWN = (
     RANDOM, ALIGNED, ALIGNED_MAX, TRAJECTORY, WORST, TRANSPORTED, APPROXIMATION, COF, COF_WORST,
     MIN_MSE, MIN_RMSE, MEAN_MSE, FINAL_MSE, VALIDATION, BEST_STEP, NOISE_FLOOR, FEATURE_NORM,
     LOSS_GRADIENT,
 )  # fmt: skip
+_PROBES = ((_lin, ("random", "aligned", "trajectory", "worst", "transported")),
+           (_app, ("transported",)), (_cof, ("trajectory", "worst")))  # fmt: skip
+_MEASURED = (
+    *(term(probe, statistic) for term, probes in _PROBES for probe in probes
+      for statistic in ("max", "mean", "rms")),
+    _app("transported", "standard_error"),
+    *(Quantity("gradient", probe, block) for probe in ("boundary_fraction", "reach")
+      for block in ("c", "U", "W", "k", "w")),
+)  # fmt: skip
+# Everything that a run may record; what is declared with a label or as a headline goes first.
+QUANTITIES = tuple({q.key: q for q in (*_MEASURED, *_SHOWN)}.values())
 
 # Term of a certificate → what it is compared with, the first that was measured.
 CERTIFIED: Mapping[str, tuple[Quantity, ...]] = {
@@ -95,3 +115,30 @@ CLAIMS = (
     _claim(FEATURE_NORM, "T", kind="upper", exponent=0.0),
     _claim(APPROXIMATION, "n", kind="upper", exponent=0.0, log_power=0.5),
 )
+
+# What is claimed about a computed φ̃ along these is about one and the same φ̃.
+_MAP_STAYS = frozenset({"tau", "eta", "eta_scale", "rho"})
+_OF_PROOF = frozenset({MIN_MSE.key, MIN_RMSE.key, MEAN_MSE.key})  # what the guarantee is about
+
+
+def needs(claim: Claim) -> Collection[str]:
+    """The conditions that a run has to meet for a claim about its numbers to be about it.
+
+    A rate of anything measured at φ̃ compares the maps of different runs: the paper's constants are
+    those of one ν, which a map drawn apart from φ_0 has at every m, n and T, and one computed from
+    φ_0 has not. (ν of a drawn map is a field of the config, held equal along any other axis.) What
+    is measured on the trajectory is claimed of Ω_ρ, so the trajectory must stay there; and the
+    guarantee, a rate in τ or m, is about projected descent towards a target inside, in small steps.
+    """
+    conditions: list[str] = []
+    at_map = claim.term in (APPROXIMATION.term, COF.term) or claim.probe == TRANSPORTED.probe
+    guarantee = claim.key in _OF_PROOF and not {"tau", "m"}.isdisjoint(claim.along)
+    if at_map or guarantee:
+        conditions.append(TRANSPORT)
+        if not _MAP_STAYS.issuperset(claim.along) or claim.term == APPROXIMATION.term:
+            conditions.append(INDEPENDENT)
+    if guarantee:
+        conditions += [PROJECTED, INSIDE, SMALL_STEP]
+    if claim.probe == TRAJECTORY.probe or claim.key == FEATURE_NORM.key:
+        conditions.append(IN_BALL)
+    return conditions

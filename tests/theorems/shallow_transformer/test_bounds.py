@@ -269,7 +269,7 @@ def test_a_target_outside_the_projection_ball_has_no_training_bound(block):
 
 def test_verdicts_of_a_check():
     def verdict(measured, bound):
-        return check(MIN_MSE.key, measured, bound).verdict
+        return check(MIN_MSE, measured, bound).verdict
 
     assert verdict(1.0, Bound(2.0)) == "holds"
     assert verdict(1.0, Bound(1.0)) == "holds"
@@ -278,5 +278,5 @@ def test_verdicts_of_a_check():
     assert verdict(1.1, Bound(1.0, delta=None)) == "inconclusive"
     assert verdict(1.0, Bound(None, "why")) == "vacuous"
     assert verdict(1.0, Bound(None, "why", absent="not-defined")) == "not-defined"
-    assert check(MIN_MSE.key, 0.5, Bound(2.0)).slack == 4
-    assert check(MIN_MSE.key, 0.0, Bound(2.0)).slack is None
+    assert check(MIN_MSE, 0.5, Bound(2.0)).slack == 4
+    assert check(MIN_MSE, 0.0, Bound(2.0)).slack is None

@@ -87,7 +87,8 @@ def _reproduction(record: Record, found: Audit) -> Link:
     """min R̂ and its step again: equal to the bit on the same machine and versions."""
     training = record.terms[MIN_MSE.term][MIN_MSE.probe]
     recorded, step = training["min_mse"], training["best_step"]
-    same = not exceeds(found.min_mse, recorded) and not exceeds(recorded, found.min_mse)
+    low, high = sorted((found.min_mse, recorded))
+    same = not exceeds(high, low, MIN_MSE.noise)
     agrees = same and found.best_step == step
     reason = "" if agrees else f"best step {found.best_step}, recorded {step}"
     ratio = found.min_mse / recorded if recorded else None

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ntkbound.core.tolerance import ABSOLUTE_ROUNDING, exceeds
+from ntkbound.core.tolerance import SPHERES
 from ntkbound.theorems.shallow_transformer.audit.columns import Array, Run
 from ntkbound.theorems.shallow_transformer.audit.constants import (
     Constant,
@@ -171,7 +171,7 @@ def _unproved(bound: Link, run: Run, known: TargetConstants) -> Link:
 
 def _inequality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left ≤ right at every audited step, beyond rounding."""
-    broken = np.array([exceeds(a, b) for a, b in zip(left, right, strict=True)])
+    broken = np.array([_beyond(a, b) for a, b in zip(left, right, strict=True)])
     return _judged(Link(name, step, statement), _Sides(left, right, at), broken, "above")
 
 
@@ -187,8 +187,17 @@ def _bounded(
 
 def _equality(name: str, step: str, statement: str, left: Array, right: Array, at: Array) -> Link:
     """left = right at every audited step, to rounding."""
-    broken = np.array([exceeds(a, b) or exceeds(b, a) for a, b in zip(left, right, strict=True)])
+    broken = np.array([_beyond(a, b) or _beyond(b, a) for a, b in zip(left, right, strict=True)])
     return _judged(Link(name, step, statement), _Sides(left, right, at), broken, "not equal to")
+
+
+# Both sides are sums over samples, heads and steps: some thousand roundings of numbers of size 1.
+ABSOLUTE = 1e-12
+
+
+def _beyond(left: float, right: float) -> bool:
+    """left > right, beyond rounding."""
+    return left > right + SPHERES * abs(right) + ABSOLUTE
 
 
 class _Sides(NamedTuple):
@@ -203,8 +212,8 @@ def _judged(link: Link, sides: _Sides, broken: Array, word: str) -> Link:
     """``link`` with its numbers; violated where it is ``broken``: left is ``word`` right."""
     left, right, at = sides
     loses = np.full(len(left), np.inf)
-    loses[np.maximum(np.abs(left), np.abs(right)) <= ABSOLUTE_ROUNDING] = 1.0  # 0 ≤ 0
-    np.divide(right, left, out=loses, where=left > ABSOLUTE_ROUNDING)
+    loses[np.maximum(np.abs(left), np.abs(right)) <= ABSOLUTE] = 1.0  # 0 ≤ 0
+    np.divide(right, left, out=loses, where=left > ABSOLUTE)
     low, middle, high = (_finite(float(f(loses))) for f in (np.min, np.median, np.max))
     verdict: LinkVerdict = "holds"
     reason = ""
