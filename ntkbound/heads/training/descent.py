@@ -16,7 +16,7 @@ import torch
 
 from ntkbound.heads.model import Params
 from ntkbound.heads.training.objective import Objective
-from ntkbound.heads.training.step import Rule, make_step
+from ntkbound.heads.training.step import Place, Rule, make_step
 from ntkbound.machine.ranks import ALONE, Ranks
 
 DIVERGED = 1e6  # a loss this many times its initial value will not come back
@@ -98,10 +98,11 @@ def _of_run(params: Params, run: int) -> Params:
     return {b: v[run].cpu() for b, v in params.items()}
 
 
-def parameter_sets(rule: Rule) -> int:
-    """How many sets of parameters ``descend`` holds: φ_0, φ_s, ∇R̂, the best, and without
-    projection the iterate before."""
-    return 4 + (rule.radii is None)
+def parameter_bytes(numbers: int, rule: Rule, dtype: torch.dtype) -> int:
+    """What ``descend`` holds of ``numbers`` parameters: φ_0, φ_s, the best, and without projection
+    the iterate before, in float64; ∇R̂ and, unless that is float64, φ_s in its precision."""
+    whole, rounded = 3 + (rule.radii is None), 1 + (dtype != torch.float64)
+    return numbers * (whole * torch.float64.itemsize + rounded * dtype.itemsize)
 
 
 def recorded_steps(tau: int, count: int) -> list[int]:
@@ -120,6 +121,7 @@ def descend(
 ) -> Descent:
     """Runs τ steps from ``initial`` (R, m, *shape), watched at the recorded ones and at τ.
 
+    Iterates are float64; R̂ and ∇R̂ are those at the iterate rounded to ``objective.dtype``.
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate, and its ‖∇R̂‖ is NaN from then on; the loop ends when every run is.
     """
@@ -136,7 +138,7 @@ def descend(
             watcher.observe(step, course.params, course.norms)
         if batches is not None:
             batches.draw(step)
-            batches.objective.evaluate(course.params, course.grads)
+            batches.objective.evaluate(course.place.rounded, course.place.grads)
         course.take()
     else:
         course.arrive()
@@ -152,18 +154,19 @@ class _Course:
         self, objective: Objective, initial: Params, rule: Rule, tau: int, ranks: Ranks
     ) -> None:
         self.objective, self.ranks = objective, ranks
-        self.params, self.best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
-        self.grads = {b: torch.empty_like(v) for b, v in initial.items()}
-        self.update = make_step(self.params, self.grads, initial, rule, ranks)
+        self.place = Place.at(initial, objective.dtype)
+        self.params = self.place.params
+        self.best = {b: v.clone() for b, v in self.params.items()}
+        self.update = make_step(self.place, rule, ranks)
         runs = rule.eta.shape[0]
         self.lowest, self.limit = np.full(runs, math.inf), np.full(runs, math.nan)
         self.best_step, self.diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
         self.total, self.steepest, self.norms = (np.zeros(runs) for _ in range(3))
         self.evaluated, self.steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
         self.may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
-        self.previous = initial
+        self.previous = self.place.centre
         if self.may_diverge:
-            self.previous = {b: v.clone() for b, v in initial.items()}
+            self.previous = {b: v.clone() for b, v in self.params.items()}
 
     def evaluate(self, step: int) -> np.ndarray:
         """R̂ (R,) and ∇R̂ at the iterates of ``step``, after runs that are lost were frozen."""
@@ -175,6 +178,7 @@ class _Course:
             self.steps[lost] = step
             self.update.freeze(lost)
             _copy_runs(self.previous, self.params, lost)
+            self.place.round()
             if self.diverged.all():
                 return loss
             loss = self._losses()
@@ -214,7 +218,7 @@ class _Course:
         )  # fmt: skip
 
     def _losses(self) -> np.ndarray:
-        return self.objective.evaluate(self.params, self.grads).cpu().numpy()
+        return self.objective.evaluate(self.place.rounded, self.place.grads).cpu().numpy()
 
     def _lost(self, loss: np.ndarray) -> np.ndarray:
         """The runs that have diverged just now, (R,) bool."""

@@ -17,7 +17,7 @@ THEOREM = Theorem(
     name="shallow-transformer",
     source="Arda, Cayci, Eryilmaz: Finite-Time Analysis of Gradient Descent for Shallow "
     "Transformers, arXiv 2601.16514",
-    version=6,
+    version=7,
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,

@@ -17,7 +17,7 @@ from ntkbound.heads.training.descent import (
     Schedule,
     Watcher,
     descend,
-    parameter_sets,
+    parameter_bytes,
 )
 from ntkbound.heads.training.step import Rule
 from ntkbound.machine.tools import Tools
@@ -29,7 +29,7 @@ def train(
     joint: Joint, observe: Observe, recorded: Collection[int], tools: Tools
 ) -> tuple[Descent, int | None]:
     """The descent of all runs, ``observe`` called at the ``recorded`` steps with (R, m, *shape)
-    parameters on the CPU, and the bytes that each run held (None where nobody counts them)."""
+    float64 parameters on the CPU, and the bytes that each run held (None where nobody counts)."""
     first, device, workers = joint.first, tools.device, tools.workers
     config, runs, dtype = first.config, len(joint.starts), getattr(torch, first.config.dtype)
     inputs, y = first.task.inputs.to(dtype, device), first.task.y.to(device, dtype)
@@ -49,8 +49,8 @@ def train(
     held = objective.held_bytes()
     if held is None:
         return descent, None
-    parameters = sum(value.nbytes for value in initial.values())
-    return descent, (held + parameter_sets(rule) * parameters) // runs
+    numbers = sum(value.numel() for value in initial.values())
+    return descent, (held + parameter_bytes(numbers, rule, dtype)) // runs
 
 
 def _batches(size: int, start: Start, inputs: Inputs, y: torch.Tensor) -> Batches:
@@ -72,10 +72,9 @@ def descent_rule(configs: Sequence[Config], device: str = "cpu") -> Rule:
     """η and, where the method projects, ρ/√m of runs that share one descent."""
     shared, radii = configs[0], None
     if shared.method in ("projgd", "projsgd"):
-        dtype = getattr(torch, shared.dtype)
+        each = {"dtype": torch.float64, "device": device}
         radii = {
-            b: torch.tensor([config.radii[b] for config in configs], dtype=dtype, device=device)
-            for b in shared.blocks
+            b: torch.tensor([config.radii[b] for config in configs], **each) for b in shared.blocks
         }
     eta = torch.tensor([config.step_size for config in configs], dtype=torch.float64)
     return Rule(eta, radii, shared.decay or 0.0)
