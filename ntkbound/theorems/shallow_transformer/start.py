@@ -50,6 +50,12 @@ class Start:
         return self.lin.initial
 
     @property
+    def dtype(self) -> torch.dtype:
+        """In which R̂ and ∇R̂ are computed."""
+        dtype: torch.dtype = getattr(torch, self.config.dtype)
+        return dtype
+
+    @property
     def workers(self) -> Workers:
         return self.lin.workers
 
