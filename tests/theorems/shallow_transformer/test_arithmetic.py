@@ -33,7 +33,7 @@ def trained(task, out, **fields):
 
 
 def rmse(record):
-    (row,) = (row for row in record.checks if row["statistic"] == "min_rmse")
+    (row,) = (row for row in record.checks if row.statistic == "min_rmse")
     return row
 
 
@@ -42,19 +42,19 @@ def test_the_sure_bound_on_training_holds_for_labels_of_size_1e_4(small_labels, 
     double = trained(small_labels, tmp_path, dtype="float64")
     for record in (single, double):
         row = rmse(record)
-        assert row["verdict"] == "holds"
-        assert row["delta"] == 0.0
-        assert row["slack"] > 2
+        assert row.verdict == "holds"
+        assert row.delta == 0.0
+        assert row.slack > 2
         assert all(value.dtype == np.float64 for name, value in record.arrays.items())
-    assert rmse(single)["measured"] == pytest.approx(rmse(double)["measured"], rel=0.01)
+    assert rmse(single).measured == pytest.approx(rmse(double).measured, rel=0.01)
     # What float32 gradients cost: something, and not much.
-    assert 1 < rmse(single)["bound"] / rmse(double)["bound"] < 1.1
+    assert 1 < rmse(single).bound / rmse(double).bound < 1.1
 
 
 def test_iterates_that_add_up_in_float32_violate_it(small_labels, tmp_path, monkeypatch):
     """The arithmetic before: the bound fails, and the test above would."""
     monkeypatch.setattr(passes, "project", adding_in_float32)
-    assert rmse(trained(small_labels, tmp_path, dtype="float32"))["verdict"] == "bound-violated"
+    assert rmse(trained(small_labels, tmp_path, dtype="float32")).verdict == "bound-violated"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
