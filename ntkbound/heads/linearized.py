@@ -25,7 +25,7 @@ from ntkbound.machine.parallel import Workers, partition
 
 @dataclass(frozen=True)
 class Linearized:
-    """f and f_lin at φ_0 = ``initial`` on ``inputs``; ``initial`` is in the dtype that trains.
+    """f and f_lin at φ_0 = ``initial`` on ``inputs``; ``initial`` is in float64 as a rule.
 
     Under ranks the parameters are those of the heads held here.
     """

@@ -92,7 +92,8 @@ def _step(d: int, dtype: str) -> None:
     kernel, params = _tiny(d, dtype), _parameters(d, dtype)
     kernel.loss_and_gradient(params, np.empty((1, 1), dtype), _parameters(d, dtype))
     flat = np.zeros((1, 2, d), dtype)
-    project(flat, flat, flat, np.ones(1), np.ones(1), np.zeros(1))
+    whole = flat.astype(np.float64)
+    project(whole, flat, whole, (np.ones(1), np.ones(1), 0.0), np.zeros(1), flat)
     add_squares(flat, np.zeros(1))
 
 

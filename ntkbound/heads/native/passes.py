@@ -119,25 +119,41 @@ def backward_tiles(
 
 
 @native(fastmath={"reassoc", "contract"})
-def project(values, gradient, start, eta, radius, reach):
+def squared_distance(now, origin):
+    """‖now − origin‖², of numbers as they are stored."""
+    square = 0.0
+    for i in range(now.size):
+        square += (now[i] - origin[i]) ** 2
+    return square
+
+
+@native
+def project(values, gradient, start, rule, reach, rounded):
     """values <- projection of values - eta gradient on the ball about start, per run and head.
 
-    reach[run] <- the largest distance from start that any head ever had, itself included.
+    rule = (eta, radius, margin), per run all but the last: as in ``training.projection``. All is
+    float64 but the gradient, and rounded <- values in its precision, the same array if that is
+    float64. reach[run] <- the largest distance from start that any head ever had, itself included.
     """
+    eta, radius, margin = rule
     for run in range(values.shape[0]):
-        rate, limit, farthest = values.dtype.type(eta[run]), radius[run], reach[run] ** 2
+        rate, limit, farthest = eta[run], radius[run], reach[run] ** 2
+        widest = (limit * (1 - margin)) ** 2
         for head in range(values.shape[1]):
-            now, slope, origin = values[run, head], gradient[run, head], start[run, head]
-            square = 0.0
+            now, origin = values[run, head], start[run, head]
+            slope, seen = gradient[run, head], rounded[run, head]
             for i in range(now.size):
-                now[i] -= rate * slope[i]
-                square += np.float64(now[i] - origin[i]) ** 2
-            if square > limit * limit:
-                shrink = values.dtype.type(limit / math.sqrt(square))
+                now[i] -= rate * np.float64(slope[i])
+            square = squared_distance(now, origin)
+            if square > widest:
+                shrink = limit * (1 - 2 * margin) / math.sqrt(square)
                 for i in range(now.size):
-                    now[i] = origin[i] + shrink * (now[i] - origin[i])
-                square = limit * limit
+                    back = origin[i] + shrink * (now[i] - origin[i])
+                    now[i] = np.nextafter(back, origin[i])
+                square = squared_distance(now, origin)
             farthest = max(farthest, square)
+            for i in range(now.size):
+                seen[i] = now[i]
         reach[run] = math.sqrt(farthest)
 
 

@@ -53,6 +53,7 @@ class BlockedObjective(Objective):
         self.load(inputs, y)
         n, T, d = inputs.X.shape
         dtype, device = inputs.X.dtype, inputs.X.device
+        self.dtype = dtype
         keyed = model.key != "k"  # W q of every sample is kept: d numbers a head
         size = BLOCK_ELEMENTS // (T * m)
         if device.type != "cpu":

@@ -16,7 +16,7 @@ import torch
 
 from ntkbound.heads.model import Params
 from ntkbound.heads.training.objective import Objective
-from ntkbound.heads.training.step import Rule, make_step
+from ntkbound.heads.training.step import Place, Rule, make_step
 from ntkbound.machine.ranks import ALONE, Ranks
 
 DIVERGED = 1e6  # a loss this many times its initial value will not come back
@@ -46,10 +46,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who sees a descent: the recorded iterates, and now and then how far it is and its loss."""
+    """Who sees a descent: the recorded iterates, and now and then how far it is and its loss.
+
+    ``exact``: R̂ in float64, to which ∇R̂ is compared at the recorded steps.
+    """
 
     observe: Observe
     progress: Progress = lambda step, loss: None
+    exact: Objective | None = None
 
 
 @dataclass
@@ -61,6 +65,7 @@ class RunDescent:
     best_step: int
     mean_mse: float
     gradient_norm_max: float
+    gradient_error: float
     steps: int
     diverged: bool
     reach: dict[str, float]
@@ -75,6 +80,7 @@ class Descent:
     best_step: np.ndarray  # (R,) int
     mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps
     gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the evaluated steps
+    gradient_error: np.ndarray  # (R,) its largest distance from the exact one, 0 if not compared
     steps: np.ndarray  # (R,) int, steps that were taken
     diverged: np.ndarray  # (R,) bool
     reach: dict[str, np.ndarray]  # block → (R,), largest ‖φ_i(s) − φ_i(0)‖ of any head, s ≤ τ
@@ -87,6 +93,7 @@ class Descent:
             int(self.best_step[run]),
             float(self.mean_mse[run]),
             float(self.gradient_norm_max[run]),
+            float(self.gradient_error[run]),
             int(self.steps[run]),
             bool(self.diverged[run]),
             {block: float(values[run]) for block, values in self.reach.items()},
@@ -98,10 +105,11 @@ def _of_run(params: Params, run: int) -> Params:
     return {b: v[run].cpu() for b, v in params.items()}
 
 
-def parameter_sets(rule: Rule) -> int:
-    """How many sets of parameters ``descend`` holds: φ_0, φ_s, ∇R̂, the best, and without
-    projection the iterate before."""
-    return 4 + (rule.radii is None)
+def parameter_bytes(numbers: int, rule: Rule, dtype: torch.dtype) -> int:
+    """What ``descend`` holds of ``numbers`` parameters: φ_0, φ_s, the best, and without projection
+    the iterate before, in float64; ∇R̂ and, unless that is float64, φ_s in its precision."""
+    whole, rounded = 3 + (rule.radii is None), 1 + (dtype != torch.float64)
+    return numbers * (whole * torch.float64.itemsize + rounded * dtype.itemsize)
 
 
 def recorded_steps(tau: int, count: int) -> list[int]:
@@ -120,6 +128,7 @@ def descend(
 ) -> Descent:
     """Runs τ steps from ``initial`` (R, m, *shape), watched at the recorded ones and at τ.
 
+    Iterates are float64; R̂ and ∇R̂ are those at the iterate rounded to ``objective.dtype``.
     A run whose loss is not finite, or beyond DIVERGED times its initial value, is frozen at its
     last good iterate, and its ‖∇R̂‖ is NaN from then on; the loop ends when every run is.
     """
@@ -133,10 +142,11 @@ def descend(
             if step % PROGRESS_EVERY == 0:
                 watcher.progress(step, float(loss.mean()))
         if step in at_step:
+            course.compare(watcher.exact)
             watcher.observe(step, course.params, course.norms)
         if batches is not None:
             batches.draw(step)
-            batches.objective.evaluate(course.params, course.grads)
+            batches.objective.evaluate(course.place.rounded, course.place.grads)
         course.take()
     else:
         course.arrive()
@@ -152,18 +162,19 @@ class _Course:
         self, objective: Objective, initial: Params, rule: Rule, tau: int, ranks: Ranks
     ) -> None:
         self.objective, self.ranks = objective, ranks
-        self.params, self.best = ({b: v.clone() for b, v in initial.items()} for _ in range(2))
-        self.grads = {b: torch.empty_like(v) for b, v in initial.items()}
-        self.update = make_step(self.params, self.grads, initial, rule, ranks)
+        self.place = Place.at(initial, objective.dtype)
+        self.params = self.place.params
+        self.best = {b: v.clone() for b, v in self.params.items()}
+        self.update = make_step(self.place, rule, ranks)
         runs = rule.eta.shape[0]
         self.lowest, self.limit = np.full(runs, math.inf), np.full(runs, math.nan)
         self.best_step, self.diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
-        self.total, self.steepest, self.norms = (np.zeros(runs) for _ in range(3))
+        self.total, self.steepest, self.norms, self.error = (np.zeros(runs) for _ in range(4))
         self.evaluated, self.steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
         self.may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
-        self.previous = initial
+        self.previous = self.place.centre
         if self.may_diverge:
-            self.previous = {b: v.clone() for b, v in initial.items()}
+            self.previous = {b: v.clone() for b, v in self.params.items()}
 
     def evaluate(self, step: int) -> np.ndarray:
         """R̂ (R,) and ∇R̂ at the iterates of ``step``, after runs that are lost were frozen."""
@@ -175,6 +186,7 @@ class _Course:
             self.steps[lost] = step
             self.update.freeze(lost)
             _copy_runs(self.previous, self.params, lost)
+            self.place.round()
             if self.diverged.all():
                 return loss
             loss = self._losses()
@@ -188,6 +200,17 @@ class _Course:
             self.lowest[improved], self.best_step[improved] = loss[improved], step
             _copy_runs(self.params, self.best, improved)
         return loss
+
+    def compare(self, exact: Objective | None) -> None:
+        """∇R̂ as it was computed with the exact one at the unrounded iterates."""
+        if exact is None:
+            return
+        grads = {b: torch.empty_like(v) for b, v in self.params.items()}
+        exact.evaluate(self.params, grads)
+        off = [(grads[b] - g).flatten(1).square().sum(1) for b, g in self.place.grads.items()]
+        squares = self.ranks.sum_(torch.stack(off).sum(0))
+        errors = np.where(self.diverged, 0.0, squares.sqrt().cpu().numpy())
+        np.fmax(self.error, errors, out=self.error)
 
     def take(self) -> None:
         """One step by the gradients as they are."""
@@ -209,12 +232,12 @@ class _Course:
         for values in reach.values():
             self.ranks.max_(torch.from_numpy(values))
         return Descent(
-            self.params, self.best, self.best_step, mean, self.steepest, self.steps,
+            self.params, self.best, self.best_step, mean, self.steepest, self.error, self.steps,
             self.diverged, reach,
         )  # fmt: skip
 
     def _losses(self) -> np.ndarray:
-        return self.objective.evaluate(self.params, self.grads).cpu().numpy()
+        return self.objective.evaluate(self.place.rounded, self.place.grads).cpu().numpy()
 
     def _lost(self, loss: np.ndarray) -> np.ndarray:
         """The runs that have diverged just now, (R,) bool."""

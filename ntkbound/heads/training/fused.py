@@ -32,7 +32,7 @@ class FusedObjective(Objective):
         self._residual = np.empty((runs, len(y)), dtype=y.numpy().dtype)
         self._views: dict[tuple[int, ...], Arrays] = {}
         self._kernel = model.native_kernel(inputs, m, workers, y=y, runs=runs)
-        self._y, self._ranks = y, workers.ranks
+        self._y, self._ranks, self.dtype = y, workers.ranks, y.dtype
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
         self._kernel.load(inputs.X.numpy(), inputs.q.numpy(), y.numpy())

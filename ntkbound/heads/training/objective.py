@@ -17,8 +17,10 @@ AUTOGRAD_ELEMENTS, GPU_AUTOGRAD_ELEMENTS = 1 << 18, 1 << 24
 class Objective(ABC):
     """The empirical risk R̂(φ) = (1/n) Σ_j (f(X_j; φ) − y_j)² of R runs on shared data.
 
-    Parameters are block → (R, m, *shape), contiguous, in the training dtype.
+    Parameters are block → (R, m, *shape), contiguous, in ``dtype``, the precision of training.
     """
+
+    dtype: torch.dtype
 
     @abstractmethod
     def evaluate(self, params: Params, grads: Params) -> Tensor:
@@ -41,6 +43,7 @@ class AutogradObjective(Objective):
 
     def __init__(self, model: HeadModel, inputs: Inputs, y: Tensor, ranks: Ranks = ALONE) -> None:
         self.model, self.inputs, self.y, self.ranks = model, inputs, y, ranks
+        self.dtype = y.dtype
 
     def load(self, inputs: Inputs, y: Tensor) -> None:
         self.inputs, self.y = inputs, y

@@ -1,5 +1,8 @@
 """One step of descent in place: φ ← Π(φ − η(∇R̂ + λ(φ − φ_0))), and the size of ∇R̂.
 
+Iterates add up in float64, whatever precision ∇R̂ is computed in: a step below half an ulp of a
+float32 parameter would else be lost. The gradient is that of φ rounded to its own precision.
+
 Small runs would spend their time here rather than in the gradient, so on a CPU the step is one
 native call per block, on views made once; ``TorchStep`` does the same in torch, for any device.
 """
@@ -15,7 +18,7 @@ from torch import Tensor
 
 from ntkbound.heads import native
 from ntkbound.heads.model import Params
-from ntkbound.heads.training.projection import displacement_norms, project_
+from ntkbound.heads.training.projection import displacement_norms, margin, project_
 from ntkbound.machine.ranks import ALONE, Ranks
 
 
@@ -24,12 +27,36 @@ class Rule:
     """One descent rule for R runs."""
 
     eta: Tensor  # (R,) float64
-    radii: dict[str, Tensor] | None  # block → (R,), ρ/√m; None: no projection
+    radii: dict[str, Tensor] | None  # block → (R,) float64, ρ/√m; None: no projection
     decay: float = 0.0
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where R runs are: block → (R, m, *shape), float64 unless said otherwise."""
+
+    centre: Params  # φ_0
+    params: Params  # φ_s
+    rounded: Params  # φ_s as the gradient sees it, in the precision of training
+    grads: Params  # ∇R̂(rounded φ_s), in the precision of training
+
+    @classmethod
+    def at(cls, initial: Params, dtype: torch.dtype) -> Place:
+        """φ_s = φ_0 = ``initial``. What needs no rounding is the same arrays."""
+        centre = {b: v.double() for b, v in initial.items()}
+        params = {b: v.clone() for b, v in centre.items()}
+        rounded = {b: v.to(dtype) for b, v in params.items()}
+        return cls(centre, params, rounded, {b: torch.empty_like(v) for b, v in rounded.items()})
+
+    def round(self) -> None:
+        """Brings ``rounded`` up to date."""
+        for block, value in self.params.items():
+            if self.rounded[block] is not value:
+                self.rounded[block].copy_(value)
+
+
 class Step(ABC):
-    """Bound to the arrays of one descent: parameters (R, m, …), gradients and centre φ_0."""
+    """Bound to the arrays of one descent."""
 
     ranks: Ranks
 
@@ -57,39 +84,37 @@ class Step(ABC):
         return norms
 
 
-def make_step(
-    params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
-) -> Step:
+def make_step(place: Place, rule: Rule, ranks: Ranks = ALONE) -> Step:
     """The native step where it applies, else torch."""
-    on_cpu = all(value.device.type == "cpu" for value in params.values())
+    on_cpu = all(value.device.type == "cpu" for value in place.params.values())
     if on_cpu and rule.decay == 0 and native.available():
-        return NativeStep(params, grads, centre, rule, ranks)
-    return TorchStep(params, grads, centre, rule, ranks)
+        return NativeStep(place, rule, ranks)
+    return TorchStep(place, rule, ranks)
 
 
 class TorchStep(Step):
-    def __init__(
-        self, params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
-    ) -> None:
-        self.ranks = ranks
-        self.params, self.grads, self.centre, self.rule = params, grads, centre, rule
-        like = next(iter(params.values()))
+    def __init__(self, place: Place, rule: Rule, ranks: Ranks = ALONE) -> None:
+        self.ranks, self.place, self.rule = ranks, place, rule
+        like = next(iter(place.params.values()))
         self._eta = rule.eta.to(like, copy=True)
         self._reach = {
-            b: torch.zeros(len(v), dtype=torch.float64, device=v.device) for b, v in params.items()
+            b: torch.zeros(len(v), dtype=torch.float64, device=v.device)
+            for b, v in place.params.items()
         }
 
     def take(self) -> None:
-        for block, value in self.params.items():
+        params, centre = self.place.params, self.place.centre
+        for block, value in params.items():
             rate = self._eta.reshape(-1, *[1] * (value.ndim - 1))
+            slope = self.place.grads[block].double()
             if self.rule.decay:
-                drift = value - self.centre[block]
-                self.grads[block].add_(drift, alpha=self.rule.decay)
-            value.addcmul_(rate, self.grads[block], value=-1)
+                slope = slope.add(value - centre[block], alpha=self.rule.decay)
+            value.addcmul_(rate, slope, value=-1)
         if self.rule.radii is not None:
-            project_(self.params, self.centre, self.rule.radii)
-        for block, norms in displacement_norms(self.params, self.centre, lead=1).items():
-            torch.fmax(self._reach[block], norms.amax(1).double(), out=self._reach[block])
+            project_(params, centre, self.rule.radii)
+        self.place.round()
+        for block, norms in displacement_norms(params, centre, lead=1).items():
+            torch.fmax(self._reach[block], norms.amax(1), out=self._reach[block])
 
     def freeze(self, lost: np.ndarray) -> None:
         self._eta[torch.from_numpy(lost).to(self._eta.device)] = 0.0
@@ -98,43 +123,37 @@ class TorchStep(Step):
         return {block: farthest.cpu().numpy() for block, farthest in self._reach.items()}
 
     def squared_norms(self) -> np.ndarray:
-        squares = [g.flatten(1).double().square().sum(1) for g in self.grads.values()]
+        squares = [g.flatten(1).double().square().sum(1) for g in self.place.grads.values()]
         total: np.ndarray = torch.stack(squares).sum(0).cpu().numpy()
         return total
 
 
 class NativeStep(Step):
-    def __init__(
-        self, params: Params, grads: Params, centre: Params, rule: Rule, ranks: Ranks = ALONE
-    ) -> None:
+    def __init__(self, place: Place, rule: Rule, ranks: Ranks = ALONE) -> None:
         from ntkbound.heads.native import passes
 
         self.ranks = ranks
-        runs, m = next(iter(params.values())).shape[:2]
+        runs, m = next(iter(place.params.values())).shape[:2]
 
         def view(value: Tensor) -> np.ndarray:
             return value.numpy().reshape(runs, m, -1)
 
         self._native = passes
         self._eta = rule.eta.numpy().copy()
-        self._gradients = [view(g) for g in grads.values()]
+        self._gradients = [view(g) for g in place.grads.values()]
         self._squares = np.empty(runs)
         unbounded = np.full(runs, np.inf)
-        self._reach = {block: np.zeros(runs) for block in params}
-        self._blocks = [
-            (
-                view(params[block]),
-                view(grads[block]),
-                view(centre[block]),
-                unbounded if rule.radii is None else rule.radii[block].double().numpy(),
-                self._reach[block],
-            )
-            for block in params
-        ]
+        self._reach = {block: np.zeros(runs) for block in place.params}
+        self._blocks = []
+        for block, value in place.params.items():
+            radius = unbounded if rule.radii is None else rule.radii[block].double().numpy()
+            limits = (self._eta, radius, margin(value[0, 0].numel()))
+            arrays = (view(value), view(place.grads[block]), view(place.centre[block]))
+            self._blocks.append((*arrays, limits, self._reach[block], view(place.rounded[block])))
 
     def take(self) -> None:
-        for values, gradient, centre, radius, reach in self._blocks:
-            self._native.project(values, gradient, centre, self._eta, radius, reach)
+        for arrays in self._blocks:
+            self._native.project(*arrays)
 
     def freeze(self, lost: np.ndarray) -> None:
         self._eta[lost] = 0.0

@@ -46,8 +46,14 @@ class Start:
 
     @property
     def initial(self) -> Params:
-        """φ_0, in the dtype that trains."""
+        """φ_0, float64 whatever the dtype that trains."""
         return self.lin.initial
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which R̂ and ∇R̂ are computed."""
+        dtype: torch.dtype = getattr(torch, self.config.dtype)
+        return dtype
 
     @property
     def workers(self) -> Workers:
@@ -83,7 +89,7 @@ class Start:
 
         Ranks meet here: not a cached property, whose lock would keep ranks in threads apart.
         """
-        u: np.ndarray = self.workers.ranks.gather(self.initial["U"].double().norm(dim=1)).numpy()
+        u: np.ndarray = self.workers.ranks.gather(self.initial["U"].norm(dim=1)).numpy()
         return u
 
     @property
@@ -142,8 +148,8 @@ class Trained:
 def start(config: Config, model: HeadModel, task: Task, workers: Workers) -> Start:
     """The training samples of ``task``, φ_0, and φ̃ where a transport map is known or computed."""
     train = task.rows(slice(0, config.n_train))
-    seed, dtype = known(config.init_seed, "init_seed"), getattr(torch, config.dtype)
-    initial = symmetric_init(model, config.m, seed, dtype, workers.ranks)
+    seed = known(config.init_seed, "init_seed")
+    initial = symmetric_init(model, config.m, seed, torch.float64, workers.ranks)
     lin, moved = Linearized(model, initial, train.inputs, workers), None
     if config.ridge is not None:
         train, moved = with_computed_transport(lin, train, config.ridge)

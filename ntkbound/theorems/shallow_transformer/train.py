@@ -17,8 +17,9 @@ from ntkbound.heads.training.descent import (
     Schedule,
     Watcher,
     descend,
-    parameter_sets,
+    parameter_bytes,
 )
+from ntkbound.heads.training.objective import Objective
 from ntkbound.heads.training.step import Rule
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.config import Config, known
@@ -29,9 +30,9 @@ def train(
     joint: Joint, observe: Observe, recorded: Collection[int], tools: Tools
 ) -> tuple[Descent, int | None]:
     """The descent of all runs, ``observe`` called at the ``recorded`` steps with (R, m, *shape)
-    parameters on the CPU, and the bytes that each run held (None where nobody counts them)."""
+    float64 parameters on the CPU, and the bytes that each run held (None where nobody counts)."""
     first, device, workers = joint.first, tools.device, tools.workers
-    config, runs, dtype = first.config, len(joint.starts), getattr(torch, first.config.dtype)
+    config, runs, dtype = first.config, len(joint.starts), first.dtype
     inputs, y = first.task.inputs.to(dtype, device), first.task.y.to(device, dtype)
     initial = {b: v.to(device) for b, v in joint.lin.initial.items()}
     objective = objective_for(first.model, inputs, y, first.lin.heads, workers, runs)
@@ -45,12 +46,26 @@ def train(
     rule = descent_rule([start.config for start in joint.starts], device)
     batches = None if config.batch is None else _batches(config.batch, first, inputs, y)
     schedule = Schedule(config.tau, recorded, batches)
-    descent = descend(objective, initial, rule, schedule, Watcher(seen, progress), workers.ranks)
+    exact = _exact(joint, tools)
+    watcher = Watcher(seen, progress, exact)
+    descent = descend(objective, initial, rule, schedule, watcher, workers.ranks)
     held = objective.held_bytes()
     if held is None:
         return descent, None
-    parameters = sum(value.nbytes for value in initial.values())
-    return descent, (held + parameter_sets(rule) * parameters) // runs
+    held += 0 if exact is None else exact.held_bytes() or 0
+    numbers = sum(value.numel() for value in initial.values())
+    return descent, (held + parameter_bytes(numbers, rule, dtype)) // runs
+
+
+def _exact(joint: Joint, tools: Tools) -> Objective | None:
+    """R̂ in float64, where the sure bound on training asks how exact ∇R̂ was."""
+    first, config = joint.first, joint.first.config
+    if config.dtype == "float64" or not (first.projected and config.bounds):
+        return None
+    inputs = first.task.inputs.to(torch.float64, tools.device)
+    y = first.task.y.to(tools.device, torch.float64)
+    runs = len(joint.starts)
+    return objective_for(first.model, inputs, y, first.lin.heads, tools.workers, runs)
 
 
 def _batches(size: int, start: Start, inputs: Inputs, y: torch.Tensor) -> Batches:
@@ -72,9 +87,8 @@ def descent_rule(configs: Sequence[Config], device: str = "cpu") -> Rule:
     """η and, where the method projects, ρ/√m of runs that share one descent."""
     shared, radii = configs[0], None
     if shared.method in ("projgd", "projsgd"):
-        dtype = getattr(torch, shared.dtype)
         radii = {
-            b: torch.tensor([config.radii[b] for config in configs], dtype=dtype, device=device)
+            b: torch.tensor([one.radii[b] for one in configs], dtype=torch.float64).to(device)
             for b in shared.blocks
         }
     eta = torch.tensor([config.step_size for config in configs], dtype=torch.float64)

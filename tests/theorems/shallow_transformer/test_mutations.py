@@ -175,16 +175,24 @@ def seed_ignored(seed, purpose, chunk=0, true=streams.generator):
     return true(0, purpose, chunk)
 
 
-def ascending_step(values, gradient, start, eta, radius, reach, true=passes.project):
-    true(values, -gradient, start, eta, radius, reach)
+def ascending_step(values, gradient, *others, true=passes.project):
+    true(values, -gradient, *others)
 
 
-def native_no_projection(values, gradient, start, eta, radius, reach, true=passes.project):
-    true(values, gradient, start, eta, np.full_like(radius, np.inf), reach)
+def adding_in_float32(values, *others, true=passes.project):
+    true(values, *others)
+    values[:] = values.astype(np.float32)
 
 
-def native_skips_radius_zero(values, gradient, start, eta, radius, reach, true=passes.project):
-    true(values, gradient, start, eta, np.where(radius == 0, np.inf, radius), reach)
+def native_no_projection(values, gradient, start, rule, *others, true=passes.project):
+    eta, radius, margin = rule
+    true(values, gradient, start, (eta, np.full_like(radius, np.inf), margin), *others)
+
+
+def native_skips_radius_zero(values, gradient, start, rule, *others, true=passes.project):
+    eta, radius, margin = rule
+    widened = np.where(radius == 0, np.inf, radius)
+    true(values, gradient, start, (eta, widened, margin), *others)
 
 
 def ball_of_another_norm(v, radius):
@@ -246,6 +254,12 @@ MUTATIONS: dict[str, tuple[Any, Any]] = {
         lambda p: p.setattr(projection, "project_", projects_onto_the_origin), projects),
     "projection by the largest entry": (
         lambda p: p.setattr(projection, "_norms", sums_instead_of_norms), projects),
+    "iterates that add up in float32": (
+        lambda p: p.setattr(passes, "project", adding_in_float32),
+        lambda: checks.check_small_steps(step.NativeStep)),
+    "iterates that are rounded to float32, outside of their balls": (
+        lambda p: p.setattr(passes, "project", adding_in_float32),
+        lambda: checks.check_descent(0.02, torch.float32)),
     "ascent": (lambda p: p.setattr(passes, "project", ascending_step), descends),
     "no symmetric pairs": (lambda p: p.setattr(checks, "symmetric_init", unpaired), starts_at_zero),
     "seed not used": (lambda p: p.setattr(streams, "generator", seed_ignored), seeds),

@@ -71,9 +71,10 @@ class ProofObserver:
         squared = _dot(grads, grads)
         self._add("squared_gradient", squared)
         self._stepped(at, grads, moved, landed)
-        eps = max(torch.finfo(v.dtype).eps for v in params.values())
-        # Each number of φ is rounded a few times by eps/2 of its size; of ∇R̂ half the digits count.
-        allowed = 2 * eps * math.sqrt(_dot(at, at)) + math.sqrt(eps * squared) * self.eta
+        # Iterates add up in float64, whose numbers are rounded a few times by eps/2 of their size;
+        # of ∇R̂ half the digits count that its own precision has.
+        whole, eps = torch.finfo(torch.float64).eps, torch.finfo(self.start.dtype).eps
+        allowed = 2 * whole * math.sqrt(_dot(at, at)) + math.sqrt(eps * squared) * self.eta
         return landed, allowed
 
     def _stepped(self, at: Params, grads: Params, moved: Params, landed: Params) -> None:

@@ -20,7 +20,12 @@ from ntkbound.theorems.shallow_transformer.audit.decomposition import Share, dec
 from ntkbound.theorems.shallow_transformer.audit.links import Link, links, links_without_target
 from ntkbound.theorems.shallow_transformer.audit.observer import ProofObserver, TargetObserver
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
-from ntkbound.theorems.shallow_transformer.certificates import TRANSFORMER_ONLY, certify, sharpened
+from ntkbound.theorems.shallow_transformer.certificates import (
+    TRANSFORMER_ONLY,
+    Met,
+    certify,
+    sharpened,
+)
 from ntkbound.theorems.shallow_transformer.proved import closed_form, in_theorem
 from ntkbound.theorems.shallow_transformer.start import Joint, Start, no_transport
 from ntkbound.theorems.shallow_transformer.train import train
@@ -128,7 +133,7 @@ def _bounds(start: Start, level: str) -> tuple[Bounds, tuple[str, ...]]:
         return closed, ()
     if not in_theorem(start.model):
         return closed, (TRANSFORMER_ONLY,)
-    certified = certify(start, start.radii, closed)
+    certified = certify(start, Met(start.radii), closed)
     told = certified.missing or "constants are the a-posteriori certificates, largest over samples"
     return sharpened(closed, certified.certificates, start.problem), (told,)
 

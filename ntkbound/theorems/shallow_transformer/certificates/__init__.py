@@ -12,6 +12,7 @@ from ntkbound.theorems.shallow_transformer.certificates.certificate import Level
 from ntkbound.theorems.shallow_transformer.certificates.certify import (
     TRANSFORMER_ONLY,
     Certified,
+    Met,
     certify,
     sharpened,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "TRANSFORMER_ONLY",
     "Certified",
     "Level",
+    "Met",
     "Suprema",
     "TargetSuprema",
     "approximation",
