@@ -5,17 +5,48 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import fdtrc, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 from ntkbound.stats.margins import (
     CONFIDENCE,
+    ENOUGH_DF,
     FEW_SEEDS,
+    LONE_SEED_LEVEL,
+    LONE_SEED_LEVEL_FEW,
     POOLED_SEED_LEVEL,
-    POOLED_SEED_LEVEL_FEW,
     POOLING_LEVEL,
 )
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Whether slopes vary between seeds, as all claims of a check say together.
+
+    p: of "no slope varies between its seeds"; df: degrees of freedom between seeds, over all
+    claims; ratio: mean of variance between seeds over that of the residuals, at least 1, by which
+    a pooled variance is inflated; claims: how many have spoken.
+    """
+
+    p: float = 1.0
+    df: int = 0
+    ratio: float = 1.0
+    claims: int = 0
+
+    @property
+    def varies(self) -> bool:
+        return self.p <= POOLING_LEVEL
+
+    def seed_level(self, seeds: int) -> float:
+        """At which the seeds' own t-test must agree with the pooled one."""
+        if self.df >= ENOUGH_DF:
+            return POOLED_SEED_LEVEL
+        return LONE_SEED_LEVEL if seeds >= FEW_SEEDS else LONE_SEED_LEVEL_FEW
+
+
+ALONE = Pooling()
+_LARGE = 1e6  # a ratio of variances beyond any doubt
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,32 +75,59 @@ class SeedMean:
         """(S,) t_{R−1} · sd/√R, the half-width of the interval at `CONFIDENCE`."""
         return t_quantile(self.seeds) * np.sqrt(self.variance / self.seeds)
 
-    def upper_tail(self, value: ArrayLike = 0.0) -> Array:
+    def upper_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≤ value" against "mean > value".
 
-        The seeds' own t-test; where an F-test finds no slope variance beyond the residuals and
-        the seeds' own test agrees at `POOLED_SEED_LEVEL`, the t-test with pooled variance
-        ((R−1)·variance + within_df·within)/(R−1+within_df), which needs far fewer seeds to reach
-        the levels of a corrected check.
+        The seeds' own t-test; where neither an F-test here nor one over the whole check finds
+        slope variance beyond the residuals, and the seeds' own test agrees at
+        `pooling.seed_level`, the t-test with pooled variance, which needs far fewer seeds to
+        reach the levels of a corrected check.
         """
         df = self.seeds - 1
         gap = self.mean - np.asarray(value)
         own = _t_tail(gap, self.variance / self.seeds, df)
-        if self.within_df < 1:
+        if self.within_df < 1 or pooling.varies:
             return own
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.variance > 0, self.variance / self.within, 0.0)
-        total = df + self.within_df
-        pooled = (df * self.variance + self.within_df * self.within) / total
-        shared = _t_tail(gap, pooled / self.seeds, total)
-        level = POOLED_SEED_LEVEL if self.seeds >= FEW_SEEDS else POOLED_SEED_LEVEL_FEW
-        pool = (fdtrc(df, self.within_df, ratio) > POOLING_LEVEL) & (own < level)
+        shared = self.pooled_tail(value, pooling.ratio)
+        pool = (self.alike() > POOLING_LEVEL) & (own < pooling.seed_level(self.seeds))
         return np.where(pool, np.minimum(own, shared), own)
 
-    def lower_tail(self, value: ArrayLike = 0.0) -> Array:
+    def lower_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≥ value" against "mean < value"."""
         mirrored = SeedMean(-self.mean, self.variance, self.seeds, self.within, self.within_df)
-        return mirrored.upper_tail(-np.asarray(value))
+        return mirrored.upper_tail(-np.asarray(value), pooling)
+
+    def pooled_tail(self, value: ArrayLike = 0.0, ratio: float = 1.0) -> Array:
+        """(S,) p-value of "mean ≤ value" with variance ratio·((R−1)·variance + within_df·within)
+        / (R−1+within_df): that of seeds which differ by their residuals alone."""
+        df = self.seeds - 1
+        total = df + self.within_df
+        pooled = ratio * (df * self.variance + self.within_df * self.within) / total
+        return _t_tail(self.mean - np.asarray(value), pooled / self.seeds, total)
+
+    def alike(self) -> Array:
+        """(S,) p-value of the F-test of "the number varies by its residuals alone"."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(self.variance > 0, self.variance / self.within, 0.0)
+        return np.asarray(fdtrc(self.seeds - 1, self.within_df, ratio), dtype=float)
+
+
+def pool(means: Sequence[SeedMean]) -> Pooling:
+    """What the F-tests of all these say together: −2 Σ log p against χ² of 2 S (Fisher)."""
+    means = [one for one in means if one.within_df > 0]
+    if not means:
+        return ALONE
+    p = np.concatenate([one.alike() for one in means])
+    df = np.concatenate([np.full(len(one.mean), one.seeds - 1) for one in means])
+    excess = []
+    for one in means:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(one.variance > 0, one.variance / one.within, 0.0)
+        mean = one.within_df / (one.within_df - 2) if one.within_df > 2 else np.inf  # of F
+        excess.append(np.minimum(ratio, _LARGE) / mean)
+    evidence = -2 * np.log(np.maximum(p, np.finfo(float).tiny)).sum()
+    ratio = float(np.average(np.concatenate(excess), weights=df))
+    return Pooling(float(chdtrc(2 * len(p), evidence)), int(df.sum()), max(1.0, ratio), len(p))
 
 
 def seed_mean(data: Array, direction: Array, *nuisance: Array) -> SeedMean:

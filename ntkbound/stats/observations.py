@@ -232,7 +232,8 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
                 continue
             y, x, names, out, more = _usable(y, x, names, grid.axis, float(floors[k]))
             said = notes + more
-        found.append(Series(grid.axis, *key, arm, x, y, names, out, said, runs))
+        y, names, more = _distinct(y, names)
+        found.append(Series(grid.axis, *key, arm, x, y, names, out, said + more, runs))
     return found
 
 
@@ -262,6 +263,18 @@ def _usable(
         gone = ", ".join(names[i] for i in range(len(names)) if i not in whole)
         notes.append(f"left out seed {gone}: no value at some points")
     return y[whole], x, tuple(names[i] for i in whole), int(noisy.sum()), tuple(notes)
+
+
+def _distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    """The seeds that differ anywhere: those equal to the bit at all points count once."""
+    first: dict[bytes, int] = {}
+    same = {i: k for i, row in enumerate(y) if (k := first.setdefault(row.tobytes(), i)) != i}
+    if not same:
+        return y, names, ()
+    keep = sorted(first.values())
+    gone = ", ".join(f"{names[i]} that of {names[k]}" for i, k in same.items())
+    said = f"equal values at all points count as one seed: seed {gone}"
+    return y[keep], tuple(names[i] for i in keep), (said,)
 
 
 def _seed(part: Part, row: int) -> str:

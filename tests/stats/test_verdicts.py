@@ -35,7 +35,7 @@ def test_tight():
     found = verdict(records(root, noise=0.02))
     assert found.verdict == "tight"
     assert re.fullmatch(
-        r"slope −0\.\d\d \[−0\.\d\d, −0\.\d\d\]: the claimed −0\.5 is tight", found.sentence
+        r"slope −0\.\d\d \[−0\.\d\d, −0\.\d\d\]: within ±0\.15 of the claimed −0\.5", found.sentence
     )
 
 
@@ -46,9 +46,10 @@ def test_faster_in_words():
     assert found.sentence.endswith("]: faster than the claimed −0.5")
 
 
-def test_holds_where_the_interval_is_wide():
-    runs = records(root, points=WIDTHS[:4], seeds=8, noise=0.3)
-    assert verdict(runs).verdict == "holds"
+def test_holds_where_the_interval_is_wide_on_the_harmless_side():
+    found = verdict(records(lambda x: x**-0.6, points=WIDTHS[:4], seeds=10, noise=0.25, stream=3))
+    assert found.verdict == "holds", found.sentence
+    assert "no slower than the claimed −0.5, within 0.15" in found.reason
 
 
 def test_inconclusive_says_how_many_seeds():
@@ -271,7 +272,8 @@ def test_where_limits_a_claim(where, judged):
 
 def test_start_and_stop_are_a_window_of_the_axis():
     runs = records(lambda x: max(x, 64.0) ** -0.5, noise=0.02)
-    assert verdict(runs).verdict == "violated"
+    assert verdict(runs).verdict == "inconclusive"
+    assert "the rate is not reached yet" in verdict(runs).reason
     late = verdict(runs, claim(start=64))
     assert late.verdict == "tight" and late.points == 4
     assert verdict(runs, claim(start=64, stop=256)).points == 3
