@@ -8,9 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 from ntkbound.stats.margins import (
+    CHECK_POOLING_LEVEL,
     CONFIDENCE,
     ENOUGH_DF,
     FEW_SEEDS,
+    LONE_POOLING_LEVEL,
     LONE_SEED_LEVEL,
     LONE_SEED_LEVEL_FEW,
     POOLED_SEED_LEVEL,
@@ -36,7 +38,12 @@ class Pooling:
 
     @property
     def varies(self) -> bool:
-        return self.p <= POOLING_LEVEL
+        return self.p <= CHECK_POOLING_LEVEL
+
+    @property
+    def level(self) -> float:
+        """Below which a claim's own F-test forbids pooling."""
+        return POOLING_LEVEL if self.df >= ENOUGH_DF else LONE_POOLING_LEVEL
 
     def seed_level(self, seeds: int) -> float:
         """At which the seeds' own t-test must agree with the pooled one."""
@@ -89,7 +96,7 @@ class SeedMean:
         if self.within_df < 1 or pooling.varies:
             return own
         shared = self.pooled_tail(value, pooling.ratio)
-        pool = (self.alike() > POOLING_LEVEL) & (own < pooling.seed_level(self.seeds))
+        pool = (self.alike() > pooling.level) & (own < pooling.seed_level(self.seeds))
         return np.where(pool, np.minimum(own, shared), own)
 
     def lower_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:

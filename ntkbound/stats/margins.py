@@ -24,19 +24,22 @@ CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
 separately, any `bound-violated`."""
 
-POOLING_LEVEL = 0.02
-"""Residuals are pooled over seeds unless an F-test at this level, of the claim's own seeds or of
-all claims of the check together (Fisher's sum), finds that slopes vary between seeds."""
+CHECK_POOLING_LEVEL = 0.01
+ENOUGH_DF = 24
+"""Residuals are pooled over seeds only where the F-tests of all claims of the check together
+(Fisher's sum) do not find at this level that slopes vary between seeds. With `ENOUGH_DF` degrees
+of freedom between seeds that test sees a standard deviation of 0.13; below, it sees little."""
 
-POOLED_SEED_LEVEL = 0.05
-"""A pooled violation must also show in the seeds' own t-test at this level."""
+POOLING_LEVEL = 0.005
+POOLED_SEED_LEVEL = 0.1
+"""… nor the claim's own F-test at the first level, and the seeds' own t-test agrees at the second.
+Larger and smaller, respectively, lose power: each costs what it says."""
 
+LONE_POOLING_LEVEL = 0.02
 LONE_SEED_LEVEL = 0.02
 LONE_SEED_LEVEL_FEW = 0.005
 FEW_SEEDS = 5
-ENOUGH_DF = 24
-"""The same where the whole check has fewer than `ENOUGH_DF` degrees of freedom between seeds, so
-that the F-test sees little (the stricter level below `FEW_SEEDS` seeds)."""
+"""The same two in a check below `ENOUGH_DF` (the stricter one below `FEW_SEEDS` seeds)."""
 
 BEND_LEVEL = 0.025
 """One-sided level at which a curve bends towards the claim: it is then not violated if it ends
