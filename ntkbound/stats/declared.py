@@ -32,6 +32,8 @@ class Declared:
         Of a record's config: the fields that follow from others, with what they follow.
     quantity
         What is declared of a measured number.
+    drawn
+        Those of the seeds that claims are about the randomness of.
     """
 
     seeds: tuple[str, ...] = ("seed",)
@@ -39,6 +41,7 @@ class Declared:
     axes: tuple[str, ...] = ()
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_follows
     quantity: Callable[[Key], Quantity] = undeclared
+    drawn: tuple[str, ...] = ()
 
 
 UNDECLARED = Declared()
@@ -57,4 +60,6 @@ def _declared(find: Callable[[str], Theorem], name: str) -> Declared:
     """Looked up once: every record of a table asks."""
     found = find(name)
     config = found.config
-    return Declared(config.seeds, config.precision, found.axes, found.follows, found.quantity)
+    return Declared(
+        config.seeds, config.precision, found.axes, found.follows, found.quantity, config.drawn
+    )

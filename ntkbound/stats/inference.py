@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -114,9 +115,16 @@ class SeedMean:
 
     def alike(self) -> Array:
         """(S,) p-value of the F-test of "the number varies by its residuals alone"."""
+        return np.asarray(fdtrc(self.seeds - 1, self.within_df, self._ratio()), dtype=float)
+
+    def excess(self) -> Array:
+        """(S,) the F statistic over its mean under that hypothesis, df/(df − 2)."""
+        mean = self.within_df / (self.within_df - 2) if self.within_df > 2 else np.inf
+        return np.asarray(np.minimum(self._ratio(), _LARGE) / mean)
+
+    def _ratio(self) -> Array:
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.variance > 0, self.variance / self.within, 0.0)
-        return np.asarray(fdtrc(self.seeds - 1, self.within_df, ratio), dtype=float)
+            return np.where(self.variance > 0, self.variance / self.within, 0.0)
 
 
 def pool(means: Sequence[SeedMean]) -> Pooling:
@@ -126,15 +134,10 @@ def pool(means: Sequence[SeedMean]) -> Pooling:
         return ALONE
     p = np.concatenate([one.alike() for one in means])
     df = np.concatenate([np.full(len(one.mean), one.seeds - 1) for one in means])
-    excess = []
-    for one in means:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(one.variance > 0, one.variance / one.within, 0.0)
-        mean = one.within_df / (one.within_df - 2) if one.within_df > 2 else np.inf  # of F
-        excess.append(np.minimum(ratio, _LARGE) / mean)
+    excess = np.concatenate([one.excess() for one in means])
     evidence = -2 * np.log(np.maximum(p, np.finfo(float).tiny)).sum()
-    ratio = float(np.average(np.concatenate(excess), weights=df))
-    return Pooling(float(chdtrc(2 * len(p), evidence)), int(df.sum()), max(1.0, ratio), len(p))
+    ratio = max(1.0, float(np.average(excess, weights=df)))
+    return Pooling(float(chdtrc(2 * len(p), evidence)), int(df.sum()), ratio, len(p))
 
 
 def seed_mean(data: Array, direction: Array, *nuisance: Array) -> SeedMean:
@@ -162,6 +165,7 @@ def seed_mean(data: Array, direction: Array, *nuisance: Array) -> SeedMean:
     return SeedMean(mean, variance, seeds, within, df)
 
 
+@lru_cache(maxsize=256)
 def t_quantile(seeds: int, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t with seeds − 1 degrees of freedom."""
     return float(stdtrit(seeds - 1, 0.5 + confidence / 2))

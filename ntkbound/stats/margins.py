@@ -24,14 +24,14 @@ CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
 separately, any `bound-violated`."""
 
-CHECK_POOLING_LEVEL = 0.01
+CHECK_POOLING_LEVEL = 0.005
 ENOUGH_DF = 24
 """Residuals are pooled over seeds only where the F-tests of all claims of the check together
 (Fisher's sum) do not find at this level that slopes vary between seeds. With `ENOUGH_DF` degrees
 of freedom between seeds that test sees a standard deviation of 0.13; below, it sees little."""
 
 POOLING_LEVEL = 0.005
-POOLED_SEED_LEVEL = 0.1
+POOLED_SEED_LEVEL = 0.05
 """… nor the claim's own F-test at the first level, and the seeds' own t-test agrees at the second.
 Larger and smaller, respectively, lose power: each costs what it says."""
 
@@ -41,7 +41,7 @@ LONE_SEED_LEVEL_FEW = 0.005
 FEW_SEEDS = 5
 """The same two in a check below `ENOUGH_DF` (the stricter one below `FEW_SEEDS` seeds)."""
 
-BEND_LEVEL = 0.025
+BEND_LEVEL = 0.02
 """One-sided level at which a curve bends towards the claim: it is then not violated if it ends
 there, or has closed half of its gap. Straight lines lose so much power, so not larger."""
 

@@ -226,6 +226,9 @@ def _lacking(claim: Claim, fit: Fit) -> str | None:
     need = MIN_POINTS_FLOOR if claim.floor else MIN_POINTS
     if len(series.seeds) < MIN_SEEDS or len(series.points) < need:
         return f"{count(series)}: needs at least {need} points and {MIN_SEEDS} seeds"
+    if series.undrawn:
+        names = ", ".join(series.undrawn)
+        return f"{names}: needs at least {MIN_SEEDS} values, the claim is about its randomness"
     if claim.log_power and series.points[0] <= 1:
         return f"a logarithm of {claim.axis} needs values above 1"
     return None
