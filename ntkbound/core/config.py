@@ -32,6 +32,7 @@ class Config(BaseModel):
 
     # What the engine has to know of the fields.
     seeds: ClassVar[tuple[str, ...]] = ("seed",)  # runs that differ in these alone are repetitions
+    drawn: ClassVar[tuple[str, ...]] = ()  # those of them that the guarantee is a probability over
     implied: ClassVar[frozenset[str]] = frozenset()  # follow from others: not hashed
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # giving one unsets the other
     precision: ClassVar[str] = ""  # the field that names the dtype trained in

@@ -15,12 +15,12 @@ Noise = Literal["amplitude", "square"]  # what a quantity's rounding is relative
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 FACTOR = 64.0  # covers the accumulation of long sums
 
-# Of an amplitude: training leaves φ_s on the spheres of Ω_ρ only up to float32's rounding.
-SPHERES = 1e-5
+# Of an amplitude: both sides are sums over samples and heads, whose rounding grows with them.
+RELATIVE = 1e-12
 
 
 def exceeds(measured: float, bound: float, noise: Noise = "amplitude") -> bool:
     """measured > bound, beyond rounding; squares (≥ 0) are compared by their roots."""
     if noise == "square":
         measured, bound = math.sqrt(max(measured, 0.0)), math.sqrt(max(bound, 0.0))
-    return measured > bound + SPHERES * abs(bound) + FACTOR * EPSILON["float64"]
+    return measured > bound + RELATIVE * abs(bound) + FACTOR * EPSILON["float64"]

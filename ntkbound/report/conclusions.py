@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SHOWN: Mapping[str, str] = {
     "violated": "**Contradicted**",
     "bound-violated": "**The proved bound is exceeded**",
-    "tight": "Agrees, and no smaller rate would do",
+    "tight": "Agrees, from both sides",
     "holds": "Agrees",
     "faster": "Agrees, with a steeper decay than claimed",
     "not-defined": "Measured, and judged by no claim",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
+from ntkbound.stats.bends import local_slopes
+from ntkbound.stats.inference import Array
 from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.observations import Series
 
@@ -43,22 +45,23 @@ def companions(series: Series, resamples: int = 2000) -> Companions:
     low, high = np.percentile(slopes[draws].mean(axis=1), [tail, 100 - tail])
     i, j = np.triu_indices(points, 1)
     pairs = (y[:, j] - y[:, i]) / (x[j] - x[i])
-    curvature, p = _curvature(centred, y)
-    local = (np.diff(y, axis=1) / np.diff(x)).mean(axis=0)
+    bent, p = curvature(x, y)
     return Companions(
         float(low),
         float(high),
         float(np.median(pairs)),
-        curvature,
+        bent,
         p,
-        tuple(float(v) for v in local),
+        tuple(float(v) for v in local_slopes(x, y)),
     )
 
 
-def _curvature(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Mean quadratic coefficient over seeds and its p-value; x (p,) centred, y (R, p)."""
+def curvature(x: Array, y: Array) -> tuple[float, float]:
+    """Mean coefficient of (log x)² over seeds and its two-sided p-value by Student's t; NaN below
+    three points or two seeds. x (p,) and y (R, p) are logarithms."""
     if len(x) < 3 or len(y) < 2:
         return float("nan"), float("nan")
+    x = x - x.mean()
     square = x**2 - (x**2).mean()
     square = square - (square @ x) / (x @ x) * x
     bends = y @ square / (square @ square)

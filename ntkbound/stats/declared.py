@@ -35,6 +35,8 @@ class Declared:
         What is declared of a measured number.
     needs
         The conditions that a run has to meet for a claim to be about it.
+    drawn
+        Those of the seeds that claims are about the randomness of.
     """
 
     seeds: tuple[str, ...] = ("seed",)
@@ -43,6 +45,7 @@ class Declared:
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_follows
     quantity: Callable[[Key], Quantity] = undeclared
     needs: Callable[[Claim], Collection[str]] = needs_nothing
+    drawn: tuple[str, ...] = ()
 
 
 UNDECLARED = Declared()
@@ -62,5 +65,11 @@ def _declared(find: Callable[[str], Theorem], name: str) -> Declared:
     found = find(name)
     config = found.config
     return Declared(
-        config.seeds, config.precision, found.axes, found.follows, found.quantity, found.needs
+        seeds=config.seeds,
+        precision=config.precision,
+        axes=found.axes,
+        follows=found.follows,
+        quantity=found.quantity,
+        needs=found.needs,
+        drawn=config.drawn,
     )

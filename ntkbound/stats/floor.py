@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, fdtrc
 
-from ntkbound.stats.inference import Array, SeedMean, seed_mean, t_quantile
+from ntkbound.stats.inference import ALONE, Array, Pooling, SeedMean, seed_mean, t_quantile
 from ntkbound.stats.margins import FLOOR_EXPONENT_LIMIT, HETEROGENEITY_LEVEL, MIN_POINTS_FLOOR
 from ntkbound.stats.observations import Series
 from ntkbound.stats.powerlaw import alike, log_values
@@ -40,20 +40,20 @@ class FloorFit:
     _exponents: Array = field(repr=False)
     _tests: SeedMean | None = field(repr=False)
 
-    def upper_tail(self, exponent: float) -> float:
+    def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """Largest p-value over all b ≤ exponent: a steeper law with a floor may look flatter."""
         if self._tests is None:
             return 1.0
-        below = self._tests.upper_tail()[self._exponents <= exponent]
-        here = score_test(self._data(), np.array([exponent])).upper_tail()[0]
+        below = self._tests.upper_tail(0.0, pooling)[self._exponents <= exponent]
+        here = score_test(self._data(), np.array([exponent])).upper_tail(0.0, pooling)[0]
         return float(max(here, below.max(initial=0.0)))
 
-    def lower_tail(self, exponent: float) -> float:
+    def lower_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """Largest p-value over all b ≥ exponent."""
         if self._tests is None:
             return 1.0
-        above = self._tests.lower_tail()[self._exponents >= exponent]
-        here = score_test(self._data(), np.array([exponent])).lower_tail()[0]
+        above = self._tests.lower_tail(0.0, pooling)[self._exponents >= exponent]
+        here = score_test(self._data(), np.array([exponent])).lower_tail(0.0, pooling)[0]
         return float(max(here, above.max(initial=0.0)))
 
     def _data(self) -> "LogData":

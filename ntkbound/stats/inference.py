@@ -2,20 +2,59 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import fdtrc, stdtr, stdtrit
+from scipy.special import chdtrc, fdtrc, stdtr, stdtrit
 
 from ntkbound.stats.margins import (
+    CHECK_POOLING_LEVEL,
     CONFIDENCE,
+    ENOUGH_DF,
     FEW_SEEDS,
+    LONE_POOLING_LEVEL,
+    LONE_SEED_LEVEL,
+    LONE_SEED_LEVEL_FEW,
     POOLED_SEED_LEVEL,
-    POOLED_SEED_LEVEL_FEW,
     POOLING_LEVEL,
 )
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Whether slopes vary between seeds, as all claims of a check say together.
+
+    p: of "no slope varies between its seeds"; df: degrees of freedom between seeds, over all
+    claims; ratio: mean of variance between seeds over that of the residuals, at least 1, by which
+    a pooled variance is inflated; claims: how many have spoken.
+    """
+
+    p: float = 1.0
+    df: int = 0
+    ratio: float = 1.0
+    claims: int = 0
+
+    @property
+    def varies(self) -> bool:
+        return self.p <= CHECK_POOLING_LEVEL
+
+    @property
+    def level(self) -> float:
+        """Below which a claim's own F-test forbids pooling."""
+        return POOLING_LEVEL if self.df >= ENOUGH_DF else LONE_POOLING_LEVEL
+
+    def seed_level(self, seeds: int) -> float:
+        """At which the seeds' own t-test must agree with the pooled one."""
+        if self.df >= ENOUGH_DF:
+            return POOLED_SEED_LEVEL
+        return LONE_SEED_LEVEL if seeds >= FEW_SEEDS else LONE_SEED_LEVEL_FEW
+
+
+ALONE = Pooling()
+_LARGE = 1e6  # a ratio of variances beyond any doubt
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,32 +83,61 @@ class SeedMean:
         """(S,) t_{R−1} · sd/√R, the half-width of the interval at `CONFIDENCE`."""
         return t_quantile(self.seeds) * np.sqrt(self.variance / self.seeds)
 
-    def upper_tail(self, value: ArrayLike = 0.0) -> Array:
+    def upper_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≤ value" against "mean > value".
 
-        The seeds' own t-test; where an F-test finds no slope variance beyond the residuals and
-        the seeds' own test agrees at `POOLED_SEED_LEVEL`, the t-test with pooled variance
-        ((R−1)·variance + within_df·within)/(R−1+within_df), which needs far fewer seeds to reach
-        the levels of a corrected check.
+        The seeds' own t-test; where neither an F-test here nor one over the whole check finds
+        slope variance beyond the residuals, and the seeds' own test agrees at
+        `pooling.seed_level`, the t-test with pooled variance, which needs far fewer seeds to
+        reach the levels of a corrected check.
         """
         df = self.seeds - 1
         gap = self.mean - np.asarray(value)
         own = _t_tail(gap, self.variance / self.seeds, df)
-        if self.within_df < 1:
+        if self.within_df < 1 or pooling.varies:
             return own
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(self.variance > 0, self.variance / self.within, 0.0)
-        total = df + self.within_df
-        pooled = (df * self.variance + self.within_df * self.within) / total
-        shared = _t_tail(gap, pooled / self.seeds, total)
-        level = POOLED_SEED_LEVEL if self.seeds >= FEW_SEEDS else POOLED_SEED_LEVEL_FEW
-        pool = (fdtrc(df, self.within_df, ratio) > POOLING_LEVEL) & (own < level)
+        shared = self.pooled_tail(value, pooling.ratio)
+        pool = (self.alike() > pooling.level) & (own < pooling.seed_level(self.seeds))
         return np.where(pool, np.minimum(own, shared), own)
 
-    def lower_tail(self, value: ArrayLike = 0.0) -> Array:
+    def lower_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≥ value" against "mean < value"."""
         mirrored = SeedMean(-self.mean, self.variance, self.seeds, self.within, self.within_df)
-        return mirrored.upper_tail(-np.asarray(value))
+        return mirrored.upper_tail(-np.asarray(value), pooling)
+
+    def pooled_tail(self, value: ArrayLike = 0.0, ratio: float = 1.0) -> Array:
+        """(S,) p-value of "mean ≤ value" with variance ratio·((R−1)·variance + within_df·within)
+        / (R−1+within_df): that of seeds which differ by their residuals alone."""
+        df = self.seeds - 1
+        total = df + self.within_df
+        pooled = ratio * (df * self.variance + self.within_df * self.within) / total
+        return _t_tail(self.mean - np.asarray(value), pooled / self.seeds, total)
+
+    def alike(self) -> Array:
+        """(S,) p-value of the F-test of "the number varies by its residuals alone"."""
+        return np.asarray(fdtrc(self.seeds - 1, self.within_df, self._ratio()), dtype=float)
+
+    def excess(self) -> Array:
+        """(S,) the F statistic over its mean under that hypothesis, df/(df − 2)."""
+        mean = self.within_df / (self.within_df - 2) if self.within_df > 2 else np.inf
+        return np.asarray(np.minimum(self._ratio(), _LARGE) / mean)
+
+    def _ratio(self) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.variance > 0, self.variance / self.within, 0.0)
+
+
+def pool(means: Sequence[SeedMean]) -> Pooling:
+    """What the F-tests of all these say together: −2 Σ log p against χ² of 2 S (Fisher)."""
+    means = [one for one in means if one.within_df > 0]
+    if not means:
+        return ALONE
+    p = np.concatenate([one.alike() for one in means])
+    df = np.concatenate([np.full(len(one.mean), one.seeds - 1) for one in means])
+    excess = np.concatenate([one.excess() for one in means])
+    evidence = -2 * np.log(np.maximum(p, np.finfo(float).tiny)).sum()
+    ratio = max(1.0, float(np.average(excess, weights=df)))
+    return Pooling(float(chdtrc(2 * len(p), evidence)), int(df.sum()), ratio, len(p))
 
 
 def seed_mean(data: Array, direction: Array, *nuisance: Array) -> SeedMean:
@@ -97,6 +165,7 @@ def seed_mean(data: Array, direction: Array, *nuisance: Array) -> SeedMean:
     return SeedMean(mean, variance, seeds, within, df)
 
 
+@lru_cache(maxsize=256)
 def t_quantile(seeds: int, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t with seeds − 1 degrees of freedom."""
     return float(stdtrit(seeds - 1, 0.5 + confidence / 2))

@@ -11,30 +11,39 @@ CONFIDENCE = 0.95
 VIOLATION_MARGIN = 0.05
 """A claim is violated beyond this many units of exponent, never by finite-size curvature below."""
 
-TIGHT_MARGIN = 0.15
-"""`tight`: the whole interval lies within claim ± this; the margin that a rate's verdict prints."""
-
-HOLDS_MARGIN = 0.25
-"""`holds`: the upper end of the interval lies below claim + this."""
+RATE_MARGIN = 0.15
+"""Acceptance: `holds` needs an interval that excludes every rate worse than the claim by this,
+`tight` on both sides. One-sided at (1 − `CONFIDENCE`)/2 = 2.5 %, with seeds as the sampling unit:
+a slope 0.15 too flat is accepted in at most 2.5 % of trials, whatever the noise and the seeds.
+The verdict prints it."""
 
 LOG_MARGIN = 0.10
-"""Instead of 0.15 and 0.25 where a power of a logarithm is claimed: its slope on any grid is
-small, so 0.25 would pass x^0.4."""
+"""The same where a power of a logarithm is claimed, whose slope on any grid is small."""
 
 CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
 separately, any `bound-violated`."""
 
-POOLING_LEVEL = 0.02
-"""Residuals are pooled over seeds unless an F-test at this level finds extra slope variance.
-Larger loses power (5 % gives 94.1 % instead of 97.0 %), smaller hides slope variance."""
+CHECK_POOLING_LEVEL = 0.005
+ENOUGH_DF = 24
+"""Residuals are pooled over seeds only where the F-tests of all claims of the check together
+(Fisher's sum) do not find at this level that slopes vary between seeds. With `ENOUGH_DF` degrees
+of freedom between seeds that test sees a standard deviation of 0.13; below, it sees little."""
 
-POOLED_SEED_LEVEL = 0.02
-POOLED_SEED_LEVEL_FEW = 0.005
+POOLING_LEVEL = 0.005
+POOLED_SEED_LEVEL = 0.05
+"""… nor the claim's own F-test at the first level, and the seeds' own t-test agrees at the second.
+Larger and smaller, respectively, lose power: each costs what it says."""
+
+LONE_POOLING_LEVEL = 0.02
+LONE_SEED_LEVEL = 0.02
+LONE_SEED_LEVEL_FEW = 0.005
 FEW_SEEDS = 5
-"""A pooled violation must also show in the seeds' own t-test at this level (the stricter one
-below `FEW_SEEDS` seeds, where the F-test is nearly blind). Without it 3 seeds whose true slopes
-differ by 0.13 raise a false alarm in up to 16 % of checks; with it 2 % (5 seeds: 3 %)."""
+"""The same two in a check below `ENOUGH_DF` (the stricter one below `FEW_SEEDS` seeds)."""
+
+BEND_LEVEL = 0.02
+"""One-sided level at which a curve bends towards the claim: it is then not violated if it ends
+there, or has closed half of its gap. Straight lines lose so much power, so not larger."""
 
 HETEROGENEITY_LEVEL = 0.01
 """Floor form: each seed gets its own floor when an F-test at this level finds that floors differ

@@ -13,6 +13,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.stats.columns import Array, Mask, Part, Rows, Table, read_table
+from ntkbound.stats.margins import MIN_SEEDS
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.selection import EVERY, Selection
 
@@ -31,7 +32,8 @@ class Series:
     points (p,) increasing axis values; values (R, p) positive and above the noise floor;
     seeds (R) labels; arm the other config fields that vary between the records, as text;
     excluded the number of values at or below the noise floor (their points are gone); notes
-    what else was left out; runs the places of all records of this arm among those read.
+    what else was left out; runs the places of all records of this arm among those read; undrawn the
+    seed fields whose randomness claims are about, yet with fewer than `MIN_SEEDS` values here.
     """
 
     axis: str
@@ -45,6 +47,7 @@ class Series:
     excluded: int = 0
     notes: tuple[str, ...] = ()
     runs: Rows = field(default_factory=_none, repr=False)
+    undrawn: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -221,6 +224,11 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
         keep = np.flatnonzero((cells >= 0).all(axis=1))
         notes = (f"reduced to the {len(keep)} seeds common to all points: {gaps}",)
         cells, labels = cells[keep], [labels[i] for i in keep]
+    undrawn = tuple(
+        name
+        for name in part.declared.drawn
+        if name in part.fields and _draws(part.fields[name].codes[cells]) < MIN_SEEDS
+    )
     block = grid.values[cells]  # (R, p, K)
     floors = grid.floors(first)
     clean: Mask = np.asarray((block > floors).all(axis=(0, 1)))
@@ -232,7 +240,8 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
                 continue
             y, x, names, out, more = _usable(y, x, names, grid.axis, float(floors[k]))
             said = notes + more
-        found.append(Series(grid.axis, *key, arm, x, y, names, out, said, runs))
+        y, names, more = _distinct(y, names)
+        found.append(Series(grid.axis, *key, arm, x, y, names, out, said + more, runs, undrawn))
     return found
 
 
@@ -262,6 +271,23 @@ def _usable(
         gone = ", ".join(names[i] for i in range(len(names)) if i not in whole)
         notes.append(f"left out seed {gone}: no value at some points")
     return y[whole], x, tuple(names[i] for i in whole), int(noisy.sum()), tuple(notes)
+
+
+def _draws(codes: Rows) -> int:
+    """How many seeds differ in this field: codes (R, p)."""
+    return len({row.tobytes() for row in codes})
+
+
+def _distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+    """The seeds that differ anywhere: those equal to the bit at all points count once."""
+    first: dict[bytes, int] = {}
+    same = {i: k for i, row in enumerate(y) if (k := first.setdefault(row.tobytes(), i)) != i}
+    if not same:
+        return y, names, ()
+    keep = sorted(first.values())
+    gone = ", ".join(f"{names[i]} that of {names[k]}" for i, k in same.items())
+    said = f"equal values at all points count as one seed: seed {gone}"
+    return y[keep], tuple(names[i] for i in keep), (said,)
 
 
 def _seed(part: Part, row: int) -> str:

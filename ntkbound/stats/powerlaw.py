@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ntkbound.stats.inference import Array, SeedMean, seed_mean
+from ntkbound.stats.inference import ALONE, Array, Pooling, SeedMean, seed_mean
 from ntkbound.stats.observations import Series
 
 
@@ -22,10 +22,10 @@ class Fit(Protocol):
     @property
     def high(self) -> float: ...
 
-    def upper_tail(self, exponent: float) -> float:
+    def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """p-value of "the true exponent is at most this"."""
 
-    def lower_tail(self, exponent: float) -> float:
+    def lower_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """p-value of "the true exponent is at least this"."""
 
 
@@ -33,7 +33,8 @@ class Fit(Protocol):
 class PowerLawFit:
     """b of y = a_r·x^b with its interval; NaN where there are too few points or seeds.
 
-    seed_slopes (R,): the ordinary least-squares slope of log y on log x of each seed.
+    seed_slopes (R,): the ordinary least-squares slope of log y on log x of each seed; mean:
+    what the tests are made of, None with one seed.
     """
 
     series: Series
@@ -41,13 +42,13 @@ class PowerLawFit:
     low: float
     high: float
     seed_slopes: Array
-    _mean: SeedMean | None = field(default=None, repr=False)
+    mean: SeedMean | None = field(default=None, repr=False)
 
-    def upper_tail(self, exponent: float) -> float:
-        return 1.0 if self._mean is None else float(self._mean.upper_tail(exponent)[0])
+    def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
+        return 1.0 if self.mean is None else float(self.mean.upper_tail(exponent, pooling)[0])
 
-    def lower_tail(self, exponent: float) -> float:
-        return 1.0 if self._mean is None else float(self._mean.lower_tail(exponent)[0])
+    def lower_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
+        return 1.0 if self.mean is None else float(self.mean.lower_tail(exponent, pooling)[0])
 
 
 def fit_power_laws(series: Sequence[Series]) -> list[PowerLawFit]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from ntkbound.stats.companions import companions
+import numpy as np
+
+from ntkbound.stats.bends import local_slopes
+from ntkbound.stats.companions import curvature
 from ntkbound.stats.inference import t_quantile
 from ntkbound.stats.margins import CHECK_LEVEL, MAX_MORE_SEEDS
 from ntkbound.stats.observations import Series
@@ -32,10 +35,10 @@ def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math
     significantly above or below; else a wider range; and any bend that a seed cannot mend."""
     seeds = len(fit.series.seeds)
     half = max(fit.high - fit.slope, fit.slope - fit.low)
-    bend = companions(fit.series, resamples=1)
+    x, y = np.log(fit.series.points), np.log(fit.series.values)
     drift = ""
-    if bend.curvature_p < CHECK_LEVEL:
-        first, last = bend.local_slopes[0], bend.local_slopes[-1]
+    if curvature(x, y)[1] < CHECK_LEVEL:
+        first, *_, last = local_slopes(x, y)
         drift = f"; curvature: local slopes run from {two(first)} to {two(last)}"
     if not math.isfinite(half):
         return "needs a wider range: the exponent is not separated from the floor" + drift

@@ -10,7 +10,7 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import Series, Verdict, compare_growth, fit_power_laws, observe
 from ntkbound.stats.columns import Table
-from ntkbound.stats.margins import AICC_MARGIN, HOLDS_MARGIN
+from ntkbound.stats.margins import AICC_MARGIN, RATE_MARGIN
 from ntkbound.stats.verdicts import describe
 from ntkbound.stats.words import two
 
@@ -34,13 +34,13 @@ def growth(series: Series) -> Growth:
     """The form of growth, by the slope's interval first and AICc's preference then.
 
     It grows if the 95 % interval of the log-log slope lies above 0; it does not if the interval
-    reaches down to 0 and ends below `HOLDS_MARGIN`; a wider one resolves nothing. The form counts
+    reaches down to 0 and ends below `RATE_MARGIN`; a wider one resolves nothing. The form counts
     as decided when AICc prefers it to both others by more than `AICC_MARGIN`.
     """
     (fit,) = fit_power_laws([series])
     slope = f"slope {two(fit.slope)} [{two(fit.low)}, {two(fit.high)}]"
     if not fit.low > 0:
-        flat = fit.high < HOLDS_MARGIN
+        flat = fit.high < RATE_MARGIN
         return Growth(False, "none", slope, True) if flat else Growth(None, "undecided", slope)
     scores = compare_growth(series)
     told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "

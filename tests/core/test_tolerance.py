@@ -12,9 +12,9 @@ from ntkbound.core.tolerance import exceeds
         (1e-29, 0.0, False, False),
         (3e-15, 1e-15, False, True),  # rounding of an amplitude; of a square 3 times the bound
         (3e-13, 1e-13, True, True),  # both hidden by a constant of 1e-12
-        (1 + 1e-6, 1.0, False, False),
-        (1 + 3e-5, 1.0, True, True),
-        (1 + 1.5e-5, 1.0, True, False),
+        (1 + 1e-13, 1.0, False, False),
+        (1 + 1e-6, 1.0, True, True),
+        (1 + 1.5e-12, 1.0, True, False),
         (0.5, 1.0, False, False),
     ],
 )

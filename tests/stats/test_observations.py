@@ -181,7 +181,11 @@ def test_an_unknown_theorem_declares_nothing():
 
 def test_numbers_that_are_no_records():
     key = Key("a", "b", "c")
-    rows = [({"n": n, "seed": seed}, {key: 1e-10 / n}) for n in (2, 4, 8) for seed in range(3)]
+    rows = [
+        ({"n": n, "seed": seed}, {key: 1e-10 * (1 + seed) / n})
+        for n in (2, 4, 8)
+        for seed in range(3)
+    ]
     (series,) = observe(tabulate(rows), axes=["n"])
     assert series.key == key and series.values.shape == (3, 3)
 

@@ -214,7 +214,7 @@ def test_arms_are_ordered_as_numbers():
 @pytest.mark.parametrize(
     ("verdict", "shown", "left_open"),
     [
-        ("tight", "Agrees, and no smaller rate would do: S.", None),
+        ("tight", "Agrees, from both sides: S.", None),
         ("holds", "Agrees: S.", "That the claim is sharp: S."),
         ("faster", "Agrees, with a steeper decay than claimed: S.", "That the claimed rate is"),
         ("violated", "**Contradicted**: S. R.", None),

@@ -1,7 +1,7 @@
 """Calibration of the statistics by simulation; prints Markdown tables.
 
-    python -m tests.support.calibration --trials 200    # a few minutes on one core
-    python -m tests.support.calibration --only power
+    python -m tests.support.calibration --trials 200 --checks 200   # minutes on one core
+    python -m tests.support.calibration --only accepted --trials 20000
 
 docs/calibration.md has the tables and the command of each.
 
@@ -11,6 +11,7 @@ s_r lognormal with standard deviation 0.5.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -20,8 +21,9 @@ import numpy as np
 from ntkbound.core.claim import Claim, Kind
 from ntkbound.stats import Series, fit_floors, fit_power_laws
 from ntkbound.stats.floor import LogData, score_test
-from ntkbound.stats.forms.rate import conclude, prepare
-from ntkbound.stats.inference import holm, t_quantile
+from ntkbound.stats.forms.rate import conclude, measure, together
+from ntkbound.stats.inference import holm, pool, seed_mean, t_quantile
+from ntkbound.stats.margins import CHECK_LEVEL, VIOLATION_MARGIN
 from ntkbound.stats.powerlaw import log_values
 
 EXPONENTS = (-2.0, -1.0, -0.5, -0.25, 0.0)
@@ -35,7 +37,8 @@ class Law:
     """One setting: y = s_r·(x^b + κ)·e^{σz} on `points` doubling from 1, for each of `seeds`.
 
     shared: κ is the same for all seeds instead of scaled with them; slope_sd: of the exponents
-    between seeds.
+    between seeds; factor: range of the axis instead; shift: y = s_r·(x + shift)^b, whose local
+    slope reaches b only towards the end of the range.
     """
 
     b: float
@@ -45,13 +48,16 @@ class Law:
     kappa: float = 0.0
     shared: bool = False
     slope_sd: float = 0.0
+    factor: float = 0.0
+    shift: float = 0.0
 
 
 def draw(rng: np.random.Generator, trials: int, law: Law) -> list[Series]:
     """`trials` synthetic series of one setting."""
-    x = np.exp2(np.arange(law.points, dtype=np.float64))
+    x = np.geomspace(1, law.factor or 2.0 ** (law.points - 1), law.points)
     scale = np.exp(rng.normal(0, 0.5, (trials, law.seeds, 1)))
-    power = x ** (law.b + law.slope_sd * rng.normal(size=(trials, law.seeds, 1)))
+    slopes = law.b + law.slope_sd * rng.normal(size=(trials, law.seeds, 1))
+    power = (x + law.shift) ** slopes
     mean = scale * power + law.kappa if law.shared else scale * (power + law.kappa)
     values = mean * np.exp(rng.normal(0, law.noise, mean.shape))
     names = tuple(str(i) for i in range(law.seeds))
@@ -80,10 +86,10 @@ def kept(series: list[Series], b: float) -> float:
 
 def verdicts(series: list[Series], claims: list[Claim], per_check: int) -> list[tuple[str, ...]]:
     """Verdicts of checks of `per_check` claims each, series in the order of `claims`, repeated."""
-    cases = prepare([(claims[i % per_check], one) for i, one in enumerate(series)])
+    cases = measure([(claims[i % per_check], one) for i, one in enumerate(series)])
     found = []
     for start in range(0, len(cases), per_check):
-        part = cases[start : start + per_check]
+        part = together(cases[start : start + per_check])
         adjusted = holm([case.p() for case in part])
         found.append(tuple(conclude(c, p).verdict for c, p in zip(part, adjusted, strict=True)))
     return found
@@ -115,12 +121,92 @@ def true_checks(rng: np.random.Generator, checks: int, law: Law) -> list[tuple[s
     return verdicts(series, claims, 15)
 
 
+def edge_alarms(rng: np.random.Generator, checks: int, law: Law) -> float:
+    """Share (%) of checks of 15 claims "at most x^b", true slopes b on average, with a *violated*.
+
+    The p-values alone, which need no verdict: many checks in little time.
+    """
+    x = np.log(np.exp2(np.arange(law.points)))
+    x = x - x.mean()
+    slopes = law.slope_sd * rng.normal(size=(checks * 15, law.seeds, 1))
+    noise = rng.normal(0, law.noise, (checks * 15, law.seeds, law.points))
+    means = seed_mean(slopes * x + noise, x / (x @ x))
+    bad = 0
+    for start in range(0, checks * 15, 15):
+        rows = means.rows(start, start + 15)
+        p = rows.upper_tail(VIOLATION_MARGIN, pool([rows]))
+        bad += min(holm([float(v) for v in p])) <= CHECK_LEVEL
+    return 100 * bad / checks
+
+
 def too_flat(rng: np.random.Generator, checks: int, law: Law) -> list[tuple[str, ...]]:
     """Checks of 15 claims whose first is too steep by 0.15; only its verdict matters."""
     flat = draw(rng, checks, replace(law, b=-0.35))
     rest = draw(rng, 14 * checks, replace(law, b=-0.5))
     series = [s for i in range(checks) for s in (flat[i], *rest[14 * i : 14 * i + 14])]
     return verdicts(series, [claim(-0.5)] * 15, 15)
+
+
+def alone(rng: np.random.Generator, trials: int, law: Law, about: Claim) -> Counter[str]:
+    """How often each verdict on one claim, in checks of that claim alone."""
+    found: Counter[str] = Counter()
+    for start in range(0, trials, 2000):
+        series = draw(rng, min(2000, trials - start), law)
+        found.update(word for (word,) in verdicts(series, [about], 1))
+    return found
+
+
+def accepted_share(found: Counter[str]) -> float:
+    """Share (%) of verdicts that accept the claim."""
+    return 100 * sum(found[word] for word in ("holds", "tight", "faster")) / found.total()
+
+
+def accepted_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
+    """A slope 0.15 worse than claimed: must be accepted in at most 3 %."""
+    yield "| law | slope sd | seeds | 1 % | 10 % | 30 % | 50 % |"
+    yield "|---|---|---|---|---|---|---|"
+    cases = (
+        ("x^−0.35, at most x^−0.5", Law(-0.35, 6, 3, 0.1), claim(-0.5), (0.0, 0.13)),
+        ("x^−0.65, exactly x^−0.5", Law(-0.65, 6, 3, 0.1), claim(-0.5, kind="tight"), (0.0,)),
+    )
+    for name, law, about, spreads in cases:
+        for sd, r in product(spreads, (3, 5, 10)):
+            shares = [
+                accepted_share(
+                    alone(rng, trials, replace(law, seeds=r, noise=n, slope_sd=sd), about)
+                )
+                for n in (0.01, 0.1, 0.3, 0.5)
+            ]
+            yield f"| {name} | {sd:g} | {r} | {' | '.join(f'{s:.2f}' for s in shares)} |"
+
+
+def price_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
+    """A true tight claim: how often it stays inconclusive."""
+    yield "| slope sd | range | seeds | 1 % | 10 % | 30 % | 50 % |"
+    yield "|---|---|---|---|---|---|---|"
+    for sd, factor, r in product((0.0, 0.13), (16, 32), (3, 5, 10)):
+        law = Law(-0.5, 5 if factor == 16 else 6, r, 0.1, slope_sd=sd)
+        shares = [
+            100 * found["inconclusive"] / found.total()
+            for n in (0.01, 0.1, 0.3, 0.5)
+            for found in [alone(rng, trials, replace(law, noise=n), claim(-0.5, kind="tight"))]
+        ]
+        yield f"| {sd:g} | {factor} | {r} | {' | '.join(f'{s:.1f}' for s in shares)} |"
+
+
+def bend_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
+    """Curves that are no power law: what is said of them."""
+    yield "| curve, claim | seeds | noise | violated % | accepted % |"
+    yield "|---|---|---|---|---|"
+    floor = 0.28 / 0.72 * 32**-0.5  # 28 % of the last value
+    cases = (
+        ("1/√(x+4) on 2…64, x^−1/2", Law(-0.5, 6, 5, 0.1, shift=2.0)),
+        ("x^−1/2 with a floor of 28 %, x^−1/2", Law(-0.5, 6, 5, 0.1, kappa=floor)),
+    )
+    for (name, law), r, noise in product(cases, (5, 10), (0.01, 0.02, 0.05, 0.1, 0.3)):
+        found = alone(rng, trials, replace(law, seeds=r, noise=noise), claim(-0.5))
+        bad = 100 * found["violated"] / found.total()
+        yield f"| {name} | {r} | {noise:g} | {bad:.1f} | {accepted_share(found):.1f} |"
 
 
 def coverage_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
@@ -164,13 +250,24 @@ def interval_rows(rng: np.random.Generator, trials: int) -> Iterator[str]:
 
 
 def alarm_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
-    yield "| points | seeds | noise | slope sd | checks violated % | checks inconclusive % |"
-    yield "|---|---|---|---|---|---|"
+    yield "| points | seeds | noise | slope sd | violated % | inconclusive % | but for floors % |"
+    yield "|---|---|---|---|---|---|---|"
     for sd, p, r, noise in product((0.0, 0.13), (4, 6), (3, 5, 10), (0.02, 0.1, 0.3)):
         found = true_checks(rng, checks, Law(0.0, p, r, noise, slope_sd=sd))
         bad = np.mean(["violated" in check for check in found])
         open_ = np.mean(["inconclusive" in check for check in found])
-        yield f"| {p} | {r} | {noise:g} | {sd:g} | {100 * bad:.2f} | {100 * open_:.1f} |"
+        rest = np.mean(["inconclusive" in check[:13] for check in found])
+        row = f"| {p} | {r} | {noise:g} | {sd:g} | {100 * bad:.2f} | {100 * open_:.1f} |"
+        yield f"{row} {100 * rest:.1f} |"
+
+
+def edge_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
+    yield "| slope sd | points | noise | 3 seeds | 5 seeds | 10 seeds |"
+    yield "|---|---|---|---|---|---|"
+    for sd, p, noise in product((0.0, 0.05, 0.13), (4, 6), (0.02, 0.1, 0.3, 0.5)):
+        laws = [Law(0.0, p, r, noise, slope_sd=sd) for r in (3, 5, 10)]
+        shares = " | ".join(f"{edge_alarms(rng, checks, law):.2f}" for law in laws)
+        yield f"| {sd:g} | {p} | {noise:g} | {shares} |"
 
 
 def power_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
@@ -191,23 +288,30 @@ def power_rows(rng: np.random.Generator, checks: int) -> Iterator[str]:
         yield f"| {p} | {r} | {noise:g} | {100 * share:.1f} |"
 
 
+PARTS = {
+    "coverage": ("Coverage of the 95 % interval", coverage_rows),
+    "intervals": ("Printed floor intervals", interval_rows),
+    "alarms": ("Checks of 15 true claims", alarm_rows),
+    "edge": ("False alarms (%) of checks of 15 upper claims", edge_rows),
+    "power": ("Power, in a check of 15 claims", power_rows),
+    "accepted": ("Accepted although false (%), by noise", accepted_rows),
+    "price": ("True and tight, yet inconclusive (%), by noise", price_rows),
+    "bends": ("Curves that are no power law", bend_rows),
+}
+OF_CHECKS = frozenset({"alarms", "edge", "power"})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--checks", type=int, default=1000)
-    parser.add_argument("--only", choices=("coverage", "intervals", "alarms", "power"))
+    parser.add_argument("--only", choices=tuple(PARTS))
     options = parser.parse_args()
-    rng = np.random.default_rng(20260116)
-    parts = {
-        "coverage": ("Coverage of the 95 % interval", coverage_rows, options.trials),
-        "intervals": ("Printed floor intervals", interval_rows, options.trials),
-        "alarms": ("Checks of 15 true claims", alarm_rows, options.checks),
-        "power": ("Power, in a check of 15 claims", power_rows, options.checks * 2),
-    }
-    for name, (title, rows, count) in parts.items():
+    for name, (title, rows) in PARTS.items():
         if options.only in (None, name):
+            count = options.checks if name in OF_CHECKS else options.trials
             print(f"\n## {title} ({count} trials per row)\n")
-            for row in rows(rng, count):
+            for row in rows(np.random.default_rng(20260116), count):
                 print(row, flush=True)
 
 

@@ -28,6 +28,7 @@ class PlantedConfig(Config):
     """Further seeds than ``seed``, and a dtype; records may have any field."""
 
     seeds: ClassVar[tuple[str, ...]] = ("seed", "data_seed", "init_seed")
+    drawn: ClassVar[tuple[str, ...]] = ("init_seed",)
     precision: ClassVar[str] = "dtype"
 
     theorem: str = "planted"

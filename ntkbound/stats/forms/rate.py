@@ -18,18 +18,18 @@ from ntkbound.stats.alternatives import (
     compare_floor,
     compare_growth,
 )
+from ntkbound.stats.bends import bend, local_slopes
 from ntkbound.stats.floor import FloorFit, fit_floors
-from ntkbound.stats.inference import Array
+from ntkbound.stats.inference import ALONE, Array, Pooling, pool
 from ntkbound.stats.margins import (
     AICC_MARGIN,
     CHECK_LEVEL,
     FORM_MARGIN,
-    HOLDS_MARGIN,
     LOG_MARGIN,
     MIN_POINTS,
     MIN_POINTS_FLOOR,
     MIN_SEEDS,
-    TIGHT_MARGIN,
+    RATE_MARGIN,
     VIOLATION_MARGIN,
 )
 from ntkbound.stats.observations import Series
@@ -43,7 +43,8 @@ class Case:
     """A rate with what one series gave: everything a verdict needs before Holm's correction.
 
     fit: in the declared form; other: in the other form, only where AICc prefers that one.
-    claimed: the slope that the claim means on this grid, NaN where it means none.
+    pure: without a floor. claimed: the slope that the claim means on this grid, NaN where it means
+    none. pooling: whether slopes vary between seeds, by all claims of the check.
     """
 
     claim: Claim
@@ -52,14 +53,28 @@ class Case:
     comparison: FloorComparison
     other: Fit | None
     lacking: str | None
+    pure: PowerLawFit
+    pooling: Pooling = ALONE
 
     def p(self) -> float:
         """p-value of "the claim is true": the larger of both forms where the form is in doubt."""
         fits = [self.fit] if self.other is None else [self.fit, self.other]
-        return max(_p_value(fit, self.claim, self.claimed) for fit in fits)
+        return max(_p_value(fit, self) for fit in fits)
 
 
 def prepare(pairs: Sequence[tuple[Claim, Series]]) -> list[Case]:
+    """The cases of all claims of one check."""
+    return together(measure(pairs))
+
+
+def together(cases: Sequence[Case]) -> list[Case]:
+    """The same cases, told whether slopes vary between seeds in all of them together."""
+    means = [case.pure.mean for case in cases if case.lacking is None]
+    pooling = pool([mean for mean in means if mean is not None])
+    return [replace(case, pooling=pooling) for case in cases]
+
+
+def measure(pairs: Sequence[tuple[Claim, Series]]) -> list[Case]:
     """Fit each claim's declared form, and the other one where AICc prefers it."""
     series = [one for _, one in pairs]
     pure = fit_power_laws(series)
@@ -78,6 +93,9 @@ def conclude(case: Case, p: float | None) -> Verdict:
     if case.lacking is not None:
         return _finish(case, "inconclusive", case.lacking, None)
     if p is not None and p <= CHECK_LEVEL:
+        unreached = _unreached(case)
+        if unreached is not None:
+            return _finish(case, "inconclusive", unreached, p)
         return _finish(case, "violated", _violation(case), p)
     verdict, reason = judge(case.fit, case.claim, case.claimed)
     doubt = _form_doubt(case, verdict)
@@ -93,60 +111,79 @@ def log_slope(points: Array, power: float) -> float:
 
 
 def margin(claim: Claim) -> float:
-    """Within this of the claim an interval agrees with it on both sides."""
-    return LOG_MARGIN if claim.log_power else TIGHT_MARGIN
+    """An accepted claim is within this of the measured slope."""
+    return LOG_MARGIN if claim.log_power else RATE_MARGIN
 
 
 def judge(fit: Fit, claim: Claim, claimed: float) -> tuple[str, str]:
-    """Verdict and reason from the interval alone."""
-    if claim.log_power:
-        return _judge_log(fit, claim, claimed)
-    low, high, c = fit.low, fit.high, number(claimed)
-    band = TIGHT_MARGIN - abs(fit.slope - claimed)
-    if claimed - TIGHT_MARGIN <= low and high <= claimed + TIGHT_MARGIN:
-        return "tight", f"the claimed {c} is tight"
+    """Verdict and reason from the interval alone.
+
+    With room = `margin`: *holds* if the interval excludes every rate worse than the claim by more
+    than that, *tight* if it does so on both sides. An interval wholly on the wrong side of the
+    claim by `VIOLATION_MARGIN` contradicts it, if not yet beyond doubt, and is not accepted.
+    """
+    room, c = margin(claim), _name(claim, claimed)
+    above, below = claimed + room - fit.high, fit.low - claimed + room  # positive: excluded
+    slow, steep = fit.low - claimed > VIOLATION_MARGIN, claimed - fit.high > VIOLATION_MARGIN
+    contradicted = steep if claim.kind == "lower" else slow
+    if not contradicted:
+        if claim.kind == "upper" and steep and not claim.log_power:
+            near = f", within ±{room:g} of it" if below > 0 else ""
+            return "faster", f"faster than the claimed {c}{near}"
+        both = above > 0 and below > 0
+        if both and (claim.kind == "tight" or not claim.log_power):
+            return "tight", f"within ±{room:.2f} of the claimed {c}"
+        if claim.kind != "tight" and (above if claim.kind == "upper" else below) > 0:
+            worse = "slower" if claim.kind == "upper" else "faster"
+            if claim.log_power or claimed > 0:
+                worse = "faster" if claim.kind == "upper" else "slower"
+            return "holds", f"no {worse} than the claimed {c}, within {room:.2f}"
+    return "inconclusive", _open(fit, claim, claimed)
+
+
+def _open(fit: Fit, claim: Claim, claimed: float) -> str:
+    """What an undecided claim is, and what would settle it."""
+    room, c = margin(claim), _name(claim, claimed)
+    up, down = claimed + room - fit.slope, fit.slope - claimed + room
+    top, bottom = claimed + VIOLATION_MARGIN, claimed - VIOLATION_MARGIN
+    # An interval that fits the margin and still contradicts the claim settles nothing for it.
+    if up < fit.slope - top:
+        up = -math.inf
     if claim.kind == "tight":
-        return "inconclusive", f"claimed tight at {c}; " + missing(
-            fit, band, claimed + VIOLATION_MARGIN, claimed - TIGHT_MARGIN
-        )
+        ends = top, claimed - room
+        return f"claimed tight at {c}, ±{room:.2f}; " + missing(fit, min(up, down), *ends)
     if claim.kind == "lower":
-        if low > claimed - HOLDS_MARGIN and high >= claimed - VIOLATION_MARGIN:
-            return "holds", f"no steeper than the claimed {c}"
-        return "inconclusive", f"claimed at least {c}; " + missing(
-            fit, max(band, fit.slope - claimed + HOLDS_MARGIN), math.inf, claimed - VIOLATION_MARGIN
-        )
-    if high < claimed - VIOLATION_MARGIN:
-        return "faster", f"faster than the claimed {c}"
-    # An interval wholly above claim + 0.05 contradicts the claim, if not yet beyond doubt.
-    if high < claimed + HOLDS_MARGIN and low <= claimed + VIOLATION_MARGIN:
-        return "holds", f"no slower than the claimed {c}"
-    room = max(band, claimed - VIOLATION_MARGIN - fit.slope)
-    if fit.slope <= claimed + VIOLATION_MARGIN:  # else more seeds lead away from `holds`
-        room = max(room, claimed + HOLDS_MARGIN - fit.slope)
-    return "inconclusive", f"claimed {c}; " + missing(fit, room, claimed + VIOLATION_MARGIN)
+        down = -math.inf if down < bottom - fit.slope else down
+        return f"claimed at least {c}, within {room:.2f}; " + missing(fit, down, below=bottom)
+    return f"claimed at most {c}, within {room:.2f}; " + missing(fit, up, top)
 
 
-def _judge_log(fit: Fit, claim: Claim, claimed: float) -> tuple[str, str]:
-    """With a power of a logarithm: its slope on any grid is small, so the margins are, too."""
-    shape = f"{_shape(claim)}, whose slope here is {number(claimed)}"
-    above, below = claimed + LOG_MARGIN - fit.slope, fit.slope - claimed + LOG_MARGIN
-    if claim.kind == "upper":
-        if fit.high < claimed + LOG_MARGIN:
-            return "holds", f"grows no faster than {shape}"
-        return "inconclusive", f"claimed at most {shape}; " + missing(
-            fit, above, claimed + VIOLATION_MARGIN
-        )
-    if claim.kind == "lower":
-        if fit.low > claimed - LOG_MARGIN:
-            return "holds", f"grows no slower than {shape}"
-        return "inconclusive", f"claimed at least {shape}; " + missing(
-            fit, below, math.inf, claimed - VIOLATION_MARGIN
-        )
-    if claimed - LOG_MARGIN <= fit.low and fit.high <= claimed + LOG_MARGIN:
-        return "tight", f"the claimed {shape}, is tight"
-    return "inconclusive", f"claimed tight at {shape}; " + missing(
-        fit, min(above, below), claimed + VIOLATION_MARGIN, claimed - LOG_MARGIN
-    )
+def _name(claim: Claim, claimed: float) -> str:
+    if not claim.log_power:
+        return number(claimed)
+    return f"{_shape(claim)}, whose slope here is {number(claimed)}"
+
+
+def _unreached(case: Case) -> str | None:
+    """Why a violation may be one of the range alone: the curve bends towards the claim.
+
+    Local slopes that approach the claim, or pass it, towards the end of the range. Not told of
+    faster decay than declared with a floor, which bends every curve that way.
+    """
+    claim, series = case.claim, case.fit.series
+    wrong = 1.0 if case.fit.slope > case.claimed else -1.0
+    if claim.floor and wrong < 0:
+        return None
+    x, y = np.log(series.points), np.log(series.values)
+    curve = claim.exponent * x
+    if claim.log_power:
+        curve = curve + claim.log_power * np.log(x)
+    found = bend(x, wrong * (y - curve))
+    if found is None or not found.harmless:
+        return None
+    slopes = local_slopes(x, y)
+    run = f"local slopes run from {two(slopes[0])} to {two(slopes[-1])}"
+    return f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
 
 
 def _prefers_floor(comparison: FloorComparison) -> bool:
@@ -160,7 +197,8 @@ def _case(
     other: Fit | None = floor
     if claim.floor and floor is not None:
         fit, other = floor, (pure if comparison.advantage < 0 else None)
-    return Case(claim, fit, _claimed(claim, pure.series), comparison, other, _lacking(claim, fit))
+    claimed = _claimed(claim, pure.series)
+    return Case(claim, fit, claimed, comparison, other, _lacking(claim, fit), pure)
 
 
 def _claimed(claim: Claim, series: Series) -> float:
@@ -171,14 +209,15 @@ def _claimed(claim: Claim, series: Series) -> float:
     return claim.exponent + log_slope(series.points, claim.log_power)
 
 
-def _p_value(fit: Fit, claim: Claim, claimed: float) -> float:
-    upper = fit.upper_tail(claimed + VIOLATION_MARGIN)
+def _p_value(fit: Fit, case: Case) -> float:
+    claim, claimed, pooling = case.claim, case.claimed, case.pooling
+    if claim.kind == "lower":
+        return fit.lower_tail(claimed - VIOLATION_MARGIN, pooling)
+    upper = fit.upper_tail(claimed + VIOLATION_MARGIN, pooling)
     if claim.kind == "upper":
         return upper
-    if claim.kind == "lower":
-        return fit.lower_tail(claimed - VIOLATION_MARGIN)
     # Faster decay only refutes tightness where the verdict could no longer be `tight`.
-    return min(1.0, 2 * min(upper, fit.lower_tail(claimed - margin(claim))))
+    return min(1.0, 2 * min(upper, fit.lower_tail(claimed - margin(claim), pooling)))
 
 
 def _lacking(claim: Claim, fit: Fit) -> str | None:
@@ -187,6 +226,9 @@ def _lacking(claim: Claim, fit: Fit) -> str | None:
     need = MIN_POINTS_FLOOR if claim.floor else MIN_POINTS
     if len(series.seeds) < MIN_SEEDS or len(series.points) < need:
         return f"{count(series)}: needs at least {need} points and {MIN_SEEDS} seeds"
+    if series.undrawn:
+        names = ", ".join(series.undrawn)
+        return f"{names}: needs at least {MIN_SEEDS} values, the claim is about its randomness"
     if claim.log_power and series.points[0] <= 1:
         return f"a logarithm of {claim.axis} needs values above 1"
     return None
@@ -251,4 +293,6 @@ def _shape(claim: Claim) -> str:
 
 def _finish(case: Case, verdict: str, reason: str, p: float | None) -> Verdict:
     against = Against(finite(case.claimed), margin(case.claim), p)
+    if p is not None and case.pooling.varies and verdict in ("violated", "inconclusive"):
+        reason += f"; slopes vary between seeds (p = {case.pooling.p:.1g}, claims together)"
     return of_fit(case.fit, verdict, reason, case.claim, against)

@@ -90,6 +90,7 @@ class Config(core.Config):
     """
 
     seeds: ClassVar = ("seed", "data_seed", "teacher_seed", "init_seed")
+    drawn: ClassVar = ("init_seed",)
     implied: ClassVar = frozenset({"eta_scale"})  # by η and τ
     exclusive: ClassVar = (("eta", "eta_scale"),)
     precision: ClassVar = "dtype"

@@ -110,9 +110,9 @@ def test_a_study_resumes_and_speaks_json(width, capsys):
     arguments = ["study", "width", "--size", "smoke", "--out", str(width), "--jobs", "1"]
     with pytest.raises(SystemExit) as stopped:
         main([*arguments, "--json", "--strict", "--figure-format", "svg"])
-    assert stopped.value.code == 0
+    assert stopped.value.code == 3  # four seeds are too few for some rate
     told = json.loads(capsys.readouterr().out)
-    assert (told["study"], told["verdict"], told["lost"]) == ("width", "holds", {})
+    assert (told["study"], told["verdict"], told["lost"]) == ("width", "inconclusive", {})
     assert {fit["axis"] for fit in told["fits"]} == {"m"}
     after = {path: path.stat().st_mtime_ns for path in width.glob("*/run.json")}
     assert [path for path in before if after[path] != before[path]] == [gone]
@@ -174,7 +174,7 @@ def test_what_each_study_claims(name, count, where, size):
 
 def test_a_violated_claim_changes_what_the_page_concludes(width):
     true, false = outcome_of(width), outcome_of(width, (STEEP,))
-    assert (true.verdict, false.verdict) == ("holds", "violated")
+    assert (true.verdict, false.verdict) == ("inconclusive", "violated")
     statement = "linearization / worst / max: at most m^−1"
     assert f"- **Contradicted**: {statement}. slope" in as_markdown(false, "", UNDRAWN)
     assert "**Contradicted**" not in as_markdown(true, "", UNDRAWN)

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ntkbound.core.tolerance import SPHERES
+from ntkbound.core.tolerance import RELATIVE
 from ntkbound.theorems.shallow_transformer.audit.columns import Array, Run
 from ntkbound.theorems.shallow_transformer.audit.constants import (
     Constant,
@@ -197,7 +197,7 @@ ABSOLUTE = 1e-12
 
 def _beyond(left: float, right: float) -> bool:
     """left > right, beyond rounding."""
-    return left > right + SPHERES * abs(right) + ABSOLUTE
+    return left > right + RELATIVE * abs(right) + ABSOLUTE
 
 
 class _Sides(NamedTuple):
