@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ntkbound.stats.inference import Array, SeedMean, seed_mean
+from ntkbound.stats.inference import Array, seed_mean
 from ntkbound.stats.margins import BEND_LEVEL, VIOLATION_MARGIN
 
 
@@ -41,14 +41,13 @@ def bend(x: Array, gap: Array) -> Bend | None:
     lean = (square @ x) / (x @ x)
     square = square - lean * x  # orthogonal to the constant and the line
     bends = seed_mean(gap, square / (square @ square), x)
-    falling = SeedMean(-bends.mean, bends.variance, bends.seeds, bends.within, bends.within_df)
     mean = gap.mean(axis=0)
     slope, quadratic = (mean @ x) / (x @ x), float(bends.mean)
     start, end = (float(slope + quadratic * (2 * at - lean)) for at in (x[0], x[-1]))
     later = x[len(x) // 2 :] if len(x) > 3 else x[-2:]
     centred = later - later.mean()
     late = float(mean[-len(later) :] @ centred / (centred @ centred))
-    return Bend(float(falling.pooled_tail()), start, end, late)
+    return Bend(float(bends.mirrored().pooled_tail()), start, end, late)
 
 
 def local_slopes(x: Array, y: Array) -> Array:

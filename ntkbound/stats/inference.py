@@ -102,8 +102,11 @@ class SeedMean:
 
     def lower_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≥ value" against "mean < value"."""
-        mirrored = SeedMean(-self.mean, self.variance, self.seeds, self.within, self.within_df)
-        return mirrored.upper_tail(-np.asarray(value), pooling)
+        return self.mirrored().upper_tail(-np.asarray(value), pooling)
+
+    def mirrored(self) -> "SeedMean":
+        """Of the numbers with the other sign: their upper tail is the lower one of these."""
+        return SeedMean(-self.mean, self.variance, self.seeds, self.within, self.within_df)
 
     def pooled_tail(self, value: ArrayLike = 0.0, ratio: float = 1.0) -> Array:
         """(S,) p-value of "mean ≤ value" with variance ratio·((R−1)·variance + within_df·within)

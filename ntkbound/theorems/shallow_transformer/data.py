@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ntkbound.core.theorem import Prepared
@@ -24,8 +23,6 @@ from ntkbound.theorems.shallow_transformer.config import Config, known
 from ntkbound.theorems.shallow_transformer.teacher import Teacher, teacher_task
 
 NO_QUERY = "none"  # of a model that asks nothing
-
-MakeTask = Callable[[HeadModel, Workers, Cache], Task]  # the ``data`` of what is prepared
 
 
 def prepare(config: Config) -> Prepared:
