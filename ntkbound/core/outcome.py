@@ -16,7 +16,6 @@ Terms = dict[str, dict[str, dict[str, Any]]]  # term → probe → statistic →
 Status = Literal["complete", "diverged"]
 Absence = Literal["vacuous", "condition-not-met", "not-defined"]  # why there is no bound
 Verdict = Literal["holds", "bound-violated", "inconclusive", Absence]
-UNTESTED: frozenset[str] = frozenset({"vacuous", "condition-not-met", "not-defined"})
 
 
 @dataclass(frozen=True)

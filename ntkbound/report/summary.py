@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.outcome import UNTESTED
+from ntkbound.core.glossary import VERDICTS
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-ELEMENTS = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
-ELEMENTS |= dict.fromkeys(UNTESTED, "skipped")
+ELEMENTS = {"refutes": "failure", "undecided": "error", "untested": "skipped"}
 NOTHING = "No claim could be judged"
 
 
@@ -56,8 +55,9 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     rows += [("run", identifier, "inconclusive", reason) for identifier, reason in failed.items()]
     for classname, name, verdict, sentence in rows:
         case = ET.SubElement(suite, "testcase", classname=classname, name=name)
-        if verdict in ELEMENTS:
-            ET.SubElement(case, ELEMENTS[verdict], message=f"{verdict}: {sentence}")
+        effect = VERDICTS[verdict].effect
+        if effect in ELEMENTS:
+            ET.SubElement(case, ELEMENTS[effect], message=f"{verdict}: {sentence}")
     if not result.judged:
         case = ET.SubElement(suite, "testcase", classname="check", name="claims")
         ET.SubElement(case, "skipped", message=f"{result.verdict}: {NOTHING}")

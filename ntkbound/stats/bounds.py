@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from scipy.special import bdtrc
 
-from ntkbound.core.outcome import UNTESTED, Check
+from ntkbound.core.glossary import UNTESTED
+from ntkbound.core.outcome import Check
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import Noise, exceeds

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from ntkbound.core.claim import Claim
+from ntkbound.core.glossary import AGREES, REFUTES, UNTESTED
 from ntkbound.core.quantity import Key
 from ntkbound.stats.observations import Arm
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
@@ -17,10 +18,6 @@ from ntkbound.stats.words import count, two
 
 Unjudged = Literal["condition-not-met", "inconclusive"]
 
-ACCEPTED = frozenset({"holds", "tight", "faster", "not-defined", "vacuous", "condition-not-met"})
-
-
-HELD = ("holds", "tight", "faster")
 SAID = {"not-defined": "not defined", "bound-violated": "violated"}  # beside a number
 
 
@@ -208,7 +205,7 @@ def finite(value: float) -> float | None:
 def counted(verdicts: Iterable[str], judged: int, word: str) -> str:
     """How many claims or bounds there were, how many of them were put to the test, and what came
     of all: "5 bounds: 3 judged, 3 held, 2 not defined"."""
-    counts = Counter("held" if verdict in HELD else said(verdict) for verdict in verdicts)
+    counts = Counter("held" if verdict in AGREES else said(verdict) for verdict in verdicts)
     order = ("held", "violated", "inconclusive")
     others = sorted(counts.keys() - {*order})
     parts = [f"{counts[told]} {told}" for told in (*order, *others) if counts[told]]
@@ -223,9 +220,9 @@ def said(verdict: str) -> str:
 
 def whole(verdicts: Mapping[str, int]) -> str:
     """The verdict of a whole check from the counts of its verdicts."""
-    if verdicts.get("violated") or verdicts.get("bound-violated"):
+    if REFUTES & verdicts.keys():
         return "violated"
-    return "inconclusive" if set(verdicts) - ACCEPTED else "holds"
+    return "inconclusive" if verdicts.keys() - AGREES - UNTESTED else "holds"
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ntkbound.core.claim import Claim
+from ntkbound.core.glossary import AGREES
 from ntkbound.stats.alternatives import (
     FloorComparison,
     GrowthComparison,
@@ -34,7 +35,7 @@ from ntkbound.stats.margins import (
 )
 from ntkbound.stats.observations import Series
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
-from ntkbound.stats.verdicts import ACCEPTED, Against, Verdict, finite, of_fit
+from ntkbound.stats.verdicts import Against, Verdict, finite, of_fit
 from ntkbound.stats.words import count, missing, number, two
 
 
@@ -250,7 +251,7 @@ def _form_doubt(case: Case, verdict: str) -> str | None:
         # The pure law is the declared form at c = 0, so the interval above covers either way;
         # AICc's penalty alone must not refuse it while both forms accept the claim.
         other, reason = judge(case.other, claim, case.claimed)
-        if {verdict, other} <= ACCEPTED:
+        if {verdict, other} <= AGREES:
             return None
         return f"AICc prefers a pure power law by {by}, which says: {reason}"
     # A decay towards a constant keeps every promise of the kind "does not grow".
