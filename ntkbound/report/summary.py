@@ -82,8 +82,10 @@ def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
 
 
 def _claimed(fit: Verdict) -> str:
-    """What is claimed, in two words: "n: upper"."""
-    return f"{fit.axis}: {'no claim' if fit.claim is None else fit.claim.kind}"
+    """What is claimed, in two words: "n: upper", or the form of a claim without an axis."""
+    if fit.claim is None:
+        return f"{fit.axis}: no claim"
+    return f"{fit.axis or fit.form}: {fit.kind or fit.claim.sign}"
 
 
 def _write(field: str, path: Path, text: str, mode: str) -> None:

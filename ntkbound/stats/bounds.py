@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from scipy.special import bdtrc
 
-from ntkbound.core.glossary import UNTESTED
+from ntkbound.core.glossary import UNTESTED, VERDICTS, Effect
 from ntkbound.core.outcome import Check
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
@@ -47,6 +47,11 @@ class BoundVerdict:
     @property
     def key(self) -> Key:
         return Key(self.term, self.probe, self.statistic)
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to a check."""
+        return VERDICTS[self.verdict].effect
 
     def as_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -12,9 +12,8 @@ from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
 from ntkbound.stats.inference import holm
-from ntkbound.stats.observations import Series
 from ntkbound.stats.selection import selected
-from ntkbound.stats.verdicts import Verdict, unjudged, unmeasured
+from ntkbound.stats.verdicts import Evidence, Verdict, unjudged, unmeasured
 
 
 def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
@@ -36,20 +35,23 @@ def claims_of(records: Sequence[Record]) -> list[Claim]:
     for record in records:
         groups[record.theorem].append(record)
     return [
-        claim
-        for name, own in groups.items()
-        for claim in find(name).claims
-        if len({str(record.config.get(claim.axis)) for record in own}) > 1
-        and any(selected(record, claim.where) for record in own)
+        claim for name, own in groups.items() for claim in find(name).claims if _speak(own, claim)
     ]
+
+
+def _speak(records: Sequence[Record], claim: Claim) -> bool:
+    """Whether these are about a claim: some are selected by it, and vary along its axis."""
+    along = claim.along
+    varies = not along or any(len({str(r.config.get(name)) for r in records}) > 1 for name in along)
+    return varies and any(selected(record, claim.where) for record in records)
 
 
 def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:
     """The verdicts of all claims, each on the series it is about; what could not be put to the
     test comes after, and claims without any series last."""
-    pairs: dict[Form, list[tuple[Claim, Series]]] = defaultdict(list)
+    pairs: dict[Form, list[tuple[Claim, Evidence]]] = defaultdict(list)
     for claim, concern in zip(claims, about, strict=True):
-        pairs[claim.form] += [(claim, series) for series in concern.series]
+        pairs[claim.form] += [(claim, evidence) for evidence in concern.evidence]
     cases = [(FORMS[form], case) for form in pairs for case in FORMS[form].prepare(pairs[form])]
     adjusted = iter(holm([case.p() for _, case in cases if case.lacking is None]))
     judged = [
@@ -65,5 +67,5 @@ def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Ve
 def _outside(claim: Claim, arm: Outside) -> Verdict:
     """What was measured where the claim's conditions are not met: shown, not tested."""
     form = FORMS[claim.form]
-    (case,) = form.prepare([(claim, arm.series)])
+    (case,) = form.prepare([(claim, arm.evidence)])
     return unjudged(form.conclude(case, None), arm.verdict, arm.reason)

@@ -20,6 +20,20 @@ The verdict prints it."""
 LOG_MARGIN = 0.10
 """The same where a power of a logarithm is claimed, whose slope on any grid is small."""
 
+EXPONENTIAL_MARGIN = 0.10
+"""The same for an exponential, as a share of the claimed rate."""
+
+FRACTION_MARGIN = 0.2
+"""The same for a share of runs: Clopper–Pearson excludes shares worse than the claim by this."""
+
+RARELY = 0.2
+"""Equal values in all n runs have no spread to test by. Where they contradict a claim, the claim
+counts as true only if such runs are at most this share of all: p = `RARELY`^n."""
+
+STEP_BINS = 12
+"""The steps inside a run are averaged over as many equal parts of the axis: oscillation and noise
+of neighbouring steps, which are correlated, must not count as evidence."""
+
 CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
 separately, any `bound-violated`."""

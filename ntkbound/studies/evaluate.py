@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ntkbound.core.glossary import VERDICTS
 from ntkbound.core.outcome import Terms
 from ntkbound.core.record import Record
 from ntkbound.runs.record import read
@@ -14,8 +14,6 @@ from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
 from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
-
-KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly"}
 
 
 def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
@@ -83,19 +81,7 @@ def of_fit(fit: Verdict, study: Study) -> Finding:
 
 def _claimed(fit: Verdict) -> str:
     """What is claimed of a fit, in words: "at most m^−0.5"."""
-    claim = fit.claim
-    if claim is None:
-        return f"no rate claimed in {fit.axis}"
-    if claim.log_power and not claim.exponent:
-        return f"{KINDS[claim.kind]} like the claimed logarithm of {fit.axis}"
-    power = f"{fit.axis}^{_signed(claim.exponent)}"
-    if claim.log_power:
-        power += f" (log {fit.axis})^{_signed(claim.log_power)}"
-    return f"{KINDS[claim.kind]} {power}"
-
-
-def _signed(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
+    return f"no rate claimed in {fit.axis}" if fit.claim is None else fit.claim.said
 
 
 def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
@@ -116,11 +102,10 @@ def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
 
 def _verdict(findings: Sequence[Finding], failed: Mapping[str, str]) -> str:
     """As of a whole check; ``not-defined`` where nothing was judged."""
-    counts = Counter(finding.verdict for finding in findings)
-    verdict = whole(counts)
+    verdict = whole(VERDICTS[finding.verdict].effect for finding in findings)
     if verdict == "holds" and failed:
         return "inconclusive"
-    return "not-defined" if set(counts) <= {"not-defined"} else verdict
+    return "not-defined" if {f.verdict for f in findings} <= {"not-defined"} else verdict
 
 
 def _scope(records: Sequence[Record], edition: Edition) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.outcome import Terms
 from ntkbound.core.preset import Preset, load_preset
@@ -155,7 +155,7 @@ class Edition:
     def claims(self) -> Sequence[Claim]:
         """The preset's; where it has none, those of the theorem along the study's axis."""
         own = find(self.study.theorem).claims
-        return self.preset.claims or [claim for claim in own if claim.axis == self.study.axis]
+        return self.preset.claims or [claim for claim in own if axis_of(claim) == self.study.axis]
 
 
 @dataclass(frozen=True)
