@@ -59,6 +59,10 @@ BEND_LEVEL = 0.02
 """One-sided level at which a curve bends towards the claim: it is then not violated if it ends
 there, or has closed half of its gap. Straight lines lose so much power, so not larger."""
 
+LATE_LEVEL = 0.05
+"""One-sided level at which the last third of a line must refute a claim, too, for a violation by
+slopes of seeds alone."""
+
 HETEROGENEITY_LEVEL = 0.01
 """Floor form: each seed gets its own floor when an F-test at this level finds that floors differ
 relative to the amplitude. A shared floor then covers only 50–90 %; both ways it is 93–97 %."""

@@ -12,13 +12,12 @@ import numpy as np
 
 from ntkbound.core.claim import Claim, Exponential, Number
 from ntkbound.stats.columns import Part
-from ntkbound.stats.forms.spread import Spread
 from ntkbound.stats.forms.trend import (
+    Slopes,
     Trend,
     TrendCase,
     Wording,
     conclude_trend,
-    halves,
     trend_lacking,
 )
 from ntkbound.stats.insides import inside
@@ -53,17 +52,16 @@ def _case(claim: Exponential, series: Series) -> TrendCase:
     rates = series.beside
     if not isinstance(claim.rate, Number):
         rates = np.full(len(series.seeds), claim.rate)
-    whole, late = halves(series.points, np.log(series.values))
+    found = Slopes.of(series.points, np.log(series.values))
     with np.errstate(divide="ignore", invalid="ignore"):
-        excess = [(one + rates) / np.abs(rates) for one in (whole, late)]
-    spreads = [Spread(one, series.deterministic) for one in excess]
-    trend = Trend(spreads[0], spreads[1], claim.kind, EXPONENTIAL_MARGIN)
+        beyond = found.beyond(-rates, np.abs(rates))
+    trend = Trend(beyond, claim.kind, EXPONENTIAL_MARGIN, series.deterministic)
     lacking = trend_lacking(series, trend.whole)
-    if lacking is None and not np.isfinite(excess[0]).all():
+    if lacking is None and not np.isfinite(beyond.whole).all():
         lacking = "the claimed rate is 0 or unknown in some run"
     claimed = float(rates.mean()) if len(rates) else np.nan
     told = three(claimed)
     if isinstance(claim.rate, Number):
         told = f"{claim.rate.key}, {told} in the mean"
     words = Wording("rate", told, f"{EXPONENTIAL_MARGIN:.0%} of it", grows=claimed < 0)
-    return TrendCase(claim, series, trend, -whole, -late, claimed, words, lacking)
+    return TrendCase(claim, series, trend, found.beyond(0.0, -1.0), claimed, words, lacking)

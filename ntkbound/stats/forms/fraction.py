@@ -14,7 +14,7 @@ from scipy.special import bdtr, bdtrc, betaincinv
 
 from ntkbound.core.claim import Claim, Fraction
 from ntkbound.stats.columns import Part
-from ntkbound.stats.forms.spread import all_runs
+from ntkbound.stats.forms.spread import all_runs, no_runs
 from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE, FRACTION_MARGIN, MIN_SEEDS
 from ntkbound.stats.samples import Sample, Wanted, samples
 from ntkbound.stats.selection import Selection
@@ -65,7 +65,7 @@ def conclude(case: Case, p: float | None) -> Verdict:
     else:
         met, against = low >= share - FRACTION_MARGIN, high < share
     if share in (0, 1) and not against and case.successes == share * case.runs:
-        said = all_runs(case.runs) if share else "not " + all_runs(case.runs)
+        said = all_runs(case.runs) if share else no_runs(case.runs)
         return _finish(case, "holds", said, p)
     if met and not against:
         return _finish(case, "holds", f"{told}: {target}, within {FRACTION_MARGIN:g}", p)

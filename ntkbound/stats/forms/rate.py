@@ -24,13 +24,12 @@ from ntkbound.stats.alternatives import (
 from ntkbound.stats.bends import bend, local_slopes
 from ntkbound.stats.columns import Part
 from ntkbound.stats.floor import FloorFit, fit_floors
-from ntkbound.stats.forms.spread import Spread
 from ntkbound.stats.forms.trend import (
+    Slopes,
     Trend,
     TrendCase,
     Wording,
     conclude_trend,
-    halves,
     trend_lacking,
 )
 from ntkbound.stats.inference import ALONE, Array, Pooling, pool
@@ -142,13 +141,12 @@ def _inside(claim: Rate, series: Series) -> TrendCase:
     elif claim.log_power and len(x) > 1:
         curve = curve + claim.log_power * np.log(x)
         claimed += log_slope(series.points, claim.log_power)
-    whole, late = halves(x, y)
-    excess = (Spread(one, series.deterministic) for one in halves(x, y - curve))
-    trend = Trend(next(excess), next(excess), claim.kind, margin(claim))
+    found = Slopes.of(x, y)
+    trend = Trend(Slopes.of(x, y - curve), claim.kind, margin(claim), series.deterministic)
     plain = bool(claim.log_power) and not claim.exponent
     words = Wording("slope", _name(claim, claimed), f"{margin(claim):.2f}", claimed > 0, plain)
     lacking = lacking or trend_lacking(series, trend.whole)
-    return TrendCase(claim, series, trend, whole, late, claimed, words, lacking)
+    return TrendCase(claim, series, trend, found, claimed, words, lacking)
 
 
 def log_slope(points: Array, power: float) -> float:

@@ -75,6 +75,12 @@ def all_runs(runs: int) -> str:
     return f"in all {runs} runs; at least {100 * share:.0f} % of runs at 97.5 %"
 
 
+def no_runs(runs: int) -> str:
+    """ "in none of 20 runs; at most 17 % of runs at 97.5 %"."""
+    share = 1 - ((1 - CONFIDENCE) / 2) ** (1 / runs)
+    return f"in none of {runs} runs; at most {100 * share:.0f} % of runs at 97.5 %"
+
+
 def spread_lacking(spread: Spread, undrawn: Collection[str]) -> str | None:
     """Why nothing can be concluded of these numbers."""
     seeds = len(spread.values)

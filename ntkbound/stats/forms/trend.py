@@ -1,8 +1,9 @@
-"""A slope per seed against a claimed one, over the whole range and over its later half.
+"""A slope per seed against a claimed one, over the whole range and at its end.
 
 What an exponential, and a rate inside runs, are judged by. Only independence between seeds is used:
-steps of one run are correlated, and residuals along the axis say nothing. The later half has its
-say, too: a change of regime there must be averaged neither into agreement nor into violation.
+steps of one run are correlated, and residuals along the axis say nothing. The last third of the
+range has its say, too: a change of regime there must be averaged neither into agreement nor into
+violation, and a slope on its way to the claimed one has not violated it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,13 @@ import numpy as np
 from ntkbound.core.claim import Along, Kind
 from ntkbound.stats.columns import Array
 from ntkbound.stats.forms.spread import Spread, spread_lacking
-from ntkbound.stats.margins import CHECK_LEVEL, MIN_POINTS, VIOLATION_MARGIN
+from ntkbound.stats.margins import (
+    BEND_LEVEL,
+    CHECK_LEVEL,
+    LATE_LEVEL,
+    MIN_POINTS,
+    VIOLATION_MARGIN,
+)
 from ntkbound.stats.observations import Series
 from ntkbound.stats.verdicts import Against, Verdict, of_evidence
 from ntkbound.stats.words import count, more_seeds, two
@@ -24,37 +31,77 @@ Finding = Literal["faster", "tight", "holds", "open", "bends"]
 
 
 @dataclass(frozen=True, eq=False)
+class Slopes:
+    """Slopes of log values per seed, (R,) each: over all points, and over their first and last
+    third (of three points at least)."""
+
+    whole: Array
+    early: Array
+    late: Array
+
+    @classmethod
+    def of(cls, x: Array, y: Array) -> Slopes:
+        """Of y (R, p) on x (p,)."""
+        n = max(MIN_POINTS, len(x) // 3)
+        return cls(_slopes(x, y), _slopes(x[:n], y[:, :n]), _slopes(x[-n:], y[:, -n:]))
+
+    def beyond(self, claimed: Array | float, unit: Array | float = 1.0) -> Slopes:
+        """(slope − claimed)/unit."""
+        return Slopes(*((one - claimed) / unit for one in (self.whole, self.early, self.late)))
+
+
+@dataclass(frozen=True, eq=False)
 class Trend:
-    """Slopes of log values beyond the claimed one, per seed, in the units of the margins.
+    """Slopes beyond the claimed one, in the units of the margins; ``exact``: of a line without
+    randomness, which is one seed, and whose interval ends at the slopes of its parts."""
 
-    whole: over all points; late: over the later half of them. Of a line without randomness, which
-    is one seed, the two are the ends of its interval.
-    """
-
-    whole: Spread
-    late: Spread
+    beyond: Slopes
     kind: Kind
     room: float
+    exact: bool
+
+    @property
+    def whole(self) -> Spread:
+        return Spread(self.beyond.whole, self.exact)
+
+    @property
+    def late(self) -> Spread:
+        return Spread(self.beyond.late, self.exact)
 
     @property
     def interval(self) -> tuple[float, float]:
         """Of the excess over the claimed slope."""
-        if self.whole.exact:
+        if self.exact:
             return min(self.whole.mean, self.late.mean), max(self.whole.mean, self.late.mean)
         return self.whole.interval
 
     def p(self) -> float:
-        """p-value of "the claim is true": the whole and its later half must both refute it."""
-        above = max(one.above(VIOLATION_MARGIN) for one in (self.whole, self.late))
+        """p-value of "the claim is true"; 1 where the end of the range does not refute it."""
+        if self.unreached:
+            return 1.0
+        above = self._refuted(1.0, VIOLATION_MARGIN)
         if self.kind == "upper":
             return above
         # Faster decay only refutes tightness where the verdict could no longer be `tight`.
-        bottom = VIOLATION_MARGIN if self.kind == "lower" else self.room
-        below = max(one.below(-bottom) for one in (self.whole, self.late))
+        below = self._refuted(-1.0, VIOLATION_MARGIN if self.kind == "lower" else self.room)
         return below if self.kind == "lower" else min(1.0, 2 * min(above, below))
 
+    def _refuted(self, sign: float, beyond: float) -> float:
+        whole, late = (Spread(sign * one.values, self.exact) for one in (self.whole, self.late))
+        agrees = late.above(beyond) <= LATE_LEVEL
+        return whole.above(beyond) if agrees else max(whole.above(beyond), late.above(beyond))
+
+    @property
+    def unreached(self) -> bool:
+        """Whether the slope is on its way to the claimed one: significantly nearer to it at the end
+        of the range than at its start, by half of the gap or more."""
+        wrong = 1.0 if self.whole.mean > 0 else -1.0
+        early, late = wrong * self.beyond.early, wrong * self.beyond.late
+        shrinks = Spread(late - early, self.exact).below(0.0) <= BEND_LEVEL
+        return bool(shrinks and late.mean() <= early.mean() / 2)
+
     def finding(self) -> Finding:
-        """What the intervals say; ``bends`` where the whole agrees and the later half does not."""
+        """What the intervals say; ``bends`` where the whole agrees and the end does not."""
         found = self._of_whole()
         late_low, late_high = self.late.interval
         worse = {
@@ -104,15 +151,14 @@ class Wording:
 class TrendCase:
     """A claim along an axis with what one line says of it.
 
-    found: (R,) what is estimated, per seed, over the whole range, and late over its later half;
-    claimed: the same as claimed.
+    found: what is estimated, per seed, over the range and at its ends; claimed: the same as
+    claimed.
     """
 
     claim: Along
     series: Series
     trend: Trend
-    found: Array
-    late: Array
+    found: Slopes
     claimed: float
     words: Wording
     lacking: str | None
@@ -142,8 +188,11 @@ def conclude_trend(case: TrendCase, p: float | None) -> Verdict:
         return _finish(case, "violated", told, p)
     found = case.trend.finding()
     if found == "bends":
-        told = f"the later half says otherwise: {words.word} {two(float(case.late.mean()))} there"
-        return _finish(case, "inconclusive", f"{told}, claimed {words.target}", p)
+        told = f"the end of the range says otherwise: {_run(case)}, claimed {words.target}"
+        return _finish(case, "inconclusive", told, p)
+    if found == "open" and case.trend.unreached:
+        told = f"the rate is not reached yet: {_run(case)}, claimed {words.target}"
+        return _finish(case, "inconclusive", told, p)
     if found == "open":
         return _finish(case, "inconclusive", _open(case), p)
     if found == "faster":
@@ -164,7 +213,13 @@ def _open(case: TrendCase) -> str:
     return f"{told}; {more_seeds(spread.half, len(spread.values), case.trend.gap())}"
 
 
-def slopes(x: Array, y: Array) -> Array:
+def _run(case: TrendCase) -> str:
+    """ "slope −1.30 at first, −0.80 at last"."""
+    early, late = float(case.found.early.mean()), float(case.found.late.mean())
+    return f"{case.words.word} {two(early)} at first, {two(late)} at last"
+
+
+def _slopes(x: Array, y: Array) -> Array:
     """(R,) least-squares slopes of y (R, p) on x (p,); NaN below two points."""
     if len(x) < 2:
         return np.full(len(y), np.nan)
@@ -172,17 +227,12 @@ def slopes(x: Array, y: Array) -> Array:
     return np.asarray(y @ centred / (centred @ centred))
 
 
-def halves(x: Array, y: Array) -> tuple[Array, Array]:
-    """(R,) slopes of y (R, p) over all points, and over the later half of them."""
-    later = len(x) // 2
-    return slopes(x, y), slopes(x[later:], y[:, later:])
-
-
 def _finish(case: TrendCase, verdict: str, reason: str, p: float | None) -> Verdict:
-    shown = Spread(case.found, case.series.deterministic)
+    shown = Spread(case.found.whole, case.trend.exact)
     low, high = shown.interval
-    if shown.exact and len(case.late):
-        low, high = min(shown.mean, case.late.mean()), max(shown.mean, case.late.mean())
+    if shown.exact and len(case.found.late):
+        late = float(case.found.late.mean())
+        low, high = min(shown.mean, late), max(shown.mean, late)
     word = case.words.word
     told = f"{word} {two(shown.mean)} [{two(low)}, {two(high)}]" if np.isfinite(low) else ""
     against = Against(case.claimed, case.trend.room, p)
