@@ -13,7 +13,7 @@ from ntkbound.core.outcome import UNTESTED
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult, Verdict
+    from ntkbound.stats import BoundVerdict, CheckResult, Verdict
 
 ELEMENTS = {"violated": "failure", "bound-violated": "failure", "inconclusive": "error"}
 ELEMENTS |= dict.fromkeys(UNTESTED, "skipped")
@@ -49,7 +49,7 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
         for fit in result.fits
     ]  # fmt: skip
     rows += [
-        (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", "explicit bound", bound.verdict,
+        (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", _bound(bound), bound.verdict,
          bound.reason)
         for bound in result.bounds
     ]  # fmt: skip
@@ -84,6 +84,11 @@ def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
 def _claimed(fit: Verdict) -> str:
     """What is claimed, in two words: "n: upper"."""
     return f"{fit.axis}: {'no claim' if fit.claim is None else fit.claim.kind}"
+
+
+def _bound(bound: BoundVerdict) -> str:
+    """ "explicit bound", numbered from the second of one statistic on."""
+    return "explicit bound" + (f" {bound.nth}" if bound.nth > 1 else "")
 
 
 def _write(field: str, path: Path, text: str, mode: str) -> None:

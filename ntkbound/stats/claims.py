@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ntkbound.core import theorem as registry
 from ntkbound.core.claim import Claim, Form
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
 from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
@@ -30,18 +30,25 @@ def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
 def claims_of(records: Sequence[Record]) -> list[Claim]:
     """What the theorems of these records claim along axes that vary in them, of any of them.
 
-    Raises InputError for records of a theorem that is not known.
+    Where there are records of several theorems, which may call different numbers by one name, each
+    claim is limited to those of its own. Raises InputError for records of a theorem that is not
+    known.
     """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.theorem].append(record)
     return [
-        claim
+        _of_theorem(claim, name) if len(groups) > 1 else claim
         for name, own in groups.items()
-        for claim in find(name).claims
+        for claim in registry.find(name).claims
         if len({str(record.config.get(claim.axis)) for record in own}) > 1
         and any(selected(record, claim.where) for record in own)
     ]
+
+
+def _of_theorem(claim: Claim, name: str) -> Claim:
+    """The same claim, about records of this theorem alone."""
+    return claim.model_copy(update={"where": {**claim.where, "theorem": name}})
 
 
 def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:

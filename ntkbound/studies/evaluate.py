@@ -11,7 +11,7 @@ from ntkbound.core.outcome import Terms
 from ntkbound.core.record import Record
 from ntkbound.runs.record import read
 from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
-from ntkbound.stats.verdicts import whole
+from ntkbound.stats.verdicts import HELD, whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
 from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
 
@@ -36,24 +36,24 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
         [record for record in told if not record.complete],
     )
     fits: list[Verdict] = []
-    findings: list[Finding] = []
+    bounds: list[Finding] = []
     own = Judgement()
     if evidence.complete:
         result = check(evidence.complete, edition.claims)
         fits = [fit for fit in result.fits if fit.claim is not None]
-        findings = _of_bounds(result.bounds)
+        bounds = _of_bounds(result.bounds)
         own = study.judge(evidence)
     fits += own.fits
-    findings = [of_fit(fit, study) for fit in fits] + findings + list(own.findings)
+    claims = [of_fit(fit, study) for fit in fits]
     found = cells(evidence, study.axis, study.arms)
     return Outcome(
         edition.name,
         study,
         edition.size,
-        _verdict(findings, failed),
+        _verdict([*claims, *own.findings], bounds, failed),
         _scope(told, edition),
         fits,
-        findings,
+        [*claims, *bounds, *own.findings],
         [measured_table(study, found), *own.tables],
         [*measured_panels(study, found), *own.panels],
         evidence.complete,
@@ -114,13 +114,19 @@ def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
     return found
 
 
-def _verdict(findings: Sequence[Finding], failed: Mapping[str, str]) -> str:
-    """As of a whole check; ``not-defined`` where nothing was judged."""
-    counts = Counter(finding.verdict for finding in findings)
-    verdict = whole(counts)
-    if verdict == "holds" and failed:
+def _verdict(
+    answers: Sequence[Finding], bounds: Sequence[Finding], failed: Mapping[str, str]
+) -> str:
+    """As of a whole check: inconclusive where something is claimed and nothing of it could be
+    judged, even where bounds hold; ``not-defined`` where nothing was asked at all."""
+    verdict = whole(Counter(finding.verdict for finding in (*answers, *bounds)))
+    if verdict != "holds":
+        return verdict
+    told = {finding.verdict for finding in answers}
+    silent = told <= {"not-defined"}
+    if failed or not (silent or told & set(HELD)):
         return "inconclusive"
-    return "not-defined" if set(counts) <= {"not-defined"} else verdict
+    return "not-defined" if silent and not bounds else verdict
 
 
 def _scope(records: Sequence[Record], edition: Edition) -> str:
