@@ -20,11 +20,11 @@ from pydantic import (
 )
 
 from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.glossary import Status
 from ntkbound.core.quantity import Key
 
 Form = Literal["rate", "exponential", "level", "fraction", "order"]
 Kind = Literal["upper", "lower", "tight"]
-Status = Literal["stated", "refuted", "conjecture"]
 
 STEP = "step"  # the axis inside a run: its recorded steps
 WORDS = {"upper": "at most", "lower": "at least", "tight": "exactly", "equal": "equal to"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ntkbound.core import theorem as registry
 from ntkbound.core.claim import Claim, Form
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
 from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
@@ -29,13 +29,18 @@ def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
 def claims_of(records: Sequence[Record]) -> list[Claim]:
     """What the theorems of these records claim along axes that vary in them, of any of them.
 
-    Raises InputError for records of a theorem that is not known.
+    Where there are records of several theorems, which may call different numbers by one name, each
+    claim is limited to those of its own. Raises InputError for records of a theorem that is not
+    known.
     """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.theorem].append(record)
     return [
-        claim for name, own in groups.items() for claim in find(name).claims if _speak(own, claim)
+        _of_theorem(claim, name) if len(groups) > 1 else claim
+        for name, own in groups.items()
+        for claim in registry.find(name).claims
+        if _speak(own, claim)
     ]
 
 
@@ -44,6 +49,11 @@ def _speak(records: Sequence[Record], claim: Claim) -> bool:
     along = claim.along
     varies = not along or any(len({str(r.config.get(name)) for r in records}) > 1 for name in along)
     return varies and any(selected(record, claim.where) for record in records)
+
+
+def _of_theorem(claim: Claim, name: str) -> Claim:
+    """The same claim, about records of this theorem alone."""
+    return claim.model_copy(update={"where": {**claim.where, "theorem": name}})
 
 
 def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol, Self
 
 from ntkbound.core.claim import Along, Claim, Order, axis_of, fields_told
-from ntkbound.core.glossary import AGREES, VERDICTS, Effect
+from ntkbound.core.glossary import AGREES, Effect, effect
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Rows
 from ntkbound.stats.observations import Arm, Series
@@ -137,14 +137,8 @@ class Verdict:
 
     @property
     def effect(self) -> Effect:
-        """What it does to a check: a conjecture is an observation, and a claim known to be false
-        is expected to be violated."""
-        plain = VERDICTS[self.verdict].effect
-        status = self.claim.status if self.claim else "stated"
-        if status == "conjecture":
-            return "untested"
-        opposite: Mapping[Effect, Effect] = {"refutes": "agrees", "agrees": "refutes"}
-        return opposite.get(plain, plain) if status == "refuted" else plain
+        """What it does to a check."""
+        return effect(self.verdict, self.claim.status if self.claim else "stated")
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `slopes --json`, in its order."""
@@ -183,6 +177,10 @@ def of_evidence(
     what was found in words. The reason is followed by what was left out, and by the arm."""
     verdict, reason, told = said
     parts = [reason, *evidence.notes]
+    if claim is not None and claim.status == "refuted":
+        parts.append(f"known to be false: {claim.reason}")
+    elif claim is not None and claim.status == "conjecture":
+        parts.append("a conjecture")
     if evidence.arm:
         parts.append(_place(evidence.arm))
     line = evidence if isinstance(evidence, Series) else None

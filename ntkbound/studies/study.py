@@ -8,6 +8,7 @@ from typing import Any
 
 from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.glossary import Effect, Status, effect
 from ntkbound.core.outcome import Terms
 from ntkbound.core.preset import Preset, load_preset
 from ntkbound.core.quantity import Quantity
@@ -28,6 +29,12 @@ class Finding:
     statement: str
     verdict: str
     reason: str
+    status: Status = "stated"
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the verdict of the study."""
+        return effect(self.verdict, self.status)
 
 
 @dataclass(frozen=True)
