@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.common import (
+    INCONCLUSIVE,
+    Json,
+    Out,
+    Quiet,
+    exit_code,
+    print_json,
+    stderr,
+    stdout,
+    tell,
+    unknown_theorems,
+)
 from ntkbound.cli.options import Given, config_options
 from ntkbound.core.theorem import Theorem
 
 if TYPE_CHECKING:
     from ntkbound.core.record import Record
-    from ntkbound.machine.tools import Progress
+    from ntkbound.core.tools import Progress
 
 RecordPaths = Annotated[
     list[Path], typer.Argument(metavar="RECORD…", help="a record's folder or its run.json")
@@ -60,7 +71,7 @@ def train(
 
     def notice(line: str) -> None:
         if not quiet:
-            stderr().print(line, highlight=False)
+            tell(line)
 
     with joined(device) as ranks:
         quiet = quiet or ranks.index > 0
@@ -83,7 +94,7 @@ def _tell(record: Record, reused: bool, as_json: bool, quiet: bool) -> None:
         print_run(stdout(), record)
     if not quiet:
         word = "reused (--force runs it again)" if reused else "written"
-        stderr().print(f"record {word}: {record.path}", highlight=False, soft_wrap=True)
+        tell(f"record {word}: {record.path}")
 
 
 def show(
@@ -115,7 +126,11 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
     from ntkbound.runs.record import read
     from ntkbound.runs.verify import verify as recompute
 
-    found = {record.id: recompute(record) for record in [read(path) for path in paths]}
+    records = [read(path) for path in paths]
+    unknown = unknown_theorems(records)
+    for line in unknown.values():
+        tell(f"{line}: not verified")
+    found = {r.id: recompute(r) for r in records if r.theorem not in unknown}
     if as_json:
         print_json(
             {
@@ -128,6 +143,8 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
             print_verification(stdout(), identifier, rows)
     if not all(row.agrees for rows in found.values() for row in rows):
         raise typer.Exit(1)
+    if unknown:
+        raise typer.Exit(INCONCLUSIVE)
 
 
 def _run_json(record: Record) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ntkbound.core.claim import Claim
-from ntkbound.report.run_table import known
+from ntkbound.core.theorem import known
 from ntkbound.report.tables import add_row, new_table, verdict
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def print_rates(console: Console, result: CheckResult, fits: Sequence[Verdict]) 
     for fit in fits:
         index = reasons.setdefault(fit.reason, len(reasons) + 1)
         add_row(table, (*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {index}", style="dim")))
-    console.print(table)
+    if fits:
+        console.print(table)
     for reason, index in reasons.items():
         console.print(Text(f"  {index}  {reason}"))
     for bound in result.bounds:

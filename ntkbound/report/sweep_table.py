@@ -72,12 +72,13 @@ def print_plan(console: Console, total: int, todo: Sequence[Planned]) -> None:
 
 
 def print_status(console: Console, found: Survey) -> None:
-    """Counts of a results folder, then every failed, damaged or missing run."""
+    """Counts of a results folder, then every failed, damaged, stale or missing run."""
     diverged = sum(not record.complete for record in found.complete.values())
     told = f"{len(found.complete)} complete ({diverged} of them diverged), {len(found.failed)} "
-    told += f"failed, {len(found.damaged)} damaged, {len(found.missing)} missing"
-    console.print(Text(told))
-    for word, runs in (("failed", found.failed), ("damaged", found.damaged)):
+    told += f"failed, {len(found.damaged)} damaged, {len(found.stale)} of another version, "
+    console.print(Text(f"{told}{len(found.missing)} missing"))
+    groups = {"failed": found.failed, "damaged": found.damaged, "another version": found.stale}
+    for word, runs in groups.items():
         for identifier, reason in runs.items():
             console.print(Text(f"{word} {identifier}: {reason}"), soft_wrap=True)
     for identifier in found.missing:

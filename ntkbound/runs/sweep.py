@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ntkbound.core.config import Config
-from ntkbound.core.theorem import Notice, find
+from ntkbound.core.theorem import find
+from ntkbound.core.tools import Notice
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
 from ntkbound.runs.record import PARAMS, clear_failure, write_failure

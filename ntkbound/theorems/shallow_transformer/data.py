@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ntkbound.core.theorem import Prepared
+from ntkbound.core.tools import Cache
 from ntkbound.heads.model import HeadModel
 from ntkbound.heads.tasks.arrays import Sampling, array_task, read_digits, read_file
 from ntkbound.heads.tasks.series import (
@@ -18,7 +19,6 @@ from ntkbound.heads.tasks.series import (
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
-from ntkbound.machine.tools import Cache
 from ntkbound.theorems.shallow_transformer.config import Config, known
 from ntkbound.theorems.shallow_transformer.teacher import Teacher, teacher_task
 
