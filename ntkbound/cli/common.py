@@ -26,6 +26,7 @@ LEAST_WIDTH = 100
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
 Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
+Strict = Annotated[bool, typer.Option("--strict", help="exit 1 or 3 by the verdicts")]
 Out = Annotated[Path, typer.Option(help="results folder")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +14,7 @@ from ntkbound.cli.common import (
     Json,
     Out,
     Quiet,
+    Strict,
     exit_code,
     print_json,
     stdout,
@@ -23,7 +24,15 @@ from ntkbound.cli.common import (
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
-from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
+from ntkbound.core.preset import (
+    SUFFIX,
+    Preset,
+    is_preset,
+    load_preset,
+    preset_names,
+    understand,
+    understand_names,
+)
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
 
@@ -85,7 +94,7 @@ def slopes(
     details: Annotated[
         bool, typer.Option("--details", help="bootstrap, Theil–Sen, curvature, local slopes")
     ] = False,
-    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -133,7 +142,7 @@ def check(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PRESET|RESULTS]", help="a TOML preset, a shipped one's name, or a folder"
+            metavar="PRESET|RESULTS", help="a TOML preset, a shipped one's name, or a folder"
         ),
     ] = None,
     theorem: Annotated[
@@ -161,7 +170,7 @@ def check(
     wanted = load_preset(claims) if claims else None
     failed: dict[str, str] = {}
     if is_preset(reference):
-        preset = load_preset(reference)
+        preset = _preset(reference)
         wanted = wanted or preset
         understand(wanted, preset.configs(base_seed))
         place = Place(out, jobs, scheduler)
@@ -198,6 +207,16 @@ def _what(path: str | None, theorem: str | None) -> str:
         return path
     name = find(str(theorem)).name
     return "smoke" if name == DEFAULT else f"{name}/smoke"
+
+
+def _preset(reference: str) -> Preset:
+    """The preset to check. Raises InputError, for a name that is none of what a check takes too."""
+    try:
+        return load_preset(reference)
+    except InputError as error:
+        if PurePath(reference).suffix == SUFFIX or reference in preset_names():
+            raise
+        raise InputError(f"{error}, a results folder (there is none of this name)") from None
 
 
 def _load(paths: list[Path]) -> list[Record]:

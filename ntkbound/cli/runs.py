@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,8 @@ from ntkbound.cli.common import (
     Json,
     Out,
     Quiet,
+    Strict,
+    Threads,
     exit_code,
     print_json,
     stderr,
@@ -21,8 +23,8 @@ from ntkbound.cli.common import (
     tell,
     unknown_theorems,
 )
-from ntkbound.cli.options import Given, config_options
-from ntkbound.core.theorem import Theorem
+from ntkbound.cli.options import Given, config_options, theorem_of
+from ntkbound.core.theorem import find, known
 
 if TYPE_CHECKING:
     from ntkbound.core.record import Record
@@ -34,25 +36,48 @@ RecordPaths = Annotated[
 RECORD = "results/least-squares-s0-0123456789ab"
 
 
-def register(app: typer.Typer, theorem: Theorem) -> None:
-    """``train`` has the options of ``theorem``."""
-    example = "Example: ntkbound train --theorem least-squares --seed 1"
-    app.command(epilog=f"Options of {theorem.name}: {theorem.source}\n\n{example}")(
-        config_options(train, theorem.config)
-    )
+def register(app: typer.Typer, name: str) -> None:
+    """``train`` has the options of the theorem of this name; where there is none it says so."""
+    theorem = known(name)
+    if theorem is None:
+        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command("train", add_help_option=False, context_settings=anything)(_refusal(name))
+    else:
+        example = "Example: ntkbound train --theorem least-squares --seed 1"
+        app.command(epilog=f"Options of {theorem.name}: {theorem.source}\n\n{example}")(
+            config_options(train, theorem.config)
+        )
     app.command(epilog=f"Example: ntkbound show {RECORD}")(show)
     app.command(epilog=f"Example: ntkbound verify {RECORD}")(verify)
+
+
+def _refusal(name: str) -> Callable[..., None]:
+    """``train`` of a theorem that is not known here: a line that names what asked for it."""
+
+    def refuse(
+        theorem: Annotated[str | None, typer.Option()] = None,
+        config: Annotated[str | None, typer.Option()] = None,
+    ) -> None:
+        if theorem is None and config is not None:
+            theorem_of({"theorem": name}, config)
+        find(name)
+
+    return refuse
 
 
 def train(
     given: Given,
     out: Out = Path("results"),
-    threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
-    device: Annotated[str, typer.Option(help="where to train: cpu or cuda")] = "cpu",
-    save_params: Annotated[bool, typer.Option(help="keep the parameters")] = True,
-    save_inputs: Annotated[bool, typer.Option(help="keep X, q and y with them")] = True,
-    force: Annotated[bool, typer.Option(help="run again although the record exists")] = False,
-    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    threads: Threads = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="where to train")] = "cpu",
+    save_params: Annotated[
+        bool, typer.Option(" /--no-save-params", show_default=False, help="keep no parameters, no inputs")
+    ] = True,
+    save_inputs: Annotated[bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="run again although the record exists")
+    ] = False,
+    strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,7 +85,7 @@ def train(
 
     The record goes to results/ID and is reused when the same config is asked for again. Another
     theorem has other options: ntkbound train --theorem NAME --help. Started by torchrun
-    (torchrun --nproc-per-node 2 -m -- ntkbound train …), heads are divided over ranks.
+    (torchrun --nproc-per-node 2 -m -- ntkbound train …), the work is divided over ranks.
     """
     from ntkbound.machine.ranks import joined
     from ntkbound.runs.execute import Audience, Execution, check_device, run_on_ranks

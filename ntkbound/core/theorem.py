@@ -275,7 +275,7 @@ def find(name: str) -> Theorem:
     try:
         found = getattr(import_module(f"{PACKAGE}.{name.replace('-', '_')}"), "THEOREM", None)
     except Exception as error:  # whatever its file raises
-        raise InputError(f"{name!r} cannot be loaded: {_raised(error)}", field="theorem") from None
+        raise InputError(f"{name!r} cannot be loaded: {raised(error)}", field="theorem") from None
     if not isinstance(found, Theorem):
         told = "its module defines no THEOREM"
         raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
@@ -285,8 +285,8 @@ def find(name: str) -> Theorem:
     return found
 
 
-def _raised(error: Exception) -> str:
-    """In one line what an import raised, and where; a SyntaxError says itself where."""
+def raised(error: Exception) -> str:
+    """In one line what an import raised, and in which file; a SyntaxError says itself where."""
     frames = [one for one in extract_tb(error.__traceback__)[1:] if "importlib" not in one.filename]
     place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return " ".join(f"{type(error).__name__}: {error}{place}".split())

@@ -37,13 +37,14 @@ def test_the_plan_names_every_run_and_the_sum():
 
 def test_the_state_of_a_folder():
     complete = {"a": record(), "b": record(status="diverged")}
-    found = Survey(complete, {ODD: f"because {ODD}"}, {"c": "torn"}, ("d",))
-    assert printed(print_status, found, width=30) == [
-        "2 complete (1 of them",
-        "diverged), 1 failed, 1",
-        "damaged, 1 missing",
+    found = Survey(complete, {ODD: f"because {ODD}"}, {"c": "torn"}, ("d",), {"e": "version 6"})
+    assert printed(print_status, found, width=40) == [
+        "2 complete (1 of them diverged), 1",
+        "failed, 1 damaged, 1 of another version,",
+        "1 missing",
         f"failed {ODD}: because {ODD}",
         "damaged c: torn",
+        "another version e: version 6",
         "missing d",
     ]
 
