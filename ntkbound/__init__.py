@@ -1,4 +1,4 @@
-"""ntkbound: convergence theorems about Transformers, put to the test.
+"""ntkbound: convergence theorems, put to the test.
 
 >>> from ntkbound import configure, run
 >>> record = run(configure({"theorem": "least-squares", "steps": 50}))

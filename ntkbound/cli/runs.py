@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 RecordPaths = Annotated[
     list[Path], typer.Argument(metavar="RECORD…", help="a record's folder or its run.json")
 ]
+SaveParams = Annotated[
+    bool,
+    typer.Option(" /--no-save-params", show_default=False, help="keep no parameters, no inputs"),
+]
+SaveInputs = Annotated[
+    bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")
+]
 RECORD = "results/least-squares-s0-0123456789ab"
 
 
@@ -70,10 +77,8 @@ def train(
     out: Out = Path("results"),
     threads: Threads = None,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="where to train")] = "cpu",
-    save_params: Annotated[
-        bool, typer.Option(" /--no-save-params", show_default=False, help="keep no parameters, no inputs")
-    ] = True,
-    save_inputs: Annotated[bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")] = True,
+    save_params: SaveParams = True,
+    save_inputs: SaveInputs = True,
     force: Annotated[
         bool, typer.Option("--force", help="run again although the record exists")
     ] = False,

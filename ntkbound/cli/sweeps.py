@@ -25,7 +25,7 @@ from ntkbound.core.preset import Preset, load_preset
 
 if TYPE_CHECKING:
     from ntkbound.runs.pools import Pool
-    from ntkbound.runs.sweep import Progress
+    from ntkbound.runs.sweep import Counts
 
 PresetName = Annotated[
     str, typer.Argument(metavar="PRESET", help="a TOML preset, or the name of a shipped one")
@@ -93,7 +93,7 @@ def sweep(
         raise typer.Exit(INCONCLUSIVE)
 
 
-def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Progress:
+def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Counts:
     """Completes a preset's records with a live table; for ``check`` and ``study`` too."""
     from ntkbound.machine.parallel import available_cores
     from ntkbound.machine.ranks import started_by_torchrun

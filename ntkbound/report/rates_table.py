@@ -17,8 +17,9 @@ from ntkbound.report.tables import add_row, new_table, verdict
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "points", "seeds")
-COLUMNS += ("slope", "low", "high", "claimed", "kind", "verdict", "reason")
+COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "form", "where", "points")
+COLUMNS += ("seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin")
+COLUMNS += ("verdict", "reason")
 NAME = "term / probe / statistic"
 TITLES = ("axis", NAME, "runs", "slope", "95 %", "claimed", "verdict")
 NUMBERS = ("runs", "slope", "95 %", "claimed")
@@ -95,7 +96,8 @@ def as_text(fits: Sequence[Verdict], form: str) -> str:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for fit in fits:
-            values = fit.as_json()
+            places = "; ".join(f"{name}={value}" for name, value in fit.where.items())
+            values = fit.as_json() | {"where": places}
             writer.writerow(["" if values[name] is None else values[name] for name in COLUMNS])
         return stream.getvalue()
     rows = [cells(fit) for fit in fits]

@@ -9,7 +9,7 @@ from ntkbound.core.tools import Cache
 from ntkbound.heads.model import HeadModel
 from ntkbound.heads.tasks.arrays import Sampling, array_task, read_digits, read_file
 from ntkbound.heads.tasks.series import (
-    Series,
+    TimeSeries,
     Windowing,
     autoregressive,
     read_series,
@@ -73,7 +73,7 @@ def windowing(config: Config) -> Windowing:
     )
 
 
-def _series(config: Config, lag: int) -> Series:
+def _series(config: Config, lag: int) -> TimeSeries:
     """The series of a config: drawn for ``ar``, read for ``series:FILE.csv``."""
     if config.data_file is not None:
         return read_series(config.data_file)
