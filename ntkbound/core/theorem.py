@@ -8,6 +8,7 @@ judges, draws and reports any of them, and knows no name, field or term of one. 
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -268,12 +269,16 @@ def find(name: str) -> Theorem:
 
     Raises InputError naming the nearest, and for a file that is no theorem with what is wrong.
     """
+    module = f"{PACKAGE}.{name.replace('-', '_')}"
+    found = getattr(sys.modules.get(module), "THEOREM", None)
+    if isinstance(found, Theorem) and found.name == name:
+        return found  # asked for once a record: the folder is not listed again
     accepted = names()
     if name not in accepted:
         told = f"accepted: {', '.join(accepted)}{nearest(name, accepted)}"
         raise InputError(f"{name!r} is unknown; {told}", field="theorem")
     try:
-        found = getattr(import_module(f"{PACKAGE}.{name.replace('-', '_')}"), "THEOREM", None)
+        found = getattr(import_module(module), "THEOREM", None)
     except Exception as error:  # whatever its file raises
         raise InputError(f"{name!r} cannot be loaded: {raised(error)}", field="theorem") from None
     if not isinstance(found, Theorem):

@@ -10,9 +10,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ntkbound import configure, read, run
-from ntkbound.core.errors import StaleError
-from ntkbound.runs.execute import Execution
+from ntkbound import configure, find, read, run
+from ntkbound.core.errors import InputError, StaleError
+from ntkbound.machine.ranks import Ranks
+from ntkbound.runs.execute import Execution, check_used
 from ntkbound.runs.record import read_run_json
 from ntkbound.runs.store import survey
 from tests.support.problems import tamper
@@ -287,3 +288,10 @@ def test_help_fits_eighty_columns_and_breaks_no_line_early(command, monkeypatch,
     for line, after in pairwise(prose):
         if line and after:
             assert len(line) + 1 + len(after.split()[0]) > 79, (line, after)
+
+
+def test_ranks_are_refused_where_the_work_is_not_divided():
+    two = type("Two", (Ranks,), {"count": 2})()
+    check_used(find("shallow-transformer"), Execution(), two)
+    with pytest.raises(InputError, match="least-squares is not divided over ranks"):
+        check_used(find("least-squares"), Execution(), two)
