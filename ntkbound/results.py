@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.preset import is_preset, load_preset
 from ntkbound.core.record import Record
 from ntkbound.report.figures import plot_rates
@@ -20,7 +20,7 @@ from ntkbound.stats import check as judge
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """Records, without their traces and arrays.
+    """Records, without their arrays; a trace is read when it is asked for.
 
     records
         Complete runs of theorems that are known here.
@@ -66,7 +66,7 @@ class Results:
     ) -> tuple[Verdict, ...]:
         """The fit of every number along ``axes`` (None: those that the theorem names), beside what
         is claimed. Raises InputError for duplicate runs."""
-        wanted = [one for one in self._judged(claims) if axes is None or one.axis in axes]
+        wanted = [one for one in self._judged(claims) if axes is None or axis_of(one) in axes]
         return judge(self.records, wanted, unclaimed=True, axes=axes).fits
 
     def plot(self, path: Path | str, fits: Sequence[Verdict] | None = None) -> None:

@@ -15,12 +15,12 @@ from rich.console import Console
 
 from ntkbound.core import theorem as registry
 from ntkbound.core.errors import InputError
+from ntkbound.core.glossary import EXIT_CODES, VERDICTS
 from ntkbound.core.record import Record
 
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
 CRASHED = 70  # a bug, which must not look like a refuted theorem
-EXIT_CODES = {"violated": 1, "bound-violated": 1, "inconclusive": INCONCLUSIVE}
 LEAST_WIDTH = 100
 
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
@@ -32,7 +32,7 @@ Out = Annotated[Path, typer.Option(help="results folder")]
 
 def exit_code(verdicts: Iterable[str]) -> int:
     """1 if anything is violated, else 3 if anything is inconclusive, else 0."""
-    codes = {EXIT_CODES.get(verdict, 0) for verdict in verdicts}
+    codes = {EXIT_CODES[VERDICTS[verdict].effect] for verdict in verdicts}
     return 1 if 1 in codes else max(codes, default=0)
 
 

@@ -22,7 +22,7 @@ from ntkbound.cli.common import (
     unknown_theorems,
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import (
     SUFFIX,
@@ -325,7 +325,7 @@ def _judge(
 ) -> CheckResult:
     from ntkbound.stats import check as judge
 
-    claims = [claim for claim in claims if limits.admit(claim.axis, claim.term)]
+    claims = [claim for claim in claims if limits.admit(axis_of(claim), claim.key.term)]
     result = judge(records, claims, unclaimed=unclaimed, axes=limits.axes or None)
     fits = tuple(fit for fit in result.fits if limits.admit(fit.axis, fit.term))
     return replace(result, fits=fits)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {
-    "holds": "green",
-    "tight": "green",
-    "faster": "green",
-    "violated": "bold red",
-    "bound-violated": "bold red",
-    "inconclusive": "yellow",
+from ntkbound.core.glossary import VERDICTS, Effect
+
+STYLES: Mapping[Effect, str] = {
+    "agrees": "green",
+    "refutes": "bold red",
+    "undecided": "yellow",
+    "untested": "dim",
 }
 
 
@@ -58,4 +58,4 @@ def number(value: float | None) -> str:
 
 def verdict(name: str) -> Text:
     """The word in its colour."""
-    return Text(name, style=STYLES.get(name, "dim"))
+    return Text(name, style=STYLES[VERDICTS[name].effect])

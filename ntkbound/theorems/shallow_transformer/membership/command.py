@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Quiet, Threads, exit_code, print_json, stderr, stdout
+from ntkbound.cli.common import (
+    INCONCLUSIVE,
+    Json,
+    Quiet,
+    Threads,
+    print_json,
+    stderr,
+    stdout,
+)
 from ntkbound.cli.options import Given, config_options
 from ntkbound.core.errors import InputError
 from ntkbound.theorems.shallow_transformer.config import Config
@@ -50,7 +58,7 @@ def membership(
         title = f"{what}, {config.activation}, query {config.query}, medians over {seeds} seeds"
         print_membership(stdout(), title, found, verdict)
     if strict:
-        raise typer.Exit(exit_code([verdict.verdict]))
+        raise typer.Exit(INCONCLUSIVE if verdict.verdict == "inconclusive" else 0)
 
 
 def _numbers(text: str) -> list[float]:
