@@ -38,9 +38,10 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    term: str
-    probe: str
-    statistic: str
+    term: str = ""
+    probe: str = ""
+    statistic: str = ""
+    column: str = ""
     label: str | None = None
     form: Form = "rate"
     axis: str
@@ -62,7 +63,14 @@ class Claim(BaseModel):
 
     @property
     def key(self) -> Key:
+        if self.column:
+            return Key.of_column(self.column)
         return Key(self.term, self.probe, self.statistic)
+
+    @property
+    def others(self) -> tuple[Key, ...]:
+        """The other numbers that it compares with."""
+        return ()
 
     @property
     def along(self) -> tuple[str, ...]:

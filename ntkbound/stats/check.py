@@ -53,7 +53,7 @@ class CheckResult:
 
 
 def check(
-    records: Iterable[Record],
+    records: Iterable[Record] | Table,
     claims: Sequence[Claim],
     *,
     unclaimed: bool = False,
@@ -70,8 +70,8 @@ def check(
 
     Raises InputError for duplicate runs.
     """
-    rows = list(records)
-    table = read_table(rows)
+    rows = [] if isinstance(records, Table) else list(records)
+    table = records if isinstance(records, Table) else read_table(rows)
     about = concerns(table, claims)
     fits = judge_concerns(claims, about)
     if unclaimed:

@@ -58,6 +58,8 @@ class Part:
         What tells this part from the others: the theorem, where there are several.
     conditions
         Condition of the theorem → (N,) whether a record is known to meet it.
+    traces (N)
+        The series inside each record: ``step`` and any other (K,), read when asked for.
     """
 
     declared: Declared
@@ -69,6 +71,7 @@ class Part:
     values: Array
     arm: tuple[tuple[str, str], ...] = ()
     conditions: Mapping[str, Mask] = field(default_factory=dict)
+    traces: Sequence[Mapping[str, Array]] = ()
 
     @property
     def seeds(self) -> list[str]:
