@@ -19,6 +19,7 @@ from ntkbound.cli.common import (
     stdout,
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
@@ -74,8 +75,14 @@ ALL = Limits([], [])
 
 
 def slopes(
-    paths: Annotated[list[Path], typer.Argument(metavar="RESULTS…", help="results folders")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS…|FILE…", help="results folders, or tables of your own"),
+    ],
     axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     term: Term = None,
     where: Where = None,
     claims: ClaimsOf = None,
@@ -98,13 +105,21 @@ def slopes(
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) + as_json > 1:
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
-    records, diverged = _converged(_select(_load(paths), where or []))
-    limits = Limits(axis or [], term or [])
-    wanted = _claims(records, load_preset(claims) if claims else None)
-    result = _judge(records, wanted, unclaimed=True, limits=limits)
-    shown = (
-        list(result.fits) if every else report.headlines(result.fits, {r.theorem for r in records})
-    )
+    preset = load_preset(claims) if claims else None
+    own = Asked(paths, axis or [], seed_column, value or [], pattern, where or [])
+    records: list[Record] = []
+    diverged: dict[str, str] = {}
+    if own.about_tables:
+        if term:
+            raise InputError("is for records; a table has columns to choose by value", field="term")
+        result = own.judged(preset.claims if preset else (), unclaimed=True, quiet=quiet)
+        shown = list(result.fits)
+    else:
+        records, diverged = _converged(_select(_load(paths), where or []))
+        limits = Limits(axis or [], term or [])
+        result = _judge(records, _claims(records, preset), unclaimed=True, limits=limits)
+        theorems = {record.theorem for record in records}
+        shown = list(result.fits) if every else report.headlines(result.fits, theorems)
     if plot is not None:
         from ntkbound.report.figures import plot_rates
 
@@ -130,7 +145,8 @@ def check(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PRESET|RESULTS]", help="a TOML preset, a shipped one's name, or a folder"
+            metavar="[PRESET|RESULTS|FILE]",
+            help="a TOML preset, a shipped one's name, a folder, or a table of your own",
         ),
     ] = None,
     theorem: Annotated[
@@ -141,6 +157,10 @@ def check(
     scheduler: Scheduler = None,
     base_seed: BaseSeed = 0,
     claims: ClaimsOf = None,
+    axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
     as_json: Json = False,
@@ -149,14 +169,22 @@ def check(
     """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
-    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
+    claims. A table is judged by the claims of a file. The Markdown summary also goes to
+    $GITHUB_STEP_SUMMARY where that is set.
     """
-    from ntkbound.report import rates_table as report
-    from ntkbound.report.summary import write_summaries
-
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
+    own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
     failed: dict[str, str] = {}
+    if own.about_tables:
+        if jobs or scheduler or base_seed:
+            raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
+        if wanted is None or not wanted.claims:
+            raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
+        result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
+        raise typer.Exit(_told(result, failed, (junit, markdown), as_json, quiet))
+    if axis:
+        raise InputError("is for tables only; the claims name their axes", field="axis")
     if is_preset(reference):
         preset = load_preset(reference)
         wanted = wanted or preset
@@ -173,7 +201,21 @@ def check(
     records, diverged = _converged(records)
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
-    write_summaries(result, junit, markdown, failed)
+    raise typer.Exit(_told(result, failed, (junit, markdown), as_json, quiet))
+
+
+def _told(
+    result: CheckResult,
+    failed: dict[str, str],
+    summaries: tuple[Path | None, Path | None],
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Prints a check and writes its JUnit and Markdown summaries; its exit code."""
+    from ntkbound.report import rates_table as report
+    from ntkbound.report.summary import write_summaries
+
+    write_summaries(result, *summaries, failed)
     if as_json:
         print_json(result.as_json() | {"failed": failed})
     elif not quiet:
@@ -182,7 +224,7 @@ def check(
     for identifier, reason in failed.items():
         stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
     code = exit_code([result.verdict])
-    raise typer.Exit(INCONCLUSIVE if code == 0 and failed else code)
+    return INCONCLUSIVE if code == 0 and failed else code
 
 
 def _what(path: str | None, theorem: str | None) -> str:

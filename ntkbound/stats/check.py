@@ -77,7 +77,7 @@ def check(
     if unclaimed:
         along = [claim.axis for claim in claims]
         fits += [describe(fit) for fit in fit_power_laws(_others(table, axes, along, about))]
-    bounds = judge_bounds(rows, table=table)
+    bounds = judge_bounds(rows, table=table) if rows else ()
     counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
     verdict = whole(counts)
     if verdict == "holds" and not any(fit.judged for fit in fits):
