@@ -17,13 +17,10 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.frame import Frame, some
 
 STEP = "step"  # what claims call the axis inside runs, whatever its column is called
-SEED_WORDS = tuple(
-    "seed random_seed random_state rng run rep repeat replicate repetition trial fold".split()
-)
-STEP_WORDS = tuple(  # where there are several, the first of these
-    "step global_step steps iteration iterations iter it epoch epochs round update updates t"
-    " time_step timestep".split()
-)
+SEED_WORDS = ("seed", "random_seed", "random_state", "rng", "run", "rep", "repeat", "replicate",
+              "repetition", "trial", "fold")  # fmt: skip
+STEP_WORDS = ("step", "global_step", "steps", "iteration", "iterations", "iter", "it", "epoch",
+              "epochs", "round", "update", "updates", "t", "time_step", "timestep")  # fmt: skip
 OWN = 0.75  # different values per run from which on a column is taken for a run's own
 
 

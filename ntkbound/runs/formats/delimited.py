@@ -44,7 +44,7 @@ def read(stream: TextIO, name: str, notes: list[str]) -> Chunks:
             spans = [1 + sum(cell.count("\n") for cell in row) for row in rows]
             places = read_so_far + 1 + np.concatenate([[0], np.cumsum(spans)[:-1]])
         # A row that may be empty, or of another length, costs its chunk a closer look.
-        if set(map(len, rows)) != {len(header)} or any(not row[0] for row in rows):
+        if set(map(len, rows)) != {len(header)} or "" in (row[0] for row in rows):
             kept = [i for i, row in enumerate(rows) if any(map(str.strip, row))]
             rows, places = [rows[i] for i in kept], places[kept]
             _same_length(rows, places.tolist(), header, name)

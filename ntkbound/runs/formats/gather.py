@@ -9,7 +9,7 @@ import numpy as np
 
 from ntkbound.core.frame import LARGEST_INTEGER, Cells, Codes, Numbers, Rows, as_number
 
-CHUNK = 1 << 16  # rows held as Python objects at a time
+CHUNK = 1 << 11  # rows held as Python objects at a time: they stay in the cache
 
 Chunk = tuple[Rows, Mapping[str, Sequence[Any]]]  # rows of the file, name → their cells
 Chunks = Iterator[Chunk]
@@ -20,14 +20,14 @@ class Column:
 
     def __init__(self) -> None:
         self._numbers: list[Numbers] = []
-        self._codes: list[Codes] = []
+        self._codes: list[Codes | None] = []
         self._words: dict[str, int] = {}
 
     def add(self, cells: Sequence[Any]) -> None:
         """Further cells: text, or numbers."""
         numbers = _numbers(cells)
         if numbers is not None:
-            self._append(numbers, np.full(len(numbers), -1, dtype=np.int32))
+            self._append(numbers, None)
             return
         texts = cells if set(map(type, cells)) == {str} else [_text(cell) for cell in cells]
         values: dict[str, float] = {}
@@ -51,9 +51,13 @@ class Column:
         numbers = np.concatenate(self._numbers)
         if not self._words:
             return Cells(numbers)
-        return Cells(numbers, np.concatenate(self._codes), tuple(self._words))
+        codes = [
+            np.full(len(part), -1, dtype=np.int32) if own is None else own
+            for part, own in zip(self._numbers, self._codes, strict=True)
+        ]
+        return Cells(numbers, np.concatenate(codes), tuple(self._words))
 
-    def _append(self, numbers: Numbers, codes: Codes) -> None:
+    def _append(self, numbers: Numbers, codes: Codes | None) -> None:
         self._numbers.append(numbers)
         self._codes.append(codes)
 
@@ -94,17 +98,20 @@ def cells_of(texts: Sequence[str]) -> Cells:
 
 def _numbers(cells: Sequence[Any]) -> Numbers | None:
     """(n,) where every cell is a finite number that float64 holds, without a loop in Python."""
-    kinds = set(map(type, cells))
-    if not kinds <= {int, float} and kinds != {str}:
+    text = isinstance(cells[0], str)
+    if not text and not set(map(type, cells)) <= {int, float}:
         return None
     try:
         numbers = np.fromiter(map(float, cells), np.float64, len(cells))
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if not (np.abs(numbers) < LARGEST_INTEGER).all():  # nor NaN
         return None
-    if kinds == {str}:
-        joined = "".join(cells)
+    if text:
+        try:
+            joined = "".join(cells)
+        except TypeError:  # text and numbers in one column
+            return None
         if "_" in joined or not joined.isascii():
             return None
     return numbers
