@@ -102,11 +102,11 @@ def roles_of(frame: Frame, named: Named) -> Roles:
     step = _step(frame, named, seeds)
     for name in named.along:
         if name != STEP or not step:
-            frame.column(name, "axis")
+            frame.column(name)
     for name in named.fields:
         frame.column(name)
     for name in named.values:
-        frame.column(name, "value")
+        frame.column(name)
     taken = {*seeds, step, *named.along, *named.fields}
     free = [name for name in frame.columns if name not in taken]
     values = named.values or tuple(name for name in free if _real(frame, name))

@@ -76,7 +76,7 @@ class Gathered:
 
     def add(self, chunk: Chunk, file: int) -> None:
         rows, cells = chunk
-        for name in cells.keys() - self.columns.keys():
+        for name in [name for name in cells if name not in self.columns]:
             self.columns[name] = Column()
             self.columns[name].add_missing(self.count)
         for name, column in self.columns.items():
