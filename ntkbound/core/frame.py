@@ -50,8 +50,11 @@ class Cells:
 
     @cached_property
     def share(self) -> float:
-        """How much of the column is numbers, 0 … 1."""
-        return 1.0 if self.codes is None else float((self.codes < 0).mean())
+        """How much of what stands in the column is numbers, 0 … 1."""
+        if self.codes is None:
+            return 1.0
+        empty = [code for code, word in enumerate(self.words) if not word]
+        return float((self.codes < 0).sum() / max(1, (~np.isin(self.codes, empty)).sum()))
 
     def value(self, row: int) -> int | float | bool | str:
         """One cell: an integer where it is one."""

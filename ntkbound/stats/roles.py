@@ -118,21 +118,29 @@ def roles_of(frame: Frame, named: Named) -> Roles:
     ignored |= {name: "another step column" for name in rest if step and _is_step(name)}
     runs = _Runs(frame, seeds, step)
     wanted = [n for n in (*named.fields, *named.along) if n in frame.columns and n != step]
+    ignored |= {n: f"follows {seeds[0]}" for n in rest if runs.follows(n, seeds[0])}
     arms, more = runs.arms(wanted, [name for name in rest if name not in ignored])
     axes = named.axes or _axis(frame, [name for name in arms if name not in named.fields])
     if not axes and step:
         axes = (STEP,)
     along = Named(axes=axes).along
-    follow = {n: f"follows {leads}" for n in arms for leads in (*along, seeds[0])
-              if n not in wanted and n not in along and runs.follows(n, leads)}  # fmt: skip
-    arms = [name for name in arms if name not in along and name not in follow]
+    arms = [name for name in arms if name not in along]
+    leads = [name for name in along if name in frame.columns]
+    follow = {
+        n: f"follows {axis}"
+        for n in arms
+        for axis in leads
+        if n not in wanted and runs.follows(n, axis)
+    }
+    arms = [name for name in arms if name not in follow]
     return Roles(values, axes, seeds, step, tuple(arms), ignored | more | follow)
 
 
 def looks_like_seeds(name: str) -> bool:
     """Whether a column of this name holds repetitions: "seed", "data_seed", "Run", "trial"; not
     "seed0", which is one of them."""
-    return name.lower() in SEED_WORDS or "seed" in re.split(r"[\s_\-./]+", name.lower())
+    words = re.split(r"[\s_\-./]+", name.lower())
+    return name.lower() in SEED_WORDS or ("seed" in words and not any(map(str.isdigit, words)))
 
 
 def _seeds(frame: Frame, named: Named) -> tuple[str, ...]:
@@ -214,8 +222,7 @@ class _Runs:
 
     def follows(self, name: str, other: str) -> bool:
         """Whether two columns of numbers go together, each value of one with one of the other."""
-        columns = self._frame.columns
-        if other not in columns or columns[name].codes is not None or self.count(name) == 1:
+        if self._frame.columns[name].codes is not None or self.count(name) == 1:
             return False
         return self.count(name) == self.count(other) == self.count(name, other)
 

@@ -137,7 +137,7 @@ SPOILT = {
     "hidden setting": (
         (*HEADER, "lr"),
         [[*row, lr] for lr in (0.1, 0.25) for row in GOOD],
-        "row 52 is the run of row 2: method=adam, m=16, seed=0; they differ in lr, which is ignored",
+        "row 2: method=adam, m=16, seed=0; they differ in lr, which is ignored",
     ),
     "one seed": (
         HEADER,

@@ -54,7 +54,7 @@ WANTED = {
         "# made by train.py\n\n" + PLAIN,
         PLAIN.replace("adam", "\n , ,,\n,,,\nadam") + "\n\n",
     ],
-    ids="plain bom crlf cr semicolon tab spaces quoted comment blank-lines".split(),
+    ids=["plain", "bom", "crlf", "cr", ";", "tab", "spaces", "quoted", "comment", "blank lines"],
 )
 def test_csv_as_programs_write_it(tmp_path, content):
     assert values(frame_of(tmp_path, content)) == WANTED
@@ -142,7 +142,7 @@ def test_what_was_passed_over_is_told(tmp_path):
     [
         (["lr=0.1/seed3/m.csv", "lr=0.2/seed4/m.csv"], {"lr": ["0.1", "0.2"], "seed": ["3", "4"]}),
         (["m64_seed0.csv", "m128_seed0.csv"], {"m": ["64", "128"], "seed": ["0", "0"]}),
-        (["kind=a_b,lr=1e-3.csv", "kind=c,lr=0.1.csv"], {"kind": ["a_b", "c"], "lr": ["1e-3", "0.1"]}),
+        (["on=a_b,lr=1e-3.csv", "on=c,lr=0.1.csv"], {"on": ["a_b", "c"], "lr": ["1e-3", "0.1"]}),
         (["gd/run-1/m.csv", "adam/run-2/m.csv"], {"path1": ["gd", "adam"], "run": ["1", "2"]}),
         (["resnet18/m.csv", "vgg16/m.csv"], {"path1": ["resnet18", "vgg16"]}),
         (["a/m.csv"], {}),
