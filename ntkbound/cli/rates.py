@@ -20,7 +20,7 @@ from ntkbound.cli.common import (
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
 from ntkbound.core.record import Record
@@ -312,7 +312,7 @@ def _judge(
     from ntkbound.stats import check as judge
 
     limits.check(records)
-    claims = [claim for claim in claims if limits.admit(claim.axis, claim.term)]
+    claims = [claim for claim in claims if limits.admit(axis_of(claim), claim.key.term)]
     result = judge(records, claims, unclaimed=unclaimed, axes=limits.axes or None)
     fits = tuple(fit for fit in result.fits if limits.admit(fit.axis, fit.term))
     return replace(result, fits=fits)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ntkbound.core.claim import Claim, read_claim
+from ntkbound.core.claim import Claim, axis_of, read_claim
 from ntkbound.core.config import Config, cause
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
@@ -131,9 +131,13 @@ def understand(claims: Preset, configs: Sequence[Config]) -> None:
     for claim in claims.claims:
         # What follows from other fields, or from data not looked at yet, may vary with them.
         unset = [n for n in claim.along if any(getattr(one, n, None) is None for one in configs)]
-        if len(configs) > 1 and follow.union(varying, unset).isdisjoint(claim.along):
+        if (
+            claim.along
+            and len(configs) > 1
+            and follow.union(varying, unset).isdisjoint(claim.along)
+        ):
             told = f"does not vary here; varying: {', '.join(varying)}"
-            raise InputError(f"{claims.name}: [[claim]] axis: {claim.axis!r} {told}")
+            raise InputError(f"{claims.name}: [[claim]] axis: {axis_of(claim)!r} {told}")
 
 
 def understand_names(claims: Preset, theorems: Collection[str]) -> None:

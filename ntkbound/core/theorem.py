@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import STEP, Claim, Order
 from ntkbound.core.config import Config, build, digest
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.outcome import Comparison, Outcome
@@ -180,19 +180,29 @@ class Theorem:
         return {quantity.key: quantity for quantity in self.quantities}
 
     def understand(self, claim: Claim) -> None:
-        """Raises InputError unless the claim is about a declared quantity, along a config field or
-        a ratio of two; the line names the key at fault and the nearest name there is."""
-        term, probe, statistic = claim.key
-        of_term = [key for key in self._declared if key.term == term]
-        of_probe = [key.statistic for key in of_term if key.probe == probe]
-        _one_of("term", term, {key.term for key in self._declared})
-        _one_of("probe", probe, {key.probe for key in of_term})
-        _one_of("statistic", statistic, of_probe)
+        """Raises InputError unless the claim is about declared quantities, along a config field, a
+        ratio of two or the steps of a run, and about runs told apart by config fields; the line
+        names the key at fault and the nearest name there is."""
+        if claim.column:
+            told = "is for a table of your own; give term, probe and statistic"
+            raise InputError(told, field="column")
+        for key in (claim.key, *claim.others):
+            self._understand_key(key)
         fields = self.config.model_fields
         for name in claim.along:
-            _one_of("axis", name, fields)
-        for name in claim.where:
-            _one_of("where", name, fields)
+            _one_of("axis", name, [*fields, STEP])
+        arms = {"smaller": claim.smaller} if isinstance(claim, Order) else {}
+        for key_of, names in {"where": claim.where, **arms}.items():
+            for name in names:
+                _one_of(key_of, name, fields)
+
+    def _understand_key(self, key: Key) -> None:
+        term, probe, statistic = key
+        of_term = [known for known in self._declared if known.term == term]
+        of_probe = [known.statistic for known in of_term if known.probe == probe]
+        _one_of("term", term, {known.term for known in self._declared})
+        _one_of("probe", probe, {known.probe for known in of_term})
+        _one_of("statistic", statistic, of_probe)
 
     def configure(self, fields: Mapping[str, Any], where: str = "") -> Any:
         """A resolved config. Raises InputError in one line that names the field."""

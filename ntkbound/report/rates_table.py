@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from ntkbound.core.claim import Claim
 from ntkbound.report.run_table import known
 from ntkbound.report.tables import add_row, new_table, verdict
 
@@ -22,7 +21,6 @@ COLUMNS += ("slope", "low", "high", "claimed", "kind", "verdict", "reason")
 NAME = "term / probe / statistic"
 TITLES = ("axis", NAME, "runs", "slope", "95 %", "claimed", "verdict")
 NUMBERS = ("runs", "slope", "95 %", "claimed")
-SIGNS = {"upper": "≤", "lower": "≥", "tight": "="}
 
 
 def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdict]:
@@ -120,22 +118,9 @@ def cells(fit: Verdict) -> list[str]:
         f"{fit.points}×{fit.seeds}",
         two(fit.slope),
         f"[{two(fit.low)}, {two(fit.high)}]",
-        "–" if fit.claim is None else claimed_text(fit.claim),
+        "–" if fit.claim is None else fit.claim.sign,
         fit.verdict,
     ]
-
-
-def claimed_text(claim: Claim) -> str:
-    """What is claimed of a slope: "≤ −0.5", "log", "≥ 0.5 log^2"."""
-    power, sign = claim.log_power, f"{SIGNS[claim.kind]} "
-    log = "log" if power == 1 else f"log^{power:g}"
-    if not power:
-        told = f"{sign}{claim.exponent:g}"
-    elif claim.exponent:
-        told = f"{sign}{claim.exponent:g} {log}"
-    else:
-        told = log if power == 1 and claim.kind == "upper" else sign + log
-    return told.replace("-", "−")
 
 
 def two(value: float | None) -> str:

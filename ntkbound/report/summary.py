@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.glossary import VERDICTS
+from ntkbound.core.glossary import Effect
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult, Verdict
+    from ntkbound.stats import BoundVerdict, CheckResult, Verdict
 
-ELEMENTS = {"refutes": "failure", "undecided": "error", "untested": "skipped"}
+ELEMENTS: Mapping[Effect, str] = {"refutes": "failure", "undecided": "error", "untested": "skipped"}
 NOTHING = "No claim could be judged"
 
 
@@ -43,21 +43,21 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     """One test case per claim, per bound and per failed run; what could not be judged is skipped,
     and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
-    rows = [
-        (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.verdict, fit.sentence)
+    cases: list[tuple[str, str, Effect, str]] = [
+        (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.effect,
+         f"{fit.verdict}: {fit.sentence}")
         for fit in result.fits
     ]  # fmt: skip
-    rows += [
-        (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", "explicit bound", bound.verdict,
-         bound.reason)
+    cases += [
+        (f"bound.{bound.term}.{bound.probe}.{bound.statistic}", _bound(bound), bound.effect,
+         f"{bound.verdict}: {bound.reason}")
         for bound in result.bounds
     ]  # fmt: skip
-    rows += [("run", identifier, "inconclusive", reason) for identifier, reason in failed.items()]
-    for classname, name, verdict, sentence in rows:
+    cases += [("run", run, "undecided", f"inconclusive: {why}") for run, why in failed.items()]
+    for classname, name, effect, message in cases:
         case = ET.SubElement(suite, "testcase", classname=classname, name=name)
-        effect = VERDICTS[verdict].effect
         if effect in ELEMENTS:
-            ET.SubElement(case, ELEMENTS[effect], message=f"{verdict}: {sentence}")
+            ET.SubElement(case, ELEMENTS[effect], message=message)
     if not result.judged:
         case = ET.SubElement(suite, "testcase", classname="check", name="claims")
         ET.SubElement(case, "skipped", message=f"{result.verdict}: {NOTHING}")
@@ -82,8 +82,15 @@ def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
 
 
 def _claimed(fit: Verdict) -> str:
-    """What is claimed, in two words: "n: upper"."""
-    return f"{fit.axis}: {'no claim' if fit.claim is None else fit.claim.kind}"
+    """What is claimed, in two words: "n: upper", or the form of a claim without an axis."""
+    if fit.claim is None:
+        return f"{fit.axis}: no claim"
+    return f"{fit.axis or fit.form}: {fit.kind or fit.claim.sign}"
+
+
+def _bound(bound: BoundVerdict) -> str:
+    """ "explicit bound", numbered from the second of one statistic on."""
+    return "explicit bound" + (f" {bound.nth}" if bound.nth > 1 else "")
 
 
 def _write(field: str, path: Path, text: str, mode: str) -> None:

@@ -137,6 +137,7 @@ def read_table(records: Sequence[Record]) -> Table:
                 values,
                 (("theorem", name),) if len(groups) > 1 else (),
                 _conditions(own),
+                [record.trace for record in own],
             )
         )
     return Table(tuple(parts))

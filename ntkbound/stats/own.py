@@ -8,12 +8,13 @@ from typing import overload
 
 import numpy as np
 
+from ntkbound.core.claim import STEP
 from ntkbound.core.errors import InputError
 from ntkbound.core.frame import Cells, Frame, Numbers, Rows
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Array, Column, Part, Table, arm_text
 from ntkbound.stats.declared import Declared
-from ntkbound.stats.roles import STEP, Named, Roles, roles_of
+from ntkbound.stats.roles import Named, Roles, roles_of
 from ntkbound.stats.wide import lengthened
 
 

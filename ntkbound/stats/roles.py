@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import STEP, Along, Claim, Order
 from ntkbound.core.errors import InputError
 from ntkbound.core.frame import Frame, some
 
-STEP = "step"  # what claims call the axis inside runs, whatever its column is called
 SEED_WORDS = ("seed", "random_seed", "random_state", "rng", "run", "rep", "repeat", "replicate",
               "repetition", "trial", "fold")  # fmt: skip
 STEP_WORDS = ("step", "global_step", "steps", "iteration", "iterations", "iter", "it", "epoch",
@@ -43,10 +42,8 @@ class Named:
         values, axes, fields = list(self.values), list(self.axes), list(self.fields)
         for claim in claims:
             values += [claim.key.column, *(key.column for key in claim.others)]
-            axes += [claim.axis] if getattr(claim, "axis", None) else []
-            written = claim.model_dump()
-            for key in ("where", "smaller", "larger"):
-                fields += written.get(key, {})
+            axes += [claim.axis] if isinstance(claim, Along) else []
+            fields += [*claim.where, *(claim.smaller if isinstance(claim, Order) else ())]
         unique = (tuple(dict.fromkeys(names)) for names in (values, axes, fields))
         return Named(*(next(unique), next(unique)), self.seed, next(unique))
 

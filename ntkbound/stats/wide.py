@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ntkbound.core.claim import STEP
 from ntkbound.core.errors import InputError
 from ntkbound.core.frame import Cells, Frame, some
-from ntkbound.stats.roles import SEED_WORDS, STEP, Named, looks_like_seeds
+from ntkbound.stats.roles import SEED_WORDS, Named, looks_like_seeds
 
 SEED, VALUE = "seed", "value"  # what the new columns are called where nothing says it
 BETWEEN = r"[\s_\-.:/=(\[]*"

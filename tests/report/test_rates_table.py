@@ -13,7 +13,6 @@ from ntkbound.report.rates_table import (
     TITLES,
     as_text,
     cells,
-    claimed_text,
     headlines,
     markdown_table,
     print_companions,
@@ -53,7 +52,7 @@ def result(records):
     ],
 )
 def test_what_is_claimed_in_a_few_signs(changes, text):
-    assert claimed_text(claim(**changes)) == text
+    assert claim(**changes).sign == text
 
 
 def test_headlines_are_claims_then_declared_quantities(result):

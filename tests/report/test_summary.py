@@ -42,6 +42,12 @@ def test_one_case_per_claim_bound_and_failed_run(result):
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
 
 
+def test_two_bounds_of_one_statistic_are_two_cases(records):
+    rows = [replace(run, checks=(run.checks[0], run.checks[0])) for run in records]
+    names = [case.get("name") for case in as_junit(check(rows, [claim()]), {})]
+    assert names[1:] == ["explicit bound", "explicit bound 2"]
+
+
 def test_what_could_not_be_judged_is_skipped(records, result):
     rows = [replace(run, checks=(absent("excess", "why"),)) for run in records]
     suite = as_junit(check(rows, []), {})
