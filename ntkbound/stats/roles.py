@@ -201,7 +201,8 @@ class _Runs:
         """The columns that tell arms (and axis values) apart, and why other candidates do not.
 
         A column that is known from the run and its step is no setting of the run; one with a value
-        of its own in (nearly) every run leaves no two runs to compare.
+        of its own in (nearly) every run leaves no two runs to compare; and one that came out of the
+        runs would sort them by their results.
         """
         accepted, ignored = list(wanted), dict[str, str]()
         rest = [name for name in candidates if name not in wanted]
@@ -215,7 +216,22 @@ class _Runs:
                 ignored[name] = "differs from run to run"
             else:
                 accepted.append(name)
+        for name in sorted(accepted, key=lambda name: -self.count(name)):
+            others = [other for other in accepted if other != name]
+            if name in rest and name not in self._frame.settings and self._came_out(name, others):
+                ignored[name] = "varies between seeds"
+                accepted = others
         return [name for name in self._frame.columns if name in accepted], ignored
+
+    def _came_out(self, name: str, others: Sequence[str]) -> bool:
+        """Whether a column is a result: it differs between the seeds of runs that are equal in the
+        other columns, tells no two runs apart, and does not come with the seed alone."""
+        runs = (*others, *self._seeds, *self._steps)
+        return (
+            self.count(*others, name) > self.count(*others)
+            and self.count(*runs, name) == self.count(*runs)
+            and self.count(*self._seeds, name) > self.count(*self._seeds)
+        )
 
     def follows(self, name: str, other: str) -> bool:
         """Whether two columns of numbers go together, each value of one with one of the other."""

@@ -99,6 +99,18 @@ def test_what_is_no_arm_is_ignored_and_told(name, cells, why):
     )
 
 
+@pytest.mark.parametrize("kind", [int, bool, lambda solved: "ok" if solved else "lost"])
+def test_a_result_is_no_arm_and_a_method_with_seeds_of_its_own_is_one(kind):
+    solved = [(m + seed) % 3 > 0 for m, seed in zip(RUNS["m"], RUNS["seed"], strict=True)]
+    found = roles({**RUNS, "solved": list(map(kind, solved))})
+    assert found.ignored == {"solved": "varies between seeds"}
+    apart = [
+        seed + 10 * (method == "gd")
+        for method, seed in zip(RUNS["method"], RUNS["seed"], strict=True)
+    ]
+    assert roles({**RUNS, "seed": apart}).arms == ("method",)
+
+
 def test_integers_text_and_flags_are_arms():
     columns = with_loss(grid(depth=[1, 2], ema=["True", "False"], m=WIDTHS, seed=SEEDS))
     assert roles(columns).arms == ("depth", "ema")
