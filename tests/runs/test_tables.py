@@ -12,6 +12,7 @@ import pytest
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.frame import Frame
+from ntkbound.runs.formats import delimited
 from ntkbound.runs.formats.gather import CHUNK
 from ntkbound.runs.path_parts import path_columns
 from ntkbound.runs.tables import find_tables, is_table, read_tables
@@ -107,6 +108,35 @@ def test_rows_of_many_chunks_keep_their_places(tmp_path):
     places[CHUNK + 1 :] += 1
     np.testing.assert_array_equal(frame.rows, places)
     np.testing.assert_array_equal(frame.columns["x"].numbers, np.arange(count) / 7)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ['"two\nlines"', ' "quoted"', '"a ""b"" c"', "", "x", "1_0", "1e999", '"a', "１"],
+    ids=["break", "space", "quotes", "empty", "word", "underscore", "range", "open", "script"],
+)
+def test_a_file_reads_the_same_as_csv_reads_it(tmp_path, monkeypatch, cell):
+    """The fast tokenizer and `csv`, on a cell that might part them in each of three columns."""
+    lines = [f"w{i % 3},{i},{i / 7!r}" for i in range(2 * CHUNK)]
+    for column in range(3):
+        row = lines[CHUNK + 7].split(",")
+        row[column] = cell
+        for place in (CHUNK + 7, 2 * CHUNK - 1):
+            text = "\n".join(["a,b,c", *lines[:place], ",".join(row), *lines[place + 1 :]])
+            read = [outcome(tmp_path, text)]
+            with monkeypatch.context() as without:
+                without.setattr(delimited, "_tokenized", lambda *_: None)
+                read.append(outcome(tmp_path, text))
+            assert read[0] == read[1]
+
+
+def outcome(tmp_path: Path, text: str) -> object:
+    """What the file holds, or why it is refused."""
+    try:
+        frame = frame_of(tmp_path, text)
+    except InputError as error:
+        return str(error)
+    return values(frame), frame.rows.tolist()
 
 
 def test_words_are_found_whichever_chunk_they_are_in(tmp_path):

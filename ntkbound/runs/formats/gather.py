@@ -24,7 +24,7 @@ class Column:
         self._words: dict[str, int] = {}
 
     def add(self, cells: Sequence[Any]) -> None:
-        """Further cells: text, or numbers."""
+        """Further cells: text, or numbers; an array holds finite ones alone."""
         numbers = _numbers(cells)
         if numbers is not None:
             self._append(numbers, None)
@@ -98,6 +98,8 @@ def cells_of(texts: Sequence[str]) -> Cells:
 
 def _numbers(cells: Sequence[Any]) -> Numbers | None:
     """(n,) where every cell is a finite number that float64 holds, without a loop in Python."""
+    if isinstance(cells, np.ndarray):
+        return cells
     text = isinstance(cells[0], str)
     if not text and not set(map(type, cells)) <= {int, float}:
         return None
