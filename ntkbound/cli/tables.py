@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import stderr
+from ntkbound.cli.common import tell
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 
@@ -83,5 +83,5 @@ class Asked:
         result = check(own.table, claims, unclaimed=unclaimed, axes=own.roles.axes)
         if not quiet:
             for line in (*own.notes, own.roles.told()):
-                stderr().print(line, highlight=False, soft_wrap=True, markup=False)
+                tell(line)
         return result

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import Effect
-from ntkbound.report.rates_table import TITLES, cells, markdown_table
+from ntkbound.report.rates_table import cells, markdown_table, titles
 
 if TYPE_CHECKING:
     from ntkbound.stats import BoundVerdict, CheckResult, Verdict
@@ -20,15 +20,17 @@ NOTHING = "No claim could be judged"
 
 
 def write_summaries(
-    result: CheckResult, junit: Path | None, markdown: Path | None, failed: Mapping[str, str]
+    result: CheckResult, junit: Path | None, markdown: Path | None, lost: Mapping[str, str]
 ) -> None:
-    """Writes what was asked for, and appends to $GITHUB_STEP_SUMMARY where that is set.
+    """``lost``: what could not be judged, a run or a theorem's records, each with the reason.
+
+    Writes what was asked for, and appends to $GITHUB_STEP_SUMMARY where that is set.
 
     Raises InputError if a file cannot be written.
     """
-    text = as_markdown(result, failed)
+    text = as_markdown(result, lost)
     if junit is not None:
-        _write("junit", junit, ET.tostring(as_junit(result, failed), encoding="unicode"), "w")
+        _write("junit", junit, ET.tostring(as_junit(result, lost), encoding="unicode"), "w")
     if markdown is not None:
         _write("markdown", markdown, text, "w")
     step = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -39,8 +41,8 @@ def write_summaries(
             raise InputError(f"GITHUB_STEP_SUMMARY {step}: {error}") from None
 
 
-def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
-    """One test case per claim, per bound and per failed run; what could not be judged is skipped,
+def as_junit(result: CheckResult, lost: Mapping[str, str]) -> ET.Element:
+    """One test case per claim, per bound and per lost run; what could not be judged is skipped,
     and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
     cases: list[tuple[str, str, Effect, str]] = [
@@ -53,7 +55,7 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
          f"{bound.verdict}: {bound.reason}")
         for bound in result.bounds
     ]  # fmt: skip
-    cases += [("run", run, "undecided", f"inconclusive: {why}") for run, why in failed.items()]
+    cases += [("run", run, "undecided", f"inconclusive: {why}") for run, why in lost.items()]
     for classname, name, effect, message in cases:
         case = ET.SubElement(suite, "testcase", classname=classname, name=name)
         if effect in ELEMENTS:
@@ -67,17 +69,17 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     return suite
 
 
-def as_markdown(result: CheckResult, failed: Mapping[str, str]) -> str:
+def as_markdown(result: CheckResult, lost: Mapping[str, str]) -> str:
     """What was judged, the table of claims, then every finding in words."""
     nothing = "" if result.judged else f" {NOTHING}."
     parts = [f"## ntkbound: {result.verdict}\n\n{result.counts}.{nothing}\n\n"]
-    parts.append(markdown_table(TITLES, [cells(fit) for fit in result.fits]))
+    parts.append(markdown_table(titles(result.fits), [cells(fit) for fit in result.fits]))
     parts.append("\n")
     parts += [
         f"- {fit.term} / {fit.probe} against {fit.axis}: {fit.sentence}\n" for fit in result.fits
     ]
     parts += [f"- bound {b.term} / {b.probe}: {b.reason}\n" for b in result.bounds]
-    parts += [f"- run {identifier} failed: {reason}\n" for identifier, reason in failed.items()]
+    parts += [f"- not judged: {identifier} ({reason})\n" for identifier, reason in lost.items()]
     return "".join(parts)
 
 

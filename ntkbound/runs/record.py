@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.core.errors import InputError
+from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.npz import arrays_of
 from ntkbound.core.record import SCHEMA, Record
+from ntkbound.core.theorem import known
 from ntkbound.runs.files import write_text, write_whole
 
 SEAL = ',\n "sha256": "'
@@ -81,7 +82,8 @@ def sealed(data: Mapping[str, Any]) -> str:
 
 
 def read_run_json(path: Path) -> Record:
-    """The content of one run.json; absent, damaged or of another schema is an InputError."""
+    """The content of one run.json; absent or damaged is an InputError, of another schema or of
+    another version of its theorem a StaleError. A theorem that is not known here has no version."""
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text)
@@ -92,15 +94,18 @@ def read_run_json(path: Path) -> Record:
     if not isinstance(data, dict) or "schema" not in data:
         raise InputError(f"{path}: not a record of ntkbound")
     if data["schema"] != SCHEMA:
-        raise InputError(f"{path}: schema {data['schema']} is not {SCHEMA}; run it again")
+        raise StaleError(path, f"schema {data['schema']} is not {SCHEMA}")
     head, _, tail = text.rpartition(SEAL)
     if tail != hashlib.sha256(head.encode()).hexdigest() + '"\n}\n':
         raise InputError(f"{path}: damaged: its content does not match its checksum")
     try:
         record = Record.from_json(data, path.parent)
-        return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{path}: not a record of ntkbound") from None
+    theorem = known(record.theorem)
+    if theorem is not None and record.version != theorem.version:
+        raise StaleError(path, f"version {record.version} is not {theorem.version}")
+    return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
 
 
 @dataclass(frozen=True, eq=False)

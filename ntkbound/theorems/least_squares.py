@@ -16,7 +16,7 @@ from ntkbound.core.config import Config, Count
 from ntkbound.core.outcome import Bound, Outcome, check
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.theorem import Theorem
-from ntkbound.machine.tools import Tools
+from ntkbound.core.tools import Tools
 
 GAP = Quantity("suboptimality", "final", "gap", "R − R*", trained=True, headline=True,
                noise="square")  # fmt: skip

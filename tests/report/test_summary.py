@@ -71,7 +71,7 @@ def test_everything_is_in_the_summary(result):
     text = as_markdown(result, FAILED)
     assert text.startswith("## ntkbound: violated\n")
     assert text.count("| n | excess / test / max |") == 2
-    assert "- run ls-[red] failed: out of <memory> | twice\n" in text
+    assert "- not judged: ls-[red] (out of <memory> | twice)\n" in text
 
 
 def test_files_are_written_and_the_step_summary_is_appended_to(result, tmp_path, monkeypatch):

@@ -63,5 +63,6 @@ def _case(claim: Exponential, series: Series) -> TrendCase:
     told = three(claimed)
     if isinstance(claim.rate, Number):
         told = f"{claim.rate.key}, {told} in the mean"
-    words = Wording("rate", told, f"{EXPONENTIAL_MARGIN:.0%} of it", grows=claimed < 0)
+    room = f"{EXPONENTIAL_MARGIN:.0%} of it"
+    words = Wording("rate", told, room, three, grows=claimed < 0)
     return TrendCase(claim, series, trend, found.beyond(0.0, -1.0), claimed, words, lacking)

@@ -144,7 +144,8 @@ def _inside(claim: Rate, series: Series) -> TrendCase:
     found = Slopes.of(x, y)
     trend = Trend(Slopes.of(x, y - curve), claim.kind, margin(claim), series.deterministic)
     plain = bool(claim.log_power) and not claim.exponent
-    words = Wording("slope", _name(claim, claimed), f"{margin(claim):.2f}", claimed > 0, plain)
+    room = f"{margin(claim):.2f}"
+    words = Wording("slope", _name(claim, claimed), room, grows=claimed > 0, plain=plain)
     lacking = lacking or trend_lacking(series, trend.whole)
     return TrendCase(claim, series, trend, found, claimed, words, lacking)
 

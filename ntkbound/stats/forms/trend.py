@@ -8,6 +8,7 @@ violation, and a slope on its way to the claimed one has not violated it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,12 +138,13 @@ class Trend:
 @dataclass(frozen=True, eq=False)
 class Wording:
     """How a trend is told: ``word`` of what is estimated, ``target`` as the claim has it, ``room``
-    as its margin is told, ``grows`` where a claimed curve rises, ``plain`` where *tight* and
-    *faster* are no words for an upper or lower claim."""
+    as its margin is told, ``number`` as an estimate is told, ``grows`` where a claimed curve rises,
+    ``plain`` where *tight* is no word for an upper or lower claim."""
 
     word: str
     target: str
     room: str
+    number: Callable[[float], str] = two
     grows: bool = False
     plain: bool = False
 
@@ -216,7 +218,8 @@ def _open(case: TrendCase) -> str:
 def _run(case: TrendCase) -> str:
     """ "slope −1.30 at first, −0.80 at last"."""
     early, late = float(case.found.early.mean()), float(case.found.late.mean())
-    return f"{case.words.word} {two(early)} at first, {two(late)} at last"
+    told = case.words.number
+    return f"{case.words.word} {told(early)} at first, {told(late)} at last"
 
 
 def _slopes(x: Array, y: Array) -> Array:
@@ -233,8 +236,9 @@ def _finish(case: TrendCase, verdict: str, reason: str, p: float | None) -> Verd
     if shown.exact and len(case.found.late):
         late = float(case.found.late.mean())
         low, high = min(shown.mean, late), max(shown.mean, late)
-    word = case.words.word
-    told = f"{word} {two(shown.mean)} [{two(low)}, {two(high)}]" if np.isfinite(low) else ""
+    number, told = case.words.number, ""
+    if np.isfinite(low):
+        told = f"{case.words.word} {number(shown.mean)} [{number(low)}, {number(high)}]"
     against = Against(case.claimed, case.trend.room, p)
     return of_evidence(
         case.series, case.claim, (shown.mean, low, high), (verdict, reason, told), against
