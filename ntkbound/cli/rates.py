@@ -246,7 +246,7 @@ def _told(
 ) -> int:
     """Prints a check and writes its JUnit and Markdown summaries; its exit code.
 
-    lost: the runs that failed, and the theorems that are not known, with what is to be said of each.
+    lost: runs that failed, and theorems that are not known, with what is to be said of each.
     """
     from ntkbound.report import rates_table as report
     from ntkbound.report.summary import write_summaries

@@ -33,6 +33,17 @@ def test_a_foreign_table_is_judged(command, folder, claims, exponent, noise, exp
     assert err == "axis m, seed column seed, values loss; arms: method\n"
 
 
+def test_summaries_name_the_column(command, folder, claims, monkeypatch):
+    table = write(folder / "runs.csv", HEADER, planted())
+    level = '[[claim]]\ncolumn = "loss"\nform = "level"\nkind = "upper"\nlevel = 9\n'
+    claims.write_text(CLAIM + level, encoding="utf-8")
+    command("check", table, "--claims", claims, "--junit", "j.xml", "--markdown", "m.md")
+    assert 'classname="loss" name="' in (folder / "j.xml").read_text("utf-8")
+    summary = (folder / "m.md").read_text("utf-8")
+    assert "\n- loss against m: slope −0.5" in summary
+    assert "\n- loss: mean " in summary
+
+
 def test_slopes_guess_what_is_measured_and_say_so(command, folder):
     rows = [(*row, 2.0 * row[3] ** 2, row[1] * 7) for row in planted()]
     table = write(folder / "runs.csv", (*HEADER, "risk", "parameters"), rows)
@@ -100,6 +111,22 @@ def test_wide_tables_are_made_long(command, folder, claims, command_line):
     assert code == 0
     assert (fit["points"], fit["seeds"]) == (len(WIDTHS), SEEDS)
     assert err.splitlines()[0] == "wide: columns loss_0 … loss_4 are 5 values of seed of loss"
+
+
+def test_runs_without_an_axis_are_fitted_along_their_steps(command, folder):
+    rows = [
+        (t, *(a * t**-0.75 * (1 + 0.01 * (-1) ** (a * t)) for a in (1, 2, 3)))
+        for t in range(1, 200)
+    ]
+    table = write(folder / "curves.csv", ("step", "seed0", "seed1", "seed2"), rows)
+    code, out, err = command("slopes", table, "--json")
+    (fit,) = json.loads(out)["fits"]
+    assert (code, fit["axis"], fit["seeds"]) == (0, "step", 3)
+    assert fit["slope"] == pytest.approx(-0.75, abs=0.01)
+    assert (
+        err.splitlines()[1]
+        == "axis step, seed column seed, step column step, values value; arms: none"
+    )
 
 
 def spoilt(row: int, column: int, cell: object) -> list[list[object]]:
