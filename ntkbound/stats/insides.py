@@ -92,7 +92,7 @@ def _line(part: Part, claim: Along, rows: Rows, arm: Arm, scale: Scale) -> Serie
     keep: Mask = np.asarray(usable.all(axis=0))
     lost = int((~keep).sum())
     notes = (f"left out {lost} of {len(keep)} steps: at the noise floor",) if lost else ()
-    points, values = _binned(found.steps[keep], found.values[:, keep], scale)
+    points, values = binned(found.steps[keep], found.values[:, keep], scale)
     values, names, said = distinct(values, found.names)
     kept = [found.names.index(name) for name in names]
     beside = [column(part, key)[rows[kept]] for key in claim.others]
@@ -104,7 +104,7 @@ def _line(part: Part, claim: Along, rows: Rows, arm: Arm, scale: Scale) -> Serie
     )  # fmt: skip
 
 
-def _binned(steps: Array, values: Array, scale: Scale) -> tuple[Array, Array]:
+def binned(steps: Array, values: Array, scale: Scale) -> tuple[Array, Array]:
     """(p,) middles of the parts that have a step, and (R, p) means of logarithms there, as values.
 
     A power law (on equal parts of log x), or an exponential (of x), stays exactly what it is.

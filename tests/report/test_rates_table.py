@@ -10,7 +10,6 @@ import pytest
 
 from ntkbound.report.rates_table import (
     COLUMNS,
-    titles,
     as_text,
     cells,
     headlines,
@@ -18,6 +17,7 @@ from ntkbound.report.rates_table import (
     print_companions,
     print_rates,
     print_whole,
+    titles,
 )
 from ntkbound.stats import check
 from tests.report.made_up import EXCESS, NAME, RESIDUAL, SPREAD, claim, planted, printed

@@ -1,9 +1,9 @@
 """A slope per seed against a claimed one, over the whole range and at its end.
 
 What an exponential, and a rate inside runs, are judged by. Only independence between seeds is used:
-steps of one run are correlated, and residuals along the axis say nothing. The last third of the
-range has its say, too: a change of regime there must be averaged neither into agreement nor into
-violation, and a slope on its way to the claimed one has not violated it.
+steps of one run are correlated, and residuals along the axis say nothing. The end of the range has
+its say, too: a change of regime there must be averaged neither into agreement (last quarter) nor
+into violation (last third), and a slope on its way to the claimed one has not violated it.
 """
 
 from __future__ import annotations
@@ -33,22 +33,29 @@ Finding = Literal["faster", "tight", "holds", "open", "bends"]
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """Slopes of log values per seed, (R,) each: over all points, and over their first and last
-    third (of three points at least)."""
+    """Slopes of log values per seed, (R,) each: over all points, over their first and last third,
+    and over the last quarter (of three points at least)."""
 
     whole: Array
     early: Array
     late: Array
+    end: Array
 
     @classmethod
     def of(cls, x: Array, y: Array) -> Slopes:
         """Of y (R, p) on x (p,)."""
-        n = max(MIN_POINTS, len(x) // 3)
-        return cls(_slopes(x, y), _slopes(x[:n], y[:, :n]), _slopes(x[-n:], y[:, -n:]))
+        third, quarter = (max(MIN_POINTS, len(x) // parts) for parts in (3, 4))
+        return cls(
+            _slopes(x, y),
+            _slopes(x[:third], y[:, :third]),
+            _slopes(x[-third:], y[:, -third:]),
+            _slopes(x[-quarter:], y[:, -quarter:]),
+        )
 
     def beyond(self, claimed: Array | float, unit: Array | float = 1.0) -> Slopes:
         """(slope − claimed)/unit."""
-        return Slopes(*((one - claimed) / unit for one in (self.whole, self.early, self.late)))
+        parts = (self.whole, self.early, self.late, self.end)
+        return Slopes(*((one - claimed) / unit for one in parts))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +111,11 @@ class Trend:
     def finding(self) -> Finding:
         """What the intervals say; ``bends`` where the whole agrees and the end does not."""
         found = self._of_whole()
-        late_low, late_high = self.late.interval
+        low, high = Spread(self.beyond.end, self.exact).interval
         worse = {
-            "upper": late_low > VIOLATION_MARGIN,
-            "lower": late_high < -VIOLATION_MARGIN,
-            "tight": late_low > VIOLATION_MARGIN or late_high < -self.room,
+            "upper": low > VIOLATION_MARGIN,
+            "lower": high < -VIOLATION_MARGIN,
+            "tight": low > VIOLATION_MARGIN or high < -self.room,
         }[self.kind]
         return "bends" if worse and found != "open" else found
 
@@ -217,7 +224,7 @@ def _open(case: TrendCase) -> str:
 
 def _run(case: TrendCase) -> str:
     """ "slope −1.30 at first, −0.80 at last"."""
-    early, late = float(case.found.early.mean()), float(case.found.late.mean())
+    early, late = float(case.found.early.mean()), float(case.found.end.mean())
     told = case.words.number
     return f"{case.words.word} {told(early)} at first, {told(late)} at last"
 
