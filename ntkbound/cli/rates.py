@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ from ntkbound.cli.common import (
     unknown_theorems,
 )
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
 from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import (
@@ -81,8 +83,14 @@ ALL = Limits([], [])
 
 
 def slopes(
-    paths: Annotated[list[Path], typer.Argument(metavar="RESULTS…", help="results folders")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS…|FILE…", help="results folders, or tables of your own"),
+    ],
     axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     term: Term = None,
     where: Where = None,
     claims: ClaimsOf = None,
@@ -105,25 +113,24 @@ def slopes(
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) + as_json > 1:
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
-    records, diverged = _converged(_select(_load(paths), where or []))
-    limits = Limits(axis or [], term or [])
-    limits.check(records)
-    records, unknown = _known_theorems(records, "shown by raw names, not judged")
-    wanted = _claims(records, load_preset(claims) if claims else None)
-    result = _judge(records, wanted, unclaimed=True, limits=limits)
-    named = {record.theorem for record in records}
-    shown = list(result.fits) if every else report.headlines(result.fits, named)
-    for name, others in unknown.items():
-        raw = _raw(name, others, limits)
-        result, shown = replace(result, fits=result.fits + raw), [*shown, *raw]
-        records = [*records, *others]
+    preset = load_preset(claims) if claims else None
+    own = Asked(paths, axis or [], seed_column, value or [], pattern, where or [])
+    if own.about_tables:
+        if term:
+            raise InputError("is for records; a table has columns to choose by value", field="term")
+        result = own.judged(preset.claims if preset else (), unclaimed=True, quiet=quiet)
+        fitted = _Fitted(result, list(result.fits))
+    else:
+        records, diverged = _converged(_select(_load(paths), where or []))
+        for identifier, status in diverged.items():
+            tell(f"left out {identifier}: {status}")
+        fitted = _fitted(records, preset, Limits(axis or [], term or []), every)
+    result, shown = fitted.result, fitted.shown
     if plot is not None:
         from ntkbound.report.verdict_panels import plot_verdicts
 
         claimed = [fit for fit in shown if fit.claim is not None]
-        plot_verdicts(plot, shown if every or not claimed else claimed, records)
-    for identifier, status in diverged.items():
-        tell(f"left out {identifier}: {status}")
+        plot_verdicts(plot, shown if every or not claimed else claimed, fitted.records)
     if not result.fits:
         tell("no fits: nothing varies along these axes but seeds")
     if as_json:
@@ -135,14 +142,42 @@ def slopes(
         if details:
             report.print_companions(stdout(), shown)
     if strict:
-        raise typer.Exit(exit_code([result.verdict, *["inconclusive" for _ in unknown]]))
+        raise typer.Exit(exit_code([result.verdict, *["inconclusive" for _ in fitted.unknown]]))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Everything that was fitted, what of it is shown, the records it is from (none of a table),
+    and the theorems of theirs that are not known."""
+
+    result: CheckResult
+    shown: list[Verdict]
+    records: Sequence[Record] = ()
+    unknown: Sequence[str] = ()
+
+
+def _fitted(records: list[Record], preset: Preset | None, limits: Limits, every: bool) -> _Fitted:
+    """The slopes of records; those of theorems that are not known, by raw names."""
+    from ntkbound.report import rates_table as report
+
+    limits.check(records)
+    records, unknown = _known_theorems(records, "shown by raw names, not judged")
+    result = _judge(records, _claims(records, preset), unclaimed=True, limits=limits)
+    named = {record.theorem for record in records}
+    shown = list(result.fits) if every else report.headlines(result.fits, named)
+    for name, others in unknown.items():
+        raw = _raw(name, others, limits)
+        result, shown = replace(result, fits=result.fits + raw), [*shown, *raw]
+        records = [*records, *others]
+    return _Fitted(result, shown, records, list(unknown))
 
 
 def check(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="PRESET|RESULTS", help="a TOML preset, a shipped one's name, or a folder"
+            metavar="PRESET|RESULTS|FILE",
+            help="a TOML preset, a shipped one's name, a folder, or a table of your own",
         ),
     ] = None,
     theorem: Annotated[
@@ -153,6 +188,10 @@ def check(
     scheduler: Scheduler = None,
     base_seed: BaseSeed = 0,
     claims: ClaimsOf = None,
+    axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
     as_json: Json = False,
@@ -161,14 +200,22 @@ def check(
     """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
-    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
+    claims. A table is judged by the claims of a file. The Markdown summary also goes to
+    $GITHUB_STEP_SUMMARY where that is set.
     """
-    from ntkbound.report import rates_table as report
-    from ntkbound.report.summary import write_summaries
-
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
+    own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
     failed: dict[str, str] = {}
+    if own.about_tables:
+        if jobs or scheduler or base_seed:
+            raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
+        if wanted is None or not wanted.claims:
+            raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
+        result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
+        raise typer.Exit(_told(result, ({}, {}), (junit, markdown), as_json, quiet))
+    if axis:
+        raise InputError("is for tables only; the claims name their axes", field="axis")
     if is_preset(reference):
         preset = _preset(reference)
         wanted = wanted or preset
@@ -187,16 +234,34 @@ def check(
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
     others = {name: f"{len(own)} records of this theorem" for name, own in unknown.items()}
-    write_summaries(result, junit, markdown, failed | others)
+    raise typer.Exit(_told(result, (failed, others), (junit, markdown), as_json, quiet))
+
+
+def _told(
+    result: CheckResult,
+    lost: tuple[dict[str, str], dict[str, str]],
+    summaries: tuple[Path | None, Path | None],
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Prints a check and writes its JUnit and Markdown summaries; its exit code.
+
+    lost: runs that failed, and theorems that are not known, with what is to be said of each.
+    """
+    from ntkbound.report import rates_table as report
+    from ntkbound.report.summary import write_summaries
+
+    failed, unknown = lost
+    write_summaries(result, *summaries, failed | unknown)
     if as_json:
-        print_json(result.as_json() | {"failed": failed, "unknown": others})
+        print_json(result.as_json() | {"failed": failed, "unknown": unknown})
     elif not quiet:
         report.print_rates(stdout(), result, result.fits)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
         tell(f"failed {identifier}: {reason}")
     code = exit_code([result.verdict])
-    raise typer.Exit(INCONCLUSIVE if code == 0 and (failed or unknown) else code)
+    return INCONCLUSIVE if code == 0 and (failed or unknown) else code
 
 
 def _what(path: str | None, theorem: str | None) -> str:

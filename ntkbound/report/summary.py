@@ -46,7 +46,7 @@ def as_junit(result: CheckResult, lost: Mapping[str, str]) -> ET.Element:
     and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
     cases: list[tuple[str, str, Effect, str]] = [
-        (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.effect,
+        (".".join(filter(None, fit.key)), _claimed(fit), fit.effect,
          f"{fit.verdict}: {fit.sentence}")
         for fit in result.fits
     ]  # fmt: skip
@@ -76,7 +76,8 @@ def as_markdown(result: CheckResult, lost: Mapping[str, str]) -> str:
     parts.append(markdown_table(titles(result.fits), [cells(fit) for fit in result.fits]))
     parts.append("\n")
     parts += [
-        f"- {fit.term} / {fit.probe} against {fit.axis}: {fit.sentence}\n" for fit in result.fits
+        f"- {fit.key}{f' against {fit.axis}' if fit.axis else ''}: {fit.sentence}\n"
+        for fit in result.fits
     ]
     parts += [f"- bound {b.term} / {b.probe}: {b.reason}\n" for b in result.bounds]
     parts += [f"- not judged: {identifier} ({reason})\n" for identifier, reason in lost.items()]

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ntkbound.core.claim import Along, Claim
+from ntkbound.core.claim import STEP, Along, Claim
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, concerns
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
+from ntkbound.stats.insides import every_inside
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
 from ntkbound.stats.verdicts import Verdict, counted, describe, whole
@@ -95,6 +96,6 @@ def _others(
         series
         for part in table.parts
         for axis in dict.fromkeys([*(part.declared.axes if axes is None else axes), *along])
-        for series in lines(part, axis)
+        for series in (every_inside(part) if axis == STEP else lines(part, axis))
         if (series.axis, series.key, series.arm) not in claimed
     ]

@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from ntkbound.core.claim import STEP, Along
+from ntkbound.core.claim import STEP, Along, Rate
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Array, Mask, Part, Rows
 from ntkbound.stats.margins import STEP_BINS
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import Arm, Series, distinct, seed_label
 from ntkbound.stats.samples import Wanted, cells, column, undrawn
-from ntkbound.stats.selection import Selection
+from ntkbound.stats.selection import EVERY, Selection
 
 Scale = Literal["log", "linear"]  # which parts of the axis are equal
 
@@ -48,6 +48,16 @@ def inside(part: Part, claim: Along, selection: Selection, scale: Scale) -> list
         if recorded:
             found.append(_line(part, claim, np.array(recorded), arm, scale))
     return found
+
+
+def every_inside(part: Part) -> list[Series]:
+    """Every recorded number of a table of somebody's own along ``step``, on a log axis."""
+    claims = [
+        Rate(column=key.column, axis=STEP, kind="upper", exponent=0, log_power=0)
+        for key in part.keys
+        if part.traces and key.column in part.traces[0]
+    ]
+    return [line for claim in claims for line in inside(part, claim, EVERY, "log")]
 
 
 def curves(part: Part, claim: Along, rows: Rows) -> Curves:
