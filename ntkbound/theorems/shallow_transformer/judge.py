@@ -11,7 +11,7 @@ from ntkbound.heads.terms.trajectory import MSE, RunTrajectory
 from ntkbound.theorems.shallow_transformer import bounds as theorem
 from ntkbound.theorems.shallow_transformer import statement
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
-from ntkbound.theorems.shallow_transformer.certificates import Met, certify, sharpened
+from ntkbound.theorems.shallow_transformer.certificates import certify, sharpened
 from ntkbound.theorems.shallow_transformer.proved import closed_form, in_theorem
 from ntkbound.theorems.shallow_transformer.start import Start, Trained, no_transport
 
@@ -59,7 +59,7 @@ def _known(run: Trained, closed: Bounds) -> _Known:
         return _Known(closed)
     if not in_theorem(start.model):
         return _Known(closed, notes=tuple(_unproved(closed)))
-    certified = certify(start, Met.by(run.descent), closed)
+    certified = certify(start, run.descent.reach, closed)
     best = sharpened(closed, certified.certificates, start.problem)
     notes = [certified.missing] if certified.missing else []
     notes += [f"assumption not met: {text}" for text in _assumptions(start, best.training_rmse)]
