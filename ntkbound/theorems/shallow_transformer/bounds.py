@@ -202,14 +202,6 @@ class Bounds:
             "training_rmse": self.training_rmse.value,
         }
 
-    def missing(self) -> dict[str, list[str]]:
-        """Reason → the names of the bounds that are absent because of it."""
-        found: dict[str, list[str]] = {}
-        for name, bound in vars(self).items():
-            if bound.value is None:
-                found.setdefault(bound.reason, []).append(name.replace("_", " "))
-        return found
-
 
 LABEL_SHARE = 0.01  # of δ, spent on the labels' distance to f̃
 

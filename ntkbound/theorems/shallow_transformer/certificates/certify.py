@@ -23,7 +23,7 @@ from ntkbound.theorems.shallow_transformer.certificates.suprema import (
     target_suprema,
 )
 from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
-from ntkbound.theorems.shallow_transformer.rounding import rounding
+from ntkbound.theorems.shallow_transformer.rounding import Rounding, rounding
 from ntkbound.theorems.shallow_transformer.start import Start
 
 ROUNDED = 1e-12  # of a realised distance, which was measured in float64
@@ -33,12 +33,17 @@ PROOFS = "docs/certificates.md"
 TERMS = ("linearization", "approximation", "change_of_feature", "feature_norm", "training_rmse")
 
 
+PRICE = 1.02  # of single precision, in the training bound, from which on it is told
+
+
 @dataclass(frozen=True)
 class Certified:
-    """Every certificate that is defined for a run, and why others are absent ('' if none)."""
+    """Every certificate that is defined for a run, why others are absent ('' if none), and what
+    the precision of training costs ('' if next to nothing)."""
 
     certificates: tuple[Certificate, ...]
     missing: str = ""
+    price: str = ""
 
 
 def certify(start: Start, reach: Mapping[str, float], closed: Bounds) -> Certified:
@@ -59,33 +64,26 @@ def certify(start: Start, reach: Mapping[str, float], closed: Bounds) -> Certifi
     if not model.activation.smooth:
         why = f"no constant is known for the third derivative of {model.activation.name}"
         return Certified(_finite(known), why)
-    return Certified(_finite([*known, *_beyond(start, model, reach)]))
+    mapping, transported = start.task.transport, start.transported
+    if transported is None or mapping is None:
+        sure = suprema(model, start.initial, start.radii, start.task.inputs, start.workers)
+        return Certified(_finite([*known, *_before(start), *_over_the_ball(sure)]))
+    target = _Target(start, model, transported)
+    whole = target.over(start.radii)
+    known += [*_before(start), *_about_target(target, whole, mapping)]
+    if not (start.projected and start.problem.target_inside):
+        return Certified(_finite(known))
+    training = _training(target, whole, reach)
+    return Certified(_finite([*known, *training.certificates()]), price=training.price())
 
 
-def _beyond(
-    start: Start, model: ShallowTransformer, reach: Mapping[str, float]
-) -> Iterator[Certificate]:
-    """The certificates of a Transformer beyond its closed forms."""
+def _before(start: Start) -> Iterator[Certificate]:
+    """What is known of a Transformer before a head is drawn, without a target."""
     problem = start.problem
     source = f"{PROOFS} §5, {_likely(problem)}"
     yield _certificate("a-priori", "linearization", a_priori.linearization(problem), source)
     norm = math.sqrt(a_priori.squared_feature_norm(problem))
     yield _certificate("a-priori", "feature_norm", norm, source)
-    mapping, transported = start.task.transport, start.transported
-    if transported is None or mapping is None:
-        sure = suprema(model, start.initial, start.radii, start.task.inputs, start.workers)
-        yield from _over_the_ball(sure)
-        return
-    target = _Target(start, model, transported)
-    sure_of_target = target.over(start.radii)
-    yield from _over_the_ball(sure_of_target)
-    cof = float(sure_of_target.change_of_feature.max())
-    source = f"{PROOFS} §3, sure, for the realised φ̃"
-    yield _certificate("a-posteriori", "change_of_feature", cof, source)
-    if problem.target == "drawn":  # a map that knows φ_0 has no bound over φ_0
-        yield from _over_the_draw(start, transported, mapping)
-    if start.projected and problem.target_inside:
-        yield from _of_training(target, sure_of_target, reach)
 
 
 def _over_the_ball(sure: Suprema) -> Iterator[Certificate]:
@@ -128,11 +126,53 @@ class _Target:
         )
 
 
-def _of_training(
-    target: _Target, whole: TargetSuprema, reach: Mapping[str, float]
+def _about_target(
+    target: _Target, whole: TargetSuprema, mapping: TransportMap
 ) -> Iterator[Certificate]:
-    """The training bound with everything realised that is known before the first step, and the
-    ball no larger than what training met; ``whole`` is over all of Ω_ρ."""
+    """What ``whole``, over all of Ω_ρ, says, and what the draw of φ_0 adds."""
+    yield from _over_the_ball(whole)
+    source = f"{PROOFS} §3, sure, for the realised φ̃"
+    cof = float(whole.change_of_feature.max())
+    yield _certificate("a-posteriori", "change_of_feature", cof, source)
+    if target.start.problem.target == "drawn":  # a map that knows φ_0 has no bound over φ_0
+        yield from _over_the_draw(target.start, target.transported, mapping)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the training bound of a run is made of; ``met``: the radii of the ball it is over."""
+
+    start: Start
+    met: Norms
+    epsilon: float
+    L2: float
+    V0: float
+
+    def rounding(self, dtype: str = "") -> Rounding:
+        return rounding(self.start, self.met, math.sqrt(self.L2), dtype)
+
+    def bound(self, dtype: str = "") -> float | None:
+        rounded = self.rounding(dtype)
+        return descent_bound(self.start.problem, self.epsilon, self.L2, self.V0, rounded).value
+
+    def certificates(self) -> Iterator[Certificate]:
+        source = f"{PROOFS} §6, sure: approximation error and reach of training are realised"
+        yield _certificate("a-posteriori", "training_rmse", self.bound(), source)
+        source = f"{PROOFS} §6, sure: ‖ĝ − ∇R̂‖ at every step, ĝ as it is rounded"
+        yield _certificate("a-posteriori", "gradient_error", self.rounding().gradient, source)
+
+    def price(self) -> str:
+        """What single precision costs, where that is more than a trifle."""
+        here, exact = self.bound(), self.bound("float64")
+        if here is None or exact is None or here <= PRICE * exact:
+            return ""
+        told = f"{here:.3g} instead of {exact:.3g}: set dtype float64 for that"
+        return f"rounding of {self.start.config.dtype} gradients makes the bound on RMSE {told}"
+
+
+def _training(target: _Target, whole: TargetSuprema, reach: Mapping[str, float]) -> _Training:
+    """With everything realised that is known before the first step, and the ball no larger than
+    what training met; ``whole`` is over all of Ω_ρ."""
     start, radii = target.start, target.start.radii
     ball = {b: min(r, reach[b] * (1 + ROUNDED)) for b, r in radii.items()}
     narrow = all(ball[b] < NARROWER * r for b, r in radii.items())
@@ -142,12 +182,7 @@ def _of_training(
     L2 = float(sure.squared_feature_norm.mean())
     V0 = squared_distance(start.model, target.transported, start.initial, start.workers)
     met = Norms.of({b: math.sqrt(start.problem.m) * r for b, r in ball.items()})
-    rounded = rounding(start, met, math.sqrt(L2))
-    realised = descent_bound(start.problem, epsilon, L2, V0, rounded).value
-    source = f"{PROOFS} §6, sure: approximation error and reach of training are realised"
-    yield _certificate("a-posteriori", "training_rmse", realised, source)
-    source = f"{PROOFS} §6, sure: ‖ĝ − ∇R̂‖ of the gradients ĝ as {rounded.dtype} rounds them"
-    yield _certificate("a-posteriori", "gradient_error", rounded.gradient, source)
+    return _Training(start, met, epsilon, L2, V0)
 
 
 def _likely(problem: Problem) -> str:
