@@ -68,13 +68,13 @@ class RunDescent:
 
 @dataclass
 class Descent:
-    """Where R runs went. Minimum and best are over the steps s < τ at which R̂ was evaluated."""
+    """Where R runs went. Minimum and best are over the steps s ≤ τ at which R̂ was evaluated."""
 
     final: Params  # φ_τ, or the last iterate before divergence
     best: Params
     best_step: np.ndarray  # (R,) int
-    mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps
-    gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the evaluated steps
+    mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps s < τ
+    gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the same steps as the minimum
     steps: np.ndarray  # (R,) int, steps that were taken
     diverged: np.ndarray  # (R,) bool
     reach: dict[str, np.ndarray]  # block → (R,), largest ‖φ_i(s) − φ_i(0)‖ of any head, s ≤ τ
@@ -141,7 +141,7 @@ def descend(
             batches.objective.evaluate(course.place.rounded, course.place.grads)
         course.take()
     else:
-        course.arrive()
+        course.arrive(schedule.steps)
         watcher.progress(schedule.steps, float(course.lowest.min()))
         watcher.observe(schedule.steps, course.params, course.norms)
     return course.descent()
@@ -184,13 +184,8 @@ class _Course:
             loss = self._losses()
         going = ~self.diverged
         self.evaluated += going
-        self._measure_gradients()
         self.total[going] += loss[going]
-        np.fmax(self.steepest, self.norms, out=self.steepest)
-        improved = (loss < self.lowest) & going
-        if improved.any():
-            self.lowest[improved], self.best_step[improved] = loss[improved], step
-            _copy_runs(self.params, self.best, improved)
+        self._note(loss, step)
         return loss
 
     def take(self) -> None:
@@ -199,12 +194,12 @@ class _Course:
             _copy_runs(self.params, self.previous, np.ones(len(self.diverged), dtype=bool))
         self.update.take()
 
-    def arrive(self) -> None:
-        """R̂ and ∇R̂ at φ_τ, which is no candidate for the best."""
+    def arrive(self, step: int) -> None:
+        """R̂ and ∇R̂ at φ_τ: a candidate for the best, but no part of the mean."""
         loss = self._losses()
-        self._measure_gradients()
         if self.may_diverge:
             _copy_runs(self.previous, self.params, self._lost(loss))
+        self._note(loss, step)
 
     def descent(self) -> Descent:
         """What all runs came to."""
@@ -226,8 +221,14 @@ class _Course:
         self.diverged |= lost
         return lost
 
-    def _measure_gradients(self) -> None:
+    def _note(self, loss: np.ndarray, step: int) -> None:
+        """What R̂ and ∇R̂ at ``step`` say of the runs that are going."""
         self.norms = np.where(self.diverged, math.nan, self.update.gradient_norms())
+        np.fmax(self.steepest, self.norms, out=self.steepest)
+        improved = (loss < self.lowest) & ~self.diverged
+        if improved.any():
+            self.lowest[improved], self.best_step[improved] = loss[improved], step
+            _copy_runs(self.params, self.best, improved)
 
 
 def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:

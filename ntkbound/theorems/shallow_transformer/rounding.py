@@ -19,7 +19,7 @@ from ntkbound.heads.training.projection import margin
 from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
 from ntkbound.theorems.shallow_transformer.start import Start
 
-FUNCTION = 32  # units u of exp (relative), σ and σ' (absolute): 16 units in the last place
+FUNCTION = 64  # units u of exp (relative), σ and σ' (absolute): 32 units in the last place
 FEW = 16  # roundings of a gradient beside those of its sum over samples: products, partial sums
 # Terms of second order in u add less than this, where none of first order exceeds LARGEST.
 SECOND_ORDER, LARGEST = 1.1, 0.01
