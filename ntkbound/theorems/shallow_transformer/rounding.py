@@ -4,7 +4,7 @@ The proof is about φ_{s+1} = Π(φ_s − η∇R̂(φ_s)). A computer takes a ro
 parameters and samples, and lands beside the projection. Both are bounded here before the first step
 by the standard model of floating-point arithmetic: every operation is exact up to a factor 1 + δ,
 |δ| ≤ u (u = ε/2 of the training precision), in whatever order sums are added, and exp, σ and σ' are
-within ``FUNCTION`` u.
+within ``FUNCTION`` u. Underflow, some 1e-36 in float32, is left to the slack of that.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ def rounding(start: Start, reach: Norms, steep: float, dtype: str = "") -> Round
     loss = labels + steep * math.sqrt(reach.squared)  # f(φ_0) = 0
     heads = _Heads.of(start, reach)
     u = u * SECOND_ORDER if u * heads.largest <= LARGEST else math.inf
-    residual = u * (heads.outputs() + labels)
+    residual, slopes = u * (heads.outputs() + labels), u * heads.gradients()
     far = reach + start.problem.nu
     return Rounding(
         dtype=dtype,
         residual=residual + u * loss,
-        constant=2 * steep * residual,
-        relative=2 * u * (heads.gradients() + steep),
+        constant=2 * residual * (steep + slopes),
+        relative=2 * (slopes + u * steep),
         landing=_landing(start, 2 * loss * steep),
         far=math.sqrt(far.squared),
         steep=steep,
