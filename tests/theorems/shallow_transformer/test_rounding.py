@@ -19,8 +19,7 @@ from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.bounds import descent_bound, rmse_root
 from ntkbound.theorems.shallow_transformer.data import prepare
-from ntkbound.theorems.shallow_transformer.problem import Norms
-from ntkbound.theorems.shallow_transformer.rounding import rounding
+from ntkbound.theorems.shallow_transformer.rounding import FUNCTION, rounding
 from ntkbound.theorems.shallow_transformer.start import Start, build_model, start
 from tests.support.problems import in_ball, parts
 
@@ -153,8 +152,6 @@ def test_the_bound_pays_for_every_step():
 
 def test_functions_are_as_accurate_as_is_assumed():
     """exp, σ and σ' of the kernels at many numbers of every size, within half of FUNCTION·u."""
-    from ntkbound.theorems.shallow_transformer.rounding import FUNCTION
-
     for dtype in (torch.float32, torch.float64):
         u = torch.finfo(dtype).eps / 2
         for name in ("tanh", "erf", "sigmoid", "bump"):
@@ -211,4 +208,3 @@ def test_a_run_keeps_what_it_allows_for(finished):
     (row,) = (row for row in finished.certificates if row.term == "gradient_error")
     assert row.level == "a-posteriori"
     assert 0 < row.value < 0.1
-    assert Norms(3, 0, 4).squared == 25
