@@ -220,13 +220,13 @@ def bounds(
     lin = linearization(problem, u)
     norm = Bound(math.sqrt(squared_feature_norm(problem, u)))
     if problem.target == "unknown":
-        unknown = Bound(None, "target class unknown: no transport map", absent="not-defined")
+        unknown = Bound(None, "target class unknown: no transport map", absent="condition-not-met")
         return Bounds(Bound(lin), unknown, unknown, unknown, norm, unknown).after(covered)
     inside = Bound(linearization(replace(problem, rho=problem.nu), u))
     cof = change_of_feature(problem, u)
     if problem.target == "computed":
         reason = "φ̃ was computed from φ_0: the bound needs a map independent of it"
-        dependent = Bound(None, reason, absent="not-defined")
+        dependent = Bound(None, reason, absent="condition-not-met")
         return Bounds(Bound(lin), inside, dependent, Bound(cof), norm, dependent).after(covered)
     app = approximation(problem, problem.m // 2, (1 - LABEL_SHARE) * problem.delta)
     app += label_error(problem, LABEL_SHARE * problem.delta)

@@ -96,7 +96,7 @@ def _checks(run: Trained, terms: Terms, found: Bounds, left: Sequence[str]) -> I
             bound = seen(change) if probe == "trajectory" else change
             yield row(Quantity(statement.COF.term, probe, "max"), bound)
     else:
-        absent = Bound(None, no_transport(run.start.config), absent="not-defined")
+        absent = Bound(None, no_transport(run.start.config), absent="condition-not-met")
         yield check(statement.APPROXIMATION, None, absent)
         yield check(statement.COF_WORST, None, absent)
     initial = float(run.trajectory.table[MSE][0])

@@ -58,7 +58,7 @@ def links_without_target(columns: Columns, known: Constants) -> list[Link]:
         "approximation": "(4)", "change-of-feature": "(4)", "one-step": "(6)", "bound": "(6)",
     }  # fmt: skip
     reason = "φ̃ is unknown: no transport map"
-    found += [Link(n, s, "", verdict="not-defined", reason=reason) for n, s in missing.items()]
+    found += [Link(n, s, "", verdict="condition-not-met", reason=reason) for n, s in missing.items()]
     return sorted(found, key=lambda link: link.step)
 
 
