@@ -154,7 +154,7 @@ def test_tasks_without_a_transport_map_say_what_is_not_defined(command, folder, 
     sizes = ["--n=6", "--m=4", "--tau=5", "--records=3", "--search-samples=1", "--search-steps=3"]
     code, out, _ = command("train", f"--task={name}", *sizes, "--strict")
     assert code == 0
-    lines = [line for line in out.splitlines() if "not-defined" in line]
+    lines = [line for line in out.splitlines() if "condition-not-met" in line]
     assert len(lines) >= 2
     assert "no transport map is known" in out
     assert "holds" in out

@@ -96,9 +96,12 @@ def _checks(run: Trained, terms: Terms, found: Bounds, left: Sequence[str]) -> I
             bound = seen(change) if probe == "trajectory" else change
             yield row(Quantity(statement.COF.term, probe, "max"), bound)
     else:
-        absent = Bound(None, no_transport(run.start.config), absent="condition-not-met")
-        yield check(statement.APPROXIMATION, None, absent)
-        yield check(statement.COF_WORST, None, absent)
+        why = no_transport(run.start.config)
+        for quantity, bound in (
+            (statement.APPROXIMATION, found.approximation),
+            (statement.COF_WORST, change),
+        ):
+            yield check(quantity, None, replace(bound, value=None, reason=why))
     initial = float(run.trajectory.table[MSE][0])
     yield _unless_trivial(row(statement.MIN_MSE, found.optimization_mse), initial, 1)
     yield _unless_trivial(row(statement.MIN_RMSE, found.training_rmse), initial, 2)

@@ -265,7 +265,7 @@ def test_a_recurrent_run_uses_the_constant_that_is_proved_for_it():
     assert rows["feature-norm"].reason == ""
     assert "not for recurrent ones: the largest measured" in rows["linearization"].reason
     assert rows["linearization"].factor_low == 1
-    assert [row.verdict for row in rows.values()].count("not-defined") == 8
+    assert [row.verdict for row in rows.values()].count("condition-not-met") == 8
     assert found.shares == ()
     assert found.bound is None
     assert any("stand in for linearization:" in note for note in found.notes)
@@ -370,7 +370,7 @@ def test_without_a_transport_map_the_rest_is_not_defined(command, folder):
     found = {link["name"]: link["verdict"] for link in json.loads(out)["links"]}
     assert code == 0
     assert found["gradient"] == found["linearization"] == found["step"] == "holds"
-    assert found["projection"] == found["bound"] == "not-defined"
+    assert found["projection"] == found["bound"] == "condition-not-met"
 
 
 def test_bad_input(refused, copied):

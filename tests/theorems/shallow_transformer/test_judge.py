@@ -186,10 +186,10 @@ def check_absences():
     for method in ({"method": "gd"}, {"method": "decay"}, {"method": "projsgd", "batch": 4}):
         assert verdicts(outcome(**method))[training] == "condition-not-met"
     unknown = verdicts(outcome(task="ar"))
-    assert unknown[training] == unknown[APPROXIMATION.key] == "not-defined"
+    assert unknown[training] == unknown[APPROXIMATION.key] == "condition-not-met"
     assert unknown[lin] == "holds"
     computed = verdicts(outcome(task="ar", **COMPUTED))
-    assert computed[APPROXIMATION.key] == "not-defined"
+    assert computed[APPROXIMATION.key] == "condition-not-met"
     off = verdicts(outcome(bounds=False))
     assert set(off.values()) == {"not-defined"}
     left = verdicts(outcome(**LEAVES))
