@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from ntkbound.core.claim import Claim
 from ntkbound.core.quantity import Key
+from ntkbound.stats.columns import UNSET
 from ntkbound.stats.observations import Arm
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
 from ntkbound.stats.words import count, two
@@ -230,7 +231,9 @@ def whole(verdicts: Mapping[str, int]) -> str:
 
 @lru_cache(maxsize=4096)
 def _place(arm: Arm) -> str:
-    return "at " + ", ".join(f"{name}={value}" for name, value in arm)
+    """The arm in words, without the fields that it leaves unset."""
+    told = [(name, value) for name, value in arm if value != UNSET] or arm
+    return "at " + ", ".join(f"{name}={value}" for name, value in told)
 
 
 def _told(where: Mapping[str, Any]) -> str:

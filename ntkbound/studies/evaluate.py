@@ -10,7 +10,7 @@ from pathlib import Path
 from ntkbound.core.outcome import Terms
 from ntkbound.core.record import Record
 from ntkbound.runs.record import read
-from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
+from ntkbound.stats import UNSET, BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
 from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
@@ -73,9 +73,8 @@ def of_fit(fit: Verdict, study: Study) -> Finding:
     """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
     arms = () if callable(study.arms) else study.arms
-    unset = arm_text(None)
     place = ", ".join(
-        f"{field} = {value}" for field, value in fit.arm if field in arms and value != unset
+        f"{field} = {value}" for field, value in fit.arm if field in arms and value != UNSET
     )
     name += f" ({place})" if place else ""
     return Finding(f"{name}: {_claimed(fit)}", fit.verdict, fit.sentence)
