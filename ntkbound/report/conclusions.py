@@ -25,7 +25,7 @@ LEFT_OPEN: Mapping[str, str] = {
     "condition-not-met": "Not covered, its conditions are not met",
     "vacuous": "Not constrained, the bound says nothing here",
     "faster": "That the claimed rate is attained (the measured one is steeper)",
-    "tight": "That no other rate within the margin would fit",
+    "tight": "Which rate within the margin it is",
     "holds": "That the claim is sharp",
 }
 EXPLAINED = frozenset(

@@ -39,7 +39,7 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
     findings: list[Finding] = []
     own = Judgement()
     if evidence.complete:
-        result = check(evidence.complete, edition.claims)
+        result = check(evidence.complete, edition.claims(evidence.complete))
         fits = [fit for fit in result.fits if fit.claim is not None]
         findings = _of_bounds(result.bounds)
         own = study.judge(evidence)

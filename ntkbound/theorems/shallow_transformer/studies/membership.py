@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ntkbound.core.outcome import Check, Terms
+from ntkbound.core.outcome import Check, Terms, Verdict
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import exceeds
@@ -17,9 +17,12 @@ from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, St
 from ntkbound.theorems.shallow_transformer.statement import IN_BALL, MIN_RMSE, NAME, WORST
 
 AXIS = "rho/nu"
-LEFT = Quantity("optimization", "training", "left", "RMSE left, share of the labels'")
-LEAST = Quantity("linear_class", "training", "least_rmse", "proved at least")
+LEFT = Quantity("membership", "training", "left", "RMSE left, share of the labels'")
+LEAST = Quantity("membership", "training", "least_rmse", "proved at least")
 GUARANTEED = "proved at most"
+WORST_FIRST: tuple[Verdict, ...] = (
+    "bound-violated", "inconclusive", "holds", "vacuous", "condition-not-met", "not-defined",
+)  # fmt: skip
 
 
 def derive(record: Record) -> Terms:
@@ -37,14 +40,14 @@ def derive(record: Record) -> Terms:
     kept = saved(record, Workers(1))
     size = float(kept.y.norm()) / math.sqrt(len(kept.y))
     left = record.terms[MIN_RMSE.term][MIN_RMSE.probe][MIN_RMSE.statistic] / size
-    terms: Terms = {LEFT.term: {LEFT.probe: {LEFT.statistic: left}}}
+    numbers = {LEFT.statistic: left}
     sure = [row.bound for row in record.checks if row.key == WORST.key and row.delta == 0]
     if sure and sure[0] is not None and record.conditions.get(IN_BALL):
         residual = kept.y - kept.lin.outputs(kept.best)
         least = least_rmse(kept.lin, kept.y, residual, record.config["rho"], sure[0])
         if least > 0:
-            terms[LEAST.term] = {LEAST.probe: {LEAST.statistic: least}}
-    return terms
+            numbers[LEAST.statistic] = least
+    return {LEFT.term: {LEFT.probe: numbers}}
 
 
 def narrowed(record: Record) -> list[str]:
@@ -68,7 +71,7 @@ def judge(evidence: Evidence) -> Judgement:
     findings, rows, lines = [], [], []
     for name in dict.fromkeys(cell.arm for cell in found):
         own = [cell for cell in found if cell.arm == name]
-        findings += [_guarantee(name, own), _out_of_reach(name, own), *_curve(name, own)]
+        findings += [_upper_bound(name, own), _lower_bound(name, own), *_curve(name, own)]
         rows += [_row(cell, before) for cell, before in zip(own, [None, *own[:-1]], strict=True)]
         first = own[0].records[0]
         if len(narrowed(first)) == len(first.config["nu"]):
@@ -88,9 +91,9 @@ def _bounds(cell: Cell) -> list[float]:
     return [row.bound for row in _checks(cell) if row.bound is not None]
 
 
-def _guarantee(name: str, own: Sequence[Cell]) -> Finding:
+def _upper_bound(name: str, own: Sequence[Cell]) -> Finding:
     """The theorem's own bound, as the records judged it: it exists where ρ ≥ ν only."""
-    statement = f"{name}: the error is below its guarantee, which needs ρ ≥ ν"
+    statement = f"{name}: the error is below its proved upper bound, which needs ρ ≥ ν"
     rows = [row for cell in own for row in _checks(cell)]
     counts = Counter(row.verdict for row in rows)
     bounded = [cell.x for cell in own if _bounds(cell)]
@@ -101,13 +104,12 @@ def _guarantee(name: str, own: Sequence[Cell]) -> Finding:
     told += f"from ρ/ν = {min(bounded):g} on"
     closest = min((row.slack for row in rows if row.slack is not None), default=math.inf)
     told += f"; the closest is {three(closest)} times the error"
-    order = ("bound-violated", "inconclusive", "holds", "vacuous")
-    return Finding(statement, next((v for v in order if counts[v]), "not-defined"), told)
+    return Finding(statement, next(verdict for verdict in WORST_FIRST if counts[verdict]), told)
 
 
-def _out_of_reach(name: str, own: Sequence[Cell]) -> Finding:
+def _lower_bound(name: str, own: Sequence[Cell]) -> Finding:
     """Sure, so that one run below it contradicts it."""
-    statement = f"{name}: the error is above what is proved out of reach"
+    statement = f"{name}: the error is above its proved lower bound"
     runs = [(cell.x, record) for cell in own for record in cell.records]
     pairs = [
         (x, error, least)
@@ -132,12 +134,12 @@ def _curve(name: str, own: Sequence[Cell]) -> list[Finding]:
         return []
     earlier = dict.fromkeys((inside[-1].x, own[-2].x))
     told = [
-        f"at {last.x:g} over that at {cell.x:g}: {paired_ratio(_by_seed(last), _by_seed(cell))}"
+        f"over that at {cell.x:g}: {paired_ratio(_by_seed(last), _by_seed(cell))}"
         for cell in own
         if cell.x in earlier
     ]
     statement = f"{name}: what the error still loses beyond ρ = ν"
-    return [Finding(statement, "not-defined", f"error at ρ/ν = {'; '.join(told)}")]
+    return [Finding(statement, "not-defined", f"error at ρ/ν = {last.x:g} {'; '.join(told)}")]
 
 
 def _by_seed(cell: Cell) -> Mapping[int, float]:
