@@ -262,6 +262,10 @@ def test_membership_without_bounds_says_why():
     runs = [in_ball(ratio, seed, 0.1) for ratio in (0.5, 0.7) for seed in range(3)]
     upper, lower = membership.judge(Evidence(runs, [])).findings
     assert (upper.verdict, lower.verdict) == ("condition-not-met", "vacuous")
+    void = [check(MIN_RMSE, 0.1, Bound(None, absent="vacuous"))]
+    runs[-1] = replace(runs[-1], checks=void)
+    upper, _ = membership.judge(Evidence(runs, [])).findings
+    assert (upper.verdict, upper.reason) == ("vacuous", "a bound in 0 of 6 runs")
 
 
 @pytest.mark.parametrize("grid", [(0.25, 0.5, 0.7, 1.0, 1.4, 2.0), (0.5, 0.9, 1.0, 1.1, 3.0)])

@@ -96,15 +96,13 @@ def _upper_bound(name: str, own: Sequence[Cell]) -> Finding:
     statement = f"{name}: the error is below its proved upper bound, which needs ρ ≥ ν"
     rows = [row for cell in own for row in _checks(cell)]
     counts = Counter(row.verdict for row in rows)
+    verdict = next((word for word in WORST_FIRST if counts[word]), "not-defined")
     bounded = [cell.x for cell in own if _bounds(cell)]
-    if not bounded:
-        verdict = counts.most_common(1)[0][0] if counts else "not-defined"
-        return Finding(statement, verdict, f"a bound in none of {len(rows)} runs")
-    told = f"a bound in {sum(row.bound is not None for row in rows)} of {len(rows)} runs, "
-    told += f"from ρ/ν = {min(bounded):g} on"
-    closest = min((row.slack for row in rows if row.slack is not None), default=math.inf)
-    told += f"; the closest is {three(closest)} times the error"
-    return Finding(statement, next(verdict for verdict in WORST_FIRST if counts[verdict]), told)
+    told = f"a bound in {sum(row.bound is not None for row in rows)} of {len(rows)} runs"
+    if bounded:
+        closest = min((row.slack for row in rows if row.slack is not None), default=math.inf)
+        told += f", from ρ/ν = {min(bounded):g} on; the closest is {three(closest)} times the error"
+    return Finding(statement, verdict, told)
 
 
 def _lower_bound(name: str, own: Sequence[Cell]) -> Finding:
