@@ -33,16 +33,17 @@ def plot_study(path: Path, panels: Sequence[Panel]) -> None:
 def _draw(axis: Any, panel: Panel) -> None:
     from matplotlib.ticker import NullLocator
 
-    solid = 0
+    solid = beside = 0
     for line in panel.lines:
         colour = f"C{max(solid - line.dashed, 0) % 10}"  # a bound has its line's colour
-        style = "--" if line.dashed else "o-"
+        style = ("--", ":")[min(beside, 1)] if line.dashed else "o-"
         axis.plot(
             line.x, line.y, style, color=colour, markersize=3, linewidth=1, label=line.label or None
         )
         if line.low is not None and line.high is not None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
         solid += not line.dashed
+        beside = beside + 1 if line.dashed else 0  # a second one beside the same line is dotted
     values = np.array([v for line in panel.lines for v in _all(line)])
     x = np.array([v for line in panel.lines if not line.dashed for v in line.x])
     axis.set_xlabel(panel.x, fontsize=8)

@@ -175,7 +175,7 @@ STUDY = Study(
     question="From which projection radius ρ on can training reach a target of norm ν?",
     reading=(
         "The teacher moves every head by exactly ν. For ρ ≥ ν the student's ball contains the "
-        "target up to the approximation error, and the theorem guarantees an error (dashed, "
+        "target up to the approximation error, and the theorem guarantees an error (dotted, "
         "above). Below, it guarantees nothing; instead the distance of the labels from the linear "
         "class on Ω_ρ, less the proved linearization error, is an error that no parameters in the "
         "ball can do without (dashed, below; none where it is not positive). Where the error stops "
