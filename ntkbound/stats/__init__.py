@@ -8,20 +8,19 @@ from ntkbound.stats.alternatives import compare_floor, compare_growth
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.check import CheckResult, check
 from ntkbound.stats.claims import claims_of, judge_claims
-from ntkbound.stats.columns import Table, arm_text, config_of, read_table, tabulate
+from ntkbound.stats.columns import UNSET, Table, arm_text, config_of, read_table, tabulate
 from ntkbound.stats.companions import Companions, companions
 from ntkbound.stats.floor import FloorFit, fit_floors
 from ntkbound.stats.inverse import Crossing, crossing
 from ntkbound.stats.noise import NoiseFloor
 from ntkbound.stats.observations import Series, observe
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
-from ntkbound.stats.segmented import Bend, fit_bend
 from ntkbound.stats.selection import selected
 from ntkbound.stats.verdicts import Verdict, whole
 from ntkbound.stats.words import number, two
 
 __all__ = [
-    "Bend",
+    "UNSET",
     "BoundVerdict",
     "CheckResult",
     "Companions",
@@ -41,7 +40,6 @@ __all__ = [
     "compare_growth",
     "config_of",
     "crossing",
-    "fit_bend",
     "fit_floors",
     "fit_power_laws",
     "judge_bounds",
