@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ntkbound.cli import explain, rates, runs, studies, sweeps, theorems
+from ntkbound.cli import diff, explain, rates, runs, studies, sweeps, theorems
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
 from ntkbound.cli.options import theorem_asked_for
 from ntkbound.core import theorem as registry
@@ -49,7 +49,7 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
         ),
     )
     runs.register(app, theorem)
-    for part in (sweeps, rates, studies, theorems, explain):
+    for part in (sweeps, rates, diff, studies, theorems, explain):
         part.register(app)
     brought_by = registry.names() if everything else {registry.DEFAULT: None, name: None}
     for each in brought_by:

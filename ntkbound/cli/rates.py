@@ -18,12 +18,14 @@ from ntkbound.cli.common import (
     stderr,
     stdout,
 )
+from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, read_baseline
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
+from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult
@@ -143,19 +145,26 @@ def check(
     claims: ClaimsOf = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
+    baseline: Baseline = None,
+    tolerance: Tolerance = REPEATED,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
-    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
+    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set. With a
+    baseline, any change since then exits 1, too (ntkbound diff).
     """
     from ntkbound.report import rates_table as report
+    from ntkbound.report.changes import print_changes
     from ntkbound.report.summary import write_summaries
+    from ntkbound.stats import compare_records
 
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
+    judged_in = out if is_preset(reference) else Path(reference)
+    old = read_baseline(baseline, tolerance, judged_in)
     failed: dict[str, str] = {}
     if is_preset(reference):
         preset = load_preset(reference)
@@ -170,18 +179,24 @@ def check(
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         records = _load([Path(reference)])
     judged = _claims(records, wanted)
+    changes = None if old is None else compare_records(old, records, judged, tolerance)
     records, diverged = _converged(records)
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
-    write_summaries(result, junit, markdown, failed)
+    write_summaries(result, junit, markdown, failed, changes)
     if as_json:
-        print_json(result.as_json() | {"failed": failed})
+        told = {"changes": changes.as_json()} if changes else {}
+        print_json(result.as_json() | {"failed": failed} | told)
     elif not quiet:
+        if changes is not None:
+            print_changes(stdout(), changes)
         report.print_rates(stdout(), result, result.fits)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
         stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
     code = exit_code([result.verdict])
+    if changes is not None and changes.found:
+        code = CHANGED
     raise typer.Exit(INCONCLUSIVE if code == 0 and failed else code)
 
 

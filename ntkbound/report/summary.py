@@ -10,25 +10,42 @@ from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import VERDICTS
+from ntkbound.report.changes import as_case
+from ntkbound.report.changes import as_markdown as changes_as_markdown
 from ntkbound.report.rates_table import TITLES, cells, markdown_table
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult, Verdict
+    from ntkbound.stats import Changes, CheckResult, Verdict
 
 ELEMENTS = {"refutes": "failure", "undecided": "error", "untested": "skipped"}
 NOTHING = "No claim could be judged"
 
 
 def write_summaries(
-    result: CheckResult, junit: Path | None, markdown: Path | None, failed: Mapping[str, str]
+    result: CheckResult,
+    junit: Path | None,
+    markdown: Path | None,
+    failed: Mapping[str, str],
+    changes: Changes | None = None,
 ) -> None:
     """Writes what was asked for, and appends to $GITHUB_STEP_SUMMARY where that is set.
 
-    Raises InputError if a file cannot be written.
+    changes: against a baseline, where there is one. Raises InputError if a file cannot be written.
     """
     text = as_markdown(result, failed)
+    if changes is not None:
+        text += f"\n{changes_as_markdown(changes)}"
     if junit is not None:
-        _write("junit", junit, ET.tostring(as_junit(result, failed), encoding="unicode"), "w")
+        suite = as_junit(result, failed, changes)
+        _write("junit", junit, ET.tostring(suite, encoding="unicode"), "w")
+    write_markdown(text, markdown)
+
+
+def write_markdown(text: str, markdown: Path | None) -> None:
+    """Writes a summary, and appends it to $GITHUB_STEP_SUMMARY where that is set.
+
+    Raises InputError if a file cannot be written.
+    """
     if markdown is not None:
         _write("markdown", markdown, text, "w")
     step = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -39,9 +56,11 @@ def write_summaries(
             raise InputError(f"GITHUB_STEP_SUMMARY {step}: {error}") from None
 
 
-def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
-    """One test case per claim, per bound and per failed run; what could not be judged is skipped,
-    and so is a case of its own where no claim could be."""
+def as_junit(
+    result: CheckResult, failed: Mapping[str, str], changes: Changes | None = None
+) -> ET.Element:
+    """One test case per claim, per bound, per failed run and for a baseline; what could not be
+    judged is skipped, and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
     rows = [
         (f"{fit.term}.{fit.probe}.{fit.statistic}", _claimed(fit), fit.verdict, fit.sentence)
@@ -61,6 +80,8 @@ def as_junit(result: CheckResult, failed: Mapping[str, str]) -> ET.Element:
     if not result.judged:
         case = ET.SubElement(suite, "testcase", classname="check", name="claims")
         ET.SubElement(case, "skipped", message=f"{result.verdict}: {NOTHING}")
+    if changes is not None:
+        suite.append(as_case(changes))
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
     suite.set("tests", str(len(suite)))

@@ -6,6 +6,7 @@ fields and numbers is looked up where it declares it (`stats.declared`).
 
 from ntkbound.stats.alternatives import compare_floor, compare_growth
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
+from ntkbound.stats.changes import Changes, compare_records, compare_tables
 from ntkbound.stats.check import CheckResult, check
 from ntkbound.stats.claims import claims_of, judge_claims
 from ntkbound.stats.columns import Table, arm_text, config_of, read_table, tabulate
@@ -23,6 +24,7 @@ from ntkbound.stats.words import number, two
 __all__ = [
     "Bend",
     "BoundVerdict",
+    "Changes",
     "CheckResult",
     "Companions",
     "Crossing",
@@ -39,6 +41,8 @@ __all__ = [
     "companions",
     "compare_floor",
     "compare_growth",
+    "compare_records",
+    "compare_tables",
     "config_of",
     "crossing",
     "fit_bend",
