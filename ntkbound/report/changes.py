@@ -191,7 +191,7 @@ def _drift(one: Moved) -> str:
 
 def _arms(one: Moved) -> str:
     """Where it changed: all arms, or the first few of them."""
-    changed = [arm for arm in one.arms if arm.changed]
+    changed = [arm for arm in one.arms if (arm.changed if one.changed else arm.differ)]
     if len(changed) == len(one.arms):
         return f"all {_many(len(changed), 'arm')}" if len(changed) > 1 else "all runs"
     told = "; ".join(

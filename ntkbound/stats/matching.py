@@ -152,7 +152,10 @@ def _matched(theorem: str, old: Part, new: Part) -> Matched:
     pairs = [(row, right[code]) for code, row in left.items() if code in right]
     first = np.array([a for a, _ in pairs], dtype=np.intp)
     second = np.array([b for _, b in pairs], dtype=np.intp)
-    rows = [(_config(old, a), _config(new, b), new.ids[b]) for a, b in pairs]
+    # Equal fields need no second look, but those that follow from others are held as what they
+    # follow, and may have other numbers.
+    names = sorted({*changed, *old.given, *new.given})
+    rows = [(_config(old, a, names), _config(new, b, names), new.ids[b]) for a, b in pairs]
     config = tuple(field_changes("config", theorem, rows))
     return Matched(theorem, old, new, first, second, config)
 
@@ -190,10 +193,10 @@ def _twice(part: Part, one: int, other: int, changed: Sequence[str], side: Side)
     return f"{told} differ only in {fields}, and no value of it is on both sides: which is meant?"
 
 
-def _config(part: Part, row: int) -> dict[str, Any]:
-    """The fields of one run as its config has them, without those it lacks."""
-    columns = {**part.fields, **part.given}
-    return {name: column.values[column.codes[row]] for name, column in columns.items()}
+def _config(part: Part, row: int, names: Sequence[str]) -> dict[str, Any]:
+    """Some fields of one run as its config has them, without those that its side lacks."""
+    columns = [(name, part.given.get(name) or part.fields.get(name)) for name in names]
+    return {name: own.values[own.codes[row]] for name, own in columns if own is not None}
 
 
 def _alone(theorem: str, part: Part, other: Part | None, rows: Rows | None) -> list[Run]:
@@ -207,7 +210,7 @@ def _alone(theorem: str, part: Part, other: Part | None, rows: Rows | None) -> l
         }  # fmt: skip
     names = sorted(varying)
     return [
-        Run(part.ids[row], theorem, {name: _config(part, row).get(name) for name in names})
+        Run(part.ids[row], theorem, _config(part, row, names))
         for row in range(len(part.ids))
         if row not in shared
     ]

@@ -67,7 +67,7 @@ class Largest:
 
 @dataclass(frozen=True)
 class ArmMoved:
-    """The same in one arm; ratio: the median of new/old over the runs that differ, None without one."""
+    """The same in one arm; ratio: the median of new/old over the runs that differ, None if none."""
 
     arm: Arm
     runs: int
@@ -231,9 +231,9 @@ def _arms(matched: Matched) -> list[tuple[Arm, Rows]]:
     part = matched.new
     names = part.varying()
     codes = part.codes(names, matched.second)
+    order = np.argsort(codes, kind="stable")
     found = []
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
+    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []:
         arm = tuple((name, part.text(name, matched.second[rows[0]])) for name in names)
         found.append((arm, rows))
     return found
