@@ -203,11 +203,11 @@ def _alone(theorem: str, part: Part, other: Part | None, rows: Rows | None) -> l
     """The runs of this side that the other has not; `rows` are those it has."""
     shared = set() if rows is None else set(rows.tolist())
     varying = set(part.varying()) | {name for name in part.seeds if part.fields[name].varies}
-    if other is not None:
-        varying |= {
-            name for name in part.fields.keys() & other.fields.keys()
-            if _values(part, name) != _values(other, name)
-        }  # fmt: skip
+    if other is not None:  # a field without any value in common is a change, and told as that
+        for name in part.fields.keys() & other.fields.keys():
+            here, there = _values(part, name), _values(other, name)
+            if here != there and here & there:
+                varying.add(name)
     names = sorted(varying)
     return [
         Run(part.ids[row], theorem, _config(part, row, names))
