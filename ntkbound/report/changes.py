@@ -103,8 +103,8 @@ def _field(change: FieldChange) -> str:
         one = 0 if change.only == "old" else 1
         own = ", ".join(dict.fromkeys(_value(pair[one]) for pair in change.values))
         values = f"only on the {change.only} side, {own}"
-    told = f"{name}: {values} ({where}{_many(change.runs, 'run')}, {change.example})"
-    return _plain(told if change.counts else f"{told}; told, not counted")
+    told = f"{name}: {values} ({where}{_many(change.runs, 'run')}"
+    return _plain(f"{told}, {change.example})" if change.counts else f"{told}; not counted)")
 
 
 def _verdict_rows(changes: Changes) -> list[list[str]]:
