@@ -1,4 +1,4 @@
-"""ntkbound: convergence theorems about Transformers, put to the test.
+"""ntkbound: convergence theorems, put to the test.
 
 >>> from ntkbound import configure, run
 >>> record = run(configure({"theorem": "least-squares", "steps": 50}))
@@ -22,6 +22,7 @@ from ntkbound.core.theorem import Theorem, configure, find
 if TYPE_CHECKING:
     from ntkbound.core import streams
     from ntkbound.heads.model import HeadModel
+    from ntkbound.results import Results, check, load, sweep
     from ntkbound.runs.execute import Execution, run
     from ntkbound.runs.record import read
     from ntkbound.studies.study import Study
@@ -37,22 +38,30 @@ __all__ = [
     "Outcome",
     "Quantity",
     "Record",
+    "Results",
     "Study",
     "Theorem",
+    "check",
     "configure",
     "find",
+    "load",
     "read",
     "run",
     "streams",
+    "sweep",
 ]
 
 # NumPy and torch are imported only when they are needed: the command line stays quick.
 LATER = {
     "Execution": "ntkbound.runs.execute",
     "HeadModel": "ntkbound.heads.model",
+    "Results": "ntkbound.results",
     "Study": "ntkbound.studies.study",
+    "check": "ntkbound.results",
+    "load": "ntkbound.results",
     "read": "ntkbound.runs.record",
     "run": "ntkbound.runs.execute",
+    "sweep": "ntkbound.results",
 }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ntkbound import run
-from ntkbound.cli import main
+from ntkbound import run, theorems
+from ntkbound.cli import build, main
 from ntkbound.heads import native
 from ntkbound.runs.execute import Execution
 from ntkbound.theorems.shallow_transformer.config import Config
@@ -81,6 +83,24 @@ def command(folder, capsys):
         return code, out, err
 
     return call
+
+
+@pytest.fixture
+def plant(tmp_path_factory, monkeypatch):
+    """Adds a theorem's module to those of the package, by the theorem's name, for one test."""
+    place = tmp_path_factory.mktemp("theorems")
+    monkeypatch.setattr(theorems, "__path__", [*theorems.__path__, str(place)])
+
+    def add(name, text):
+        (place / f"{name.replace('-', '_')}.py").write_text(text, encoding="utf-8")
+        importlib.invalidate_caches()
+        build.cache_clear()
+
+    yield add
+    build.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None)).startswith(str(place)):
+            del sys.modules[name]
 
 
 @pytest.fixture

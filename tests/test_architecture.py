@@ -26,26 +26,22 @@ ALLOWED = {
     "cli": {*ENGINE},
     "theorems": {*ENGINE, "heads", "theorems"},
 }
-NAMES = re.compile(r"shallow|indrnn|linearization|change_of_feature|\brho\b|\btau\b", re.IGNORECASE)
+NAMES = re.compile(
+    r"shallow|transformer|indrnn|linearization|change_of_feature|\brho\b|\btau\b|\bheads\b",
+    re.IGNORECASE,
+)
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports(source: str) -> set[str]:
-    """Modules of the package that are imported when the code runs, not just for its types."""
+    """Modules of the package that are imported, be it for their types alone."""
     found = set()
-
-    def visit(node: ast.AST) -> None:
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            return
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(ast.parse(source))
     return {name for name in found if name.startswith("ntkbound.")}
 
 
@@ -82,6 +78,8 @@ def test_an_upward_arrow_would_be_seen():
         "ntkbound.runs.record.read",
     ]
     assert upward("core", "def f():\n    from ntkbound import heads") == ["ntkbound.heads"]
+    for_types = "if TYPE_CHECKING:\n    from ntkbound.machine import tools"
+    assert upward("core", for_types) == ["ntkbound.machine", "ntkbound.machine.tools"]
     assert upward("heads", "from ntkbound.core import streams") == []
 
 

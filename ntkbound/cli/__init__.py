@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from ntkbound.cli import diff, explain, rates, runs, studies, sweeps, theorems
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
 from ntkbound.cli.options import theorem_asked_for
 from ntkbound.core import theorem as registry
 from ntkbound.core.errors import InputError, RankLostError, nearest
-from ntkbound.core.theorem import Theorem
+from ntkbound.core.theorem import Command
 from ntkbound.machine.garbage import collect_rarely
 
 __all__ = ["build", "main"]
@@ -27,9 +30,9 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
     """The commands, with the options of one theorem where runs are configured.
 
     Of the commands that theorems bring, those of this one and of the default; ``everything``: of
-    all of them, which all have to be imported for that. Raises InputError for an unknown theorem.
+    all of them, which all have to be imported for that. Of a theorem that is unknown or cannot be
+    loaded only ``train`` says so.
     """
-    theorem = registry.find(name)
     app = typer.Typer(
         name="ntkbound",
         no_args_is_help=True,
@@ -38,9 +41,9 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
         help=(
-            "Turns convergence theorems about Transformers into tests: measures every error term "
-            "of the proof, puts the proved bound and the claimed rate beside each, and says what "
-            "holds.\n\n"
+            "Turns convergence theorems into tests: trains what they are about, measures every "
+            "term of the proof, puts the proved bound and the claimed rate beside each, and says "
+            "what holds.\n\n"
             "Start with: [bold]ntkbound train[/bold], and [bold]ntkbound theorems[/bold]"
         ),
         epilog=(
@@ -48,21 +51,74 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
             "3 inconclusive, 130 interrupted."
         ),
     )
-    runs.register(app, theorem)
+    runs.register(app, name)
     for part in (sweeps, rates, diff, studies, theorems, explain):
         part.register(app)
-    brought_by = registry.names() if everything else {registry.DEFAULT: None, name: None}
-    for each in brought_by:
-        _bring(app, registry.find(each))
+    first = dict.fromkeys((name, registry.DEFAULT))
+    _bring(app, list(first), registry.names() if everything else [])
+    for info in app.registered_commands:
+        if info.callback is not None and info.help is None:
+            info.help = _paragraphs(info.callback.__doc__ or "")
     app.callback()(_root)
     return app
 
 
-def _bring(app: typer.Typer, theorem: Theorem) -> None:
-    """The commands that a theorem has of its own."""
-    for command in theorem.commands:
-        epilog = f"Of the theorem {theorem.name}. Example: {command.example}"
-        app.command(command.name, epilog=epilog)(command.function)
+def _bring(app: typer.Typer, first: Sequence[str], others: Collection[str]) -> None:
+    """The commands that theorems have of their own. One that several have is that of the earliest
+    in ``first``; where it is of none of these, it says that a theorem has to be named.
+
+    Raises InputError where the first of all has one that the engine has, too.
+    """
+    engine = {_name(info) for info in app.registered_commands}
+    found: dict[str, list[tuple[str, Command]]] = {}
+    for name in dict.fromkeys((*first, *others)):
+        theorem = registry.known(name)
+        for command in () if theorem is None else theorem.commands:
+            if command.name not in engine:
+                found.setdefault(command.name, []).append((name, command))
+            elif name == first[0]:
+                told = f"brings a command {command.name!r}, which ntkbound has itself"
+                raise InputError(f"theorem {name} {told}")
+    for word, brought in found.items():
+        (name, command), *more = brought
+        if more and name not in first:
+            several = " and of ".join(one for one, _ in brought)
+            refusal = InputError(f"{word} is a command of {several}; add --theorem NAME")
+            _refusing(app, word, refusal)
+            continue
+        try:
+            function = command.function
+        except Exception as error:  # whatever its file raises
+            told = f"{word}, a command of {name}, cannot be loaded: {registry.raised(error)}"
+            _refusing(app, word, InputError(told))
+        else:
+            epilog = f"Of the theorem {name}. Example: {command.example}"
+            app.command(word, epilog=epilog)(function)
+
+
+def _refusing(app: typer.Typer, word: str, refusal: InputError) -> None:
+    """A command that says why there is none, whatever is asked of it."""
+
+    def refuse() -> None:
+        raise refusal
+
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(
+        word,
+        add_help_option=False,
+        context_settings=anything,
+        help="Cannot be used: call it to see why.",
+    )(refuse)
+
+
+def _name(info: CommandInfo) -> str:
+    """How a command is called."""
+    return info.name or (info.callback.__name__ if info.callback else "")
+
+
+def _paragraphs(text: str) -> str:
+    """A docstring whose paragraphs are one line each: the terminal breaks them."""
+    return "\n\n".join(" ".join(part.split()) for part in cleandoc(text).split("\n\n"))
 
 
 def _version(wanted: bool) -> None:

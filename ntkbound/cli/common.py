@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,8 +13,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from ntkbound.core import theorem as registry
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import EXIT_CODES, VERDICTS
+from ntkbound.core.record import Record
 
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
@@ -23,6 +26,7 @@ LEAST_WIDTH = 100
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
 Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
+Strict = Annotated[bool, typer.Option("--strict", help="exit 1 or 3 by the verdicts")]
 Out = Annotated[Path, typer.Option(help="results folder")]
 
 
@@ -56,6 +60,24 @@ def _console(*, stderr: bool) -> Console:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+
+
+def unknown_theorems(records: Iterable[Record]) -> dict[str, str]:
+    """The theorems of these records that are not known here, each with how many records it has and
+    why it is not: "2 records of theorem 'x', which is not installed"."""
+    counts = Counter(record.theorem for record in records)
+    names = registry.names()
+    return {
+        name: f"{count} record{'s' * (count > 1)} of theorem {name!r}, which "
+        + ("cannot be loaded" if name in names else "is not installed")
+        for name, count in counts.items()
+        if registry.known(name) is None
+    }
+
+
+def tell(line: str) -> None:
+    """A line on stderr, as it is."""
+    stderr().print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def in_options(error: InputError) -> str:

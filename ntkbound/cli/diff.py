@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Quiet, print_json, stderr, stdout
+from ntkbound.cli.common import Json, Quiet, print_json, stdout, tell, unknown_theorems
 from ntkbound.core.claim import Claim
-from ntkbound.core.errors import InputError
+from ntkbound.core.config import digest
+from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.preset import load_preset, understand_names
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
-    pass
+    from ntkbound.stats import Changes
 
 CHANGED = 1
 Tolerance = Annotated[
@@ -53,12 +55,16 @@ def diff(
     from ntkbound.stats import claims_of, compare_records
 
     before, after = read_side(old), read_side(new)
+    lines = unknown_theorems(after)
+    for line in lines.values():
+        tell(f"{line}: compared by raw names, not judged")
+    known = [record for record in after if record.theorem not in lines]
     wanted: list[Claim] = []
-    if claims is not None:
+    if claims is not None and known:
         preset = load_preset(claims)
-        understand_names(preset, {record.theorem for record in after})
+        understand_names(preset, {record.theorem for record in known})
         wanted = list(preset.claims)
-    found = compare_records(before, after, wanted or claims_of(after), tolerance)
+    found = compare_records(before, after, wanted or claims_of(known), tolerance)
     write_markdown(as_markdown(found), markdown)
     if as_json:
         print_json(found.as_json())
@@ -81,20 +87,37 @@ def read_baseline(baseline: Path | None, tolerance: float, judged: Path) -> list
     return read_side(baseline)
 
 
+def changes_since(
+    old: Sequence[Record] | None, new: Sequence[Record], claims: Sequence[Claim], tolerance: float
+) -> Changes | None:
+    """What changed since the baseline; None where there is none."""
+    from ntkbound.stats import compare_records
+
+    return None if old is None else compare_records(old, new, claims, tolerance)
+
+
 def read_side(path: Path) -> list[Record]:
     """The records of a results folder, or one record; damaged and failed ones are named.
 
-    Raises InputError where there is no complete record.
+    Of a run made by several versions of its theorem the last is taken. Raises InputError where
+    there is no complete record.
     """
-    from ntkbound.runs.record import RUN, read
+    from ntkbound.runs.record import RUN, read_run_json
     from ntkbound.runs.store import survey
 
     if path.name == RUN or (path / RUN).is_file():
-        return [read(path)]
+        return [read_run_json(path if path.name == RUN else path / RUN, current=False)]
     found = survey(path)
     for identifier, reason in (found.damaged | found.failed).items():
-        told = f"left out {identifier} of {path}: {reason}"
-        stderr().print(told, highlight=False, markup=False, soft_wrap=True)
-    if not found.complete:
+        tell(f"left out {identifier} of {path}: {reason}")
+    records = [*found.complete.values(), *found.unknown.values()]
+    for identifier in found.stale:
+        try:
+            records.append(read_run_json(path / identifier / RUN, current=False))
+        except StaleError as error:  # of another schema
+            tell(f"left out {identifier} of {path}: {error.reason}")
+    if not records:
         raise InputError(f"{path}: no complete records; make some with ntkbound sweep PRESET")
-    return list(found.complete.values())
+    records.sort(key=lambda record: record.version)
+    latest = {digest([record.theorem, dict(record.config)]): record for record in records}
+    return list(latest.values())

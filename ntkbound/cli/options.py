@@ -7,14 +7,14 @@ import inspect
 import types
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from ntkbound.core.config import Config, build, load
+from ntkbound.core.config import Config, build
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import DEFAULT, find
+from ntkbound.core.preset import fields_of_run
+from ntkbound.core.theorem import DEFAULT, Theorem, find
 
 RUN = "Run"  # the panel of fields that a config puts into none
 
@@ -41,9 +41,10 @@ def config_options(
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[
-            Path | None,
+            str | None,
             typer.Option(
-                "--config", help="TOML preset or a record's run.json; options override it"
+                "--config",
+                help="a TOML file, a preset's name or a record's run.json; options override it",
             ),
         ],
     )
@@ -55,7 +56,7 @@ def config_options(
     ]
 
     @functools.wraps(command)
-    def wrapped(config_file: Path | None = None, **options: Any) -> None:
+    def wrapped(config_file: str | None = None, **options: Any) -> None:
         asked = {name: options.pop(name) for name in list(options) if name in kind.model_fields}
         asked = {name: value for name, value in asked.items() if value is not None}
         base = {} if config_file is None else _from_file(kind, config_file)
@@ -84,23 +85,31 @@ def theorem_asked_for(arguments: list[str]) -> str:
             values[name] = value if equals else "".join(arguments[position + 1 : position + 2])
     if not values["--theorem"] and values["--config"]:
         try:
-            fields, _ = load(Path(values["--config"]))
+            fields, _ = fields_of_run(values["--config"])
         except InputError:
             return DEFAULT
         return str(fields.get("theorem", DEFAULT))
     return values["--theorem"] or DEFAULT
 
 
-def _from_file(kind: type[Config], path: Path) -> dict[str, Any]:
+def _from_file(kind: type[Config], reference: str) -> dict[str, Any]:
     """Fields of a preset or a record, checked as they stand; without what was merely derived."""
-    fields, recorded = load(path)
-    name = fields.get("theorem", DEFAULT)
-    if find(str(name)).config is not kind:
-        raise InputError(f"is about the theorem {name}", field="config", value=path)
+    fields, recorded = fields_of_run(reference)
+    theorem = theorem_of(fields, reference)
+    if theorem.config is not kind:
+        raise InputError(f"is about the theorem {theorem.name}", field="config", value=reference)
     if recorded:
         fields = kind.underived(fields)
-    build(kind, fields, f"--config {path}")
+    build(kind, fields, f"--config {reference}")
     return fields
+
+
+def theorem_of(fields: Mapping[str, Any], reference: str) -> Theorem:
+    """The theorem whose fields a file holds. Raises InputError naming the file."""
+    try:
+        return find(str(fields.get("theorem", DEFAULT)))
+    except InputError as error:
+        raise InputError(str(error), field="config", value=reference) from None
 
 
 def _panels(kind: type[Config]) -> dict[str, tuple[str, ...]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,22 +15,35 @@ from ntkbound.cli.common import (
     Json,
     Out,
     Quiet,
+    Strict,
     exit_code,
     print_json,
-    stderr,
     stdout,
+    tell,
+    unknown_theorems,
 )
-from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, read_baseline
+from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
-from ntkbound.core.claim import Claim
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError
-from ntkbound.core.preset import Preset, is_preset, load_preset, understand, understand_names
+from ntkbound.core.preset import (
+    SUFFIX,
+    Preset,
+    is_preset,
+    load_preset,
+    preset_names,
+    understand,
+    understand_names,
+)
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
 from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult
+    from ntkbound.stats import Changes, CheckResult, Verdict
+
+Unknown = dict[str, list[Record]]  # theorem → its records
 
 NAMED = 5  # damaged records named one by one
 Axis = Annotated[
@@ -58,14 +73,8 @@ class Limits:
 
     def check(self, records: list[Record]) -> None:
         """Raises InputError for an axis or a term that no record has."""
-        numbers = {
-            name
-            for record in records
-            for name, value in record.config.items()
-            if isinstance(value, int | float | dict) and not isinstance(value, bool)
-        }
         parts = [name for axis in self.axes for name in axis.split("/")]
-        _known("axis", parts, numbers)
+        _known("axis", parts, set(_numeric(records)))
         _known("term", self.terms, {name for record in records for name in record.terms})
 
     def admit(self, axis: str, term: str) -> bool:
@@ -76,8 +85,14 @@ ALL = Limits([], [])
 
 
 def slopes(
-    paths: Annotated[list[Path], typer.Argument(metavar="RESULTS…", help="results folders")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS…|FILE…", help="results folders, or tables of your own"),
+    ],
     axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     term: Term = None,
     where: Where = None,
     claims: ClaimsOf = None,
@@ -89,7 +104,7 @@ def slopes(
     details: Annotated[
         bool, typer.Option("--details", help="bootstrap, Theil–Sen, curvature, local slopes")
     ] = False,
-    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -100,22 +115,26 @@ def slopes(
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) + as_json > 1:
         raise InputError("--json, --csv, --markdown and --latex exclude each other")
-    records, diverged = _converged(_select(_load(paths), where or []))
-    limits = Limits(axis or [], term or [])
-    wanted = _claims(records, load_preset(claims) if claims else None)
-    result = _judge(records, wanted, unclaimed=True, limits=limits)
-    shown = (
-        list(result.fits) if every else report.headlines(result.fits, {r.theorem for r in records})
-    )
+    preset = load_preset(claims) if claims else None
+    own = Asked(paths, axis or [], seed_column, value or [], pattern, where or [])
+    if own.about_tables:
+        if term:
+            raise InputError("is for records; a table has columns to choose by value", field="term")
+        result = own.judged(preset.claims if preset else (), unclaimed=True, quiet=quiet)
+        fitted = _Fitted(result, list(result.fits))
+    else:
+        records, diverged = _converged(_select(_load(paths), where or []))
+        for identifier, status in diverged.items():
+            tell(f"left out {identifier}: {status}")
+        fitted = _fitted(records, preset, Limits(axis or [], term or []), every)
+    result, shown = fitted.result, fitted.shown
     if plot is not None:
-        from ntkbound.report.figures import plot_rates
+        from ntkbound.report.verdict_panels import plot_verdicts
 
         claimed = [fit for fit in shown if fit.claim is not None]
-        plot_rates(plot, shown if every or not claimed else claimed, records)
-    for identifier, status in diverged.items():
-        stderr().print(f"left out {identifier}: {status}", highlight=False, soft_wrap=True)
+        plot_verdicts(plot, shown if every or not claimed else claimed, fitted.records)
     if not result.fits:
-        stderr().print("no fits: nothing varies along these axes but seeds", highlight=False)
+        tell("no fits: nothing varies along these axes but seeds")
     if as_json:
         print_json({"fits": [fit.as_json() for fit in result.fits]})
     elif chosen:
@@ -125,14 +144,42 @@ def slopes(
         if details:
             report.print_companions(stdout(), shown)
     if strict:
-        raise typer.Exit(exit_code([result.verdict]))
+        raise typer.Exit(exit_code([result.verdict, *["inconclusive" for _ in fitted.unknown]]))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Everything that was fitted, what of it is shown, the records it is from (none of a table),
+    and the theorems of theirs that are not known."""
+
+    result: CheckResult
+    shown: list[Verdict]
+    records: Sequence[Record] = ()
+    unknown: Sequence[str] = ()
+
+
+def _fitted(records: list[Record], preset: Preset | None, limits: Limits, every: bool) -> _Fitted:
+    """The slopes of records; those of theorems that are not known, by raw names."""
+    from ntkbound.report import rates_table as report
+
+    limits.check(records)
+    records, unknown = _known_theorems(records, "shown by raw names, not judged")
+    result = _judge(records, _claims(records, preset), unclaimed=True, limits=limits)
+    named = {record.theorem for record in records}
+    shown = list(result.fits) if every else report.headlines(result.fits, named)
+    for name, others in unknown.items():
+        raw = _raw(name, others, limits)
+        result, shown = replace(result, fits=result.fits + raw), [*shown, *raw]
+        records = [*records, *others]
+    return _Fitted(result, shown, records, list(unknown))
 
 
 def check(
     path: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PRESET|RESULTS]", help="a TOML preset, a shipped one's name, or a folder"
+            metavar="PRESET|RESULTS|FILE",
+            help="a TOML preset, a shipped one's name, a folder, or a table of your own",
         ),
     ] = None,
     theorem: Annotated[
@@ -143,6 +190,10 @@ def check(
     scheduler: Scheduler = None,
     base_seed: BaseSeed = 0,
     claims: ClaimsOf = None,
+    axis: Axis = None,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
     baseline: Baseline = None,
@@ -153,21 +204,28 @@ def check(
     """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
-    claims. The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set. With a
-    baseline, any change since then exits 1, too (ntkbound diff).
+    claims. A table is judged by the claims of a file. The Markdown summary also goes to
+    $GITHUB_STEP_SUMMARY where that is set. With a baseline, any change since then exits 1, too
+    (ntkbound diff).
     """
-    from ntkbound.report import rates_table as report
-    from ntkbound.report.changes import print_changes
-    from ntkbound.report.summary import write_summaries
-    from ntkbound.stats import compare_records
-
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
-    judged_in = out if is_preset(reference) else Path(reference)
-    old = read_baseline(baseline, tolerance, judged_in)
+    own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
+    old = read_baseline(baseline, tolerance, out if is_preset(reference) else Path(reference))
     failed: dict[str, str] = {}
+    if own.about_tables:
+        if old is not None:
+            raise InputError("is for records, not for tables", field="baseline")
+        if jobs or scheduler or base_seed:
+            raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
+        if wanted is None or not wanted.claims:
+            raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
+        result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
+        raise typer.Exit(_told(result, ({}, {}), (junit, markdown), as_json, quiet))
+    if axis:
+        raise InputError("is for tables only; the claims name their axes", field="axis")
     if is_preset(reference):
-        preset = load_preset(reference)
+        preset = _preset(reference)
         wanted = wanted or preset
         understand(wanted, preset.configs(base_seed))
         place = Place(out, jobs, scheduler)
@@ -178,26 +236,50 @@ def check(
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         records = _load([Path(reference)])
+    everything = records
+    records, unknown = _known_theorems(records, "not judged")
     judged = _claims(records, wanted)
-    changes = None if old is None else compare_records(old, records, judged, tolerance)
+    changes = changes_since(old, everything, judged, tolerance)
     records, diverged = _converged(records)
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
-    write_summaries(result, junit, markdown, failed, changes)
+    others = {name: f"{len(own)} records of this theorem" for name, own in unknown.items()}
+    raise typer.Exit(_told(result, (failed, others), (junit, markdown), as_json, quiet, changes))
+
+
+def _told(
+    result: CheckResult,
+    lost: tuple[dict[str, str], dict[str, str]],
+    summaries: tuple[Path | None, Path | None],
+    as_json: bool,
+    quiet: bool,
+    changes: Changes | None = None,
+) -> int:
+    """Prints a check and writes its JUnit and Markdown summaries; its exit code.
+
+    lost: runs that failed, and theorems that are not known, with what is to be said of each.
+    changes: since a baseline, where there is one.
+    """
+    from ntkbound.report import rates_table as report
+    from ntkbound.report.changes import print_changes
+    from ntkbound.report.summary import write_summaries
+
+    failed, unknown = lost
+    write_summaries(result, *summaries, failed | unknown, changes)
     if as_json:
         told = {"changes": changes.as_json()} if changes else {}
-        print_json(result.as_json() | {"failed": failed} | told)
+        print_json(result.as_json() | {"failed": failed, "unknown": unknown} | told)
     elif not quiet:
         if changes is not None:
             print_changes(stdout(), changes)
         report.print_rates(stdout(), result, result.fits)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
-        stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
+        tell(f"failed {identifier}: {reason}")
     code = exit_code([result.verdict])
     if changes is not None and changes.found:
-        code = CHANGED
-    raise typer.Exit(INCONCLUSIVE if code == 0 and failed else code)
+        return CHANGED
+    return INCONCLUSIVE if code == 0 and (failed or unknown) else code
 
 
 def _what(path: str | None, theorem: str | None) -> str:
@@ -210,6 +292,16 @@ def _what(path: str | None, theorem: str | None) -> str:
     return "smoke" if name == DEFAULT else f"{name}/smoke"
 
 
+def _preset(reference: str) -> Preset:
+    """The preset to check. Raises InputError, for a name that is none of what a check takes too."""
+    try:
+        return load_preset(reference)
+    except InputError as error:
+        if PurePath(reference).suffix == SUFFIX or reference in preset_names():
+            raise
+        raise InputError(f"{error}, a results folder (there is none of this name)") from None
+
+
 def _load(paths: list[Path]) -> list[Record]:
     """Every complete record; damaged ones are named, never averaged over."""
     from ntkbound.runs.store import survey
@@ -218,10 +310,12 @@ def _load(paths: list[Path]) -> list[Record]:
     for path in paths:
         found = survey(path)
         for identifier, reason in list(found.damaged.items())[:NAMED]:
-            stderr().print(f"left out {identifier}: {reason}", highlight=False, soft_wrap=True)
+            tell(f"left out {identifier}: {reason}")
         if len(found.damaged) > NAMED:
-            stderr().print(f"… {len(found.damaged)} damaged records in all: ntkbound status {path}")
-        records |= found.complete
+            tell(f"… {len(found.damaged)} damaged records in all: ntkbound status {path}")
+        for reason, count in Counter(found.stale.values()).items():
+            tell(f"left out {count} record{'s' * (count > 1)} of {path}: {reason}")
+        records |= found.complete | found.unknown
     if not records:
         told = ", ".join(str(path) for path in paths)
         raise InputError(f"{told}: no complete records; make some with ntkbound sweep PRESET")
@@ -239,9 +333,39 @@ def _converged(records: list[Record]) -> tuple[list[Record], dict[str, str]]:
     """Runs that went to their end, and the others by id: a diverged run says nothing of a rate."""
     kept = [record for record in records if record.complete]
     lost = {record.id: record.status for record in records if not record.complete}
-    if not kept:
+    if records and not kept:
         raise InputError("every run diverged: there is nothing to judge")
     return kept, lost
+
+
+def _known_theorems(records: list[Record], what: str) -> tuple[list[Record], Unknown]:
+    """The records of theorems that are known here, and those of others, which a line names and of
+    which ``what`` is true."""
+    lines = unknown_theorems(records)
+    for line in lines.values():
+        tell(f"{line}: {what}")
+    unknown = {name: [one for one in records if one.theorem == name] for name in lines}
+    return [record for record in records if record.theorem not in lines], unknown
+
+
+def _raw(theorem: str, records: list[Record], limits: Limits) -> tuple[Verdict, ...]:
+    """What is fitted without a claim along every number of the config that varies, or those that
+    are asked for; the theorem, which is not known, would name some."""
+    along = replace(limits, axes=limits.axes or _numeric(records))
+    fits = _judge(records, [], unclaimed=True, limits=along).fits
+    return tuple(replace(fit, reason=f"{fit.reason}; of theorem {theorem!r}") for fit in fits)
+
+
+def _numeric(records: list[Record]) -> list[str]:
+    """The config fields that hold a number, or one for each block, in some record; sorted."""
+    return sorted(
+        {
+            name
+            for record in records
+            for name, value in record.config.items()
+            if isinstance(value, int | float | dict) and not isinstance(value, bool)
+        }
+    )
 
 
 def _select(records: list[Record], conditions: list[str]) -> list[Record]:
@@ -273,7 +397,7 @@ def _claims(records: list[Record], preset: Preset | None) -> list[Claim]:
     """What the preset claims of these records; their theorems' own claims where it has none."""
     from ntkbound.stats import claims_of
 
-    if preset is None or not preset.claims:
+    if preset is None or not preset.claims or not records:
         return claims_of(records)
     understand_names(preset, {record.theorem for record in records})
     return list(preset.claims)
@@ -284,8 +408,7 @@ def _judge(
 ) -> CheckResult:
     from ntkbound.stats import check as judge
 
-    limits.check(records)
-    claims = [claim for claim in claims if limits.admit(claim.axis, claim.term)]
+    claims = [claim for claim in claims if limits.admit(axis_of(claim), claim.key.term)]
     result = judge(records, claims, unclaimed=unclaimed, axes=limits.axes or None)
     fits = tuple(fit for fit in result.fits if limits.admit(fit.axis, fit.term))
     return replace(result, fits=fits)

@@ -2,46 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
-from ntkbound.cli.options import Given, config_options
-from ntkbound.core.theorem import Theorem
+from ntkbound.cli.common import (
+    INCONCLUSIVE,
+    Json,
+    Out,
+    Quiet,
+    Strict,
+    Threads,
+    exit_code,
+    print_json,
+    stderr,
+    stdout,
+    tell,
+    unknown_theorems,
+)
+from ntkbound.cli.options import Given, config_options, theorem_of
+from ntkbound.core.theorem import find, known
 
 if TYPE_CHECKING:
     from ntkbound.core.record import Record
-    from ntkbound.machine.tools import Progress
+    from ntkbound.core.tools import Progress
 
 RecordPaths = Annotated[
     list[Path], typer.Argument(metavar="RECORD…", help="a record's folder or its run.json")
 ]
+SaveParams = Annotated[
+    bool,
+    typer.Option(" /--no-save-params", show_default=False, help="keep no parameters, no inputs"),
+]
+SaveInputs = Annotated[
+    bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")
+]
 RECORD = "results/least-squares-s0-0123456789ab"
 
 
-def register(app: typer.Typer, theorem: Theorem) -> None:
-    """``train`` has the options of ``theorem``."""
-    example = "Example: ntkbound train --theorem least-squares --seed 1"
-    app.command(epilog=f"Options of {theorem.name}: {theorem.source}\n\n{example}")(
-        config_options(train, theorem.config)
-    )
+def register(app: typer.Typer, name: str) -> None:
+    """``train`` has the options of the theorem of this name; where there is none it says so."""
+    theorem = known(name)
+    if theorem is None:
+        anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+        app.command("train", add_help_option=False, context_settings=anything)(_refusal(name))
+    else:
+        example = "Example: ntkbound train --theorem least-squares --seed 1"
+        app.command(epilog=f"Options of {theorem.name}: {theorem.source}\n\n{example}")(
+            config_options(train, theorem.config)
+        )
     app.command(epilog=f"Example: ntkbound show {RECORD}")(show)
     app.command(epilog=f"Example: ntkbound verify {RECORD}")(verify)
+
+
+def _refusal(name: str) -> Callable[..., None]:
+    """``train`` of a theorem that is not known here: a line that names what asked for it."""
+
+    def refuse(
+        theorem: Annotated[str | None, typer.Option()] = None,
+        config: Annotated[str | None, typer.Option()] = None,
+    ) -> None:
+        if theorem is None and config is not None:
+            theorem_of({"theorem": name}, config)
+        find(name)
+
+    return refuse
 
 
 def train(
     given: Given,
     out: Out = Path("results"),
-    threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
-    device: Annotated[str, typer.Option(help="where to train: cpu or cuda")] = "cpu",
-    save_params: Annotated[bool, typer.Option(help="keep the parameters")] = True,
-    save_inputs: Annotated[bool, typer.Option(help="keep X, q and y with them")] = True,
-    force: Annotated[bool, typer.Option(help="run again although the record exists")] = False,
-    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    threads: Threads = None,
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="where to train")] = "cpu",
+    save_params: SaveParams = True,
+    save_inputs: SaveInputs = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="run again although the record exists")
+    ] = False,
+    strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -49,7 +90,7 @@ def train(
 
     The record goes to results/ID and is reused when the same config is asked for again. Another
     theorem has other options: ntkbound train --theorem NAME --help. Started by torchrun
-    (torchrun --nproc-per-node 2 -m -- ntkbound train …), heads are divided over ranks.
+    (torchrun --nproc-per-node 2 -m -- ntkbound train …), the work is divided over ranks.
     """
     from ntkbound.machine.ranks import joined
     from ntkbound.runs.execute import Audience, Execution, check_device, run_on_ranks
@@ -60,7 +101,7 @@ def train(
 
     def notice(line: str) -> None:
         if not quiet:
-            stderr().print(line, highlight=False)
+            tell(line)
 
     with joined(device) as ranks:
         quiet = quiet or ranks.index > 0
@@ -83,7 +124,7 @@ def _tell(record: Record, reused: bool, as_json: bool, quiet: bool) -> None:
         print_run(stdout(), record)
     if not quiet:
         word = "reused (--force runs it again)" if reused else "written"
-        stderr().print(f"record {word}: {record.path}", highlight=False, soft_wrap=True)
+        tell(f"record {word}: {record.path}")
 
 
 def show(
@@ -115,7 +156,11 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
     from ntkbound.runs.record import read
     from ntkbound.runs.verify import verify as recompute
 
-    found = {record.id: recompute(record) for record in [read(path) for path in paths]}
+    records = [read(path) for path in paths]
+    unknown = unknown_theorems(records)
+    for line in unknown.values():
+        tell(f"{line}: not verified")
+    found = {r.id: recompute(r) for r in records if r.theorem not in unknown}
     if as_json:
         print_json(
             {
@@ -128,6 +173,8 @@ def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> N
             print_verification(stdout(), identifier, rows)
     if not all(row.agrees for rows in found.values() for row in rows):
         raise typer.Exit(1)
+    if unknown:
+        raise typer.Exit(INCONCLUSIVE)
 
 
 def _run_json(record: Record) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.common import Json, Out, Quiet, Strict, exit_code, print_json, stdout, tell
 from ntkbound.cli.sweeps import Jobs, Place, Scheduler, run_missing
 from ntkbound.core.errors import InputError
 
@@ -25,7 +25,7 @@ def study(
     figure_format: Annotated[str, typer.Option(help="pdf, svg or png")] = "pdf",
     jobs: Jobs = None,
     scheduler: Scheduler = None,
-    strict: Annotated[bool, typer.Option(help="exit 1 or 3 by the verdicts")] = False,
+    strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -63,6 +63,6 @@ def study(
     elif not quiet:
         print_outcome(stdout(), outcome, f"page and figure: {page}")
     for identifier, reason in outcome.lost.items():
-        stderr().print(f"left out {identifier}: {reason}", highlight=False, soft_wrap=True)
+        tell(f"left out {identifier}: {reason}")
     if strict:
         raise typer.Exit(exit_code([outcome.verdict]))

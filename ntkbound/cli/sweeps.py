@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import INCONCLUSIVE, Json, Out, Quiet, print_json, stderr, stdout
+from ntkbound.cli.common import (
+    INCONCLUSIVE,
+    Json,
+    Out,
+    Quiet,
+    print_json,
+    stderr,
+    stdout,
+    tell,
+    unknown_theorems,
+)
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Preset, load_preset
 
 if TYPE_CHECKING:
     from ntkbound.runs.pools import Pool
-    from ntkbound.runs.sweep import Progress
+    from ntkbound.runs.sweep import Counts
 
 PresetName = Annotated[
     str, typer.Argument(metavar="PRESET", help="a TOML preset, or the name of a shipped one")
@@ -78,12 +88,12 @@ def sweep(
             highlight=False,
         )
     for identifier, reason in progress.failed.items():
-        stderr().print(f"failed {identifier}: {reason}", highlight=False, soft_wrap=True)
+        tell(f"failed {identifier}: {reason}")
     if progress.failed:
         raise typer.Exit(INCONCLUSIVE)
 
 
-def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Progress:
+def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Counts:
     """Completes a preset's records with a live table; for ``check`` and ``study`` too."""
     from ntkbound.machine.parallel import available_cores
     from ntkbound.machine.ranks import started_by_torchrun
@@ -101,7 +111,7 @@ def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -
 
     def notice(line: str) -> None:
         if not quiet:
-            stderr().print(line, highlight=False)
+            tell(line)
 
     def pool() -> Pool:
         if place.scheduler:
@@ -131,7 +141,7 @@ def status(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Tell which runs are complete, failed (and why), damaged or missing."""
+    """Tell which runs are complete, failed (and why), damaged, missing, or of another version."""
     from ntkbound.report.sweep_table import print_status
     from ntkbound.runs.store import survey
 
@@ -143,10 +153,14 @@ def status(
                 "failed": found.failed,
                 "damaged": found.damaged,
                 "missing": list(found.missing),
+                "stale": found.stale,
+                "unknown": {name: run.theorem for name, run in sorted(found.unknown.items())},
                 "status": dict(Counter(run.status for run in found.complete.values())),
             }
         )
     elif not quiet:
         print_status(stdout(), found)
-    if found.failed or found.damaged or found.missing:
+        for line in unknown_theorems(found.unknown.values()).values():
+            stdout().print(line, highlight=False, soft_wrap=True, markup=False)
+    if found.failed or found.damaged or found.missing or found.stale:
         raise typer.Exit(INCONCLUSIVE)

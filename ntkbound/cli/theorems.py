@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core import theorem as registry
@@ -18,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
     """List the theorems that can be put to the test, with their sources."""
-    found = registry.theorems()
+    found, broken = registry.theorems(), registry.broken()
     if as_json:
         rows = [
             {
@@ -30,9 +31,11 @@ def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
             }
             for name, one in found.items()
         ]
-        print_json({"theorems": rows})
+        print_json({"theorems": rows, "broken": broken})
     elif not quiet:
-        _print(("theorem", "source"), [(name, _about(one)) for name, one in found.items()])
+        shown = [(name, _about(one)) for name, one in found.items()]
+        shown += [(name, f"broken: {reason}") for name, reason in broken.items()]
+        _print(("theorem", "source"), shown)
 
 
 def _about(theorem: Theorem) -> str:
@@ -55,5 +58,5 @@ def _print(titles: tuple[str, str], rows: list[tuple[str, str]]) -> None:
     table.add_column(titles[0], no_wrap=True)
     table.add_column(titles[1])
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     stdout().print(table, highlight=False)

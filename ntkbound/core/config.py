@@ -22,6 +22,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+MANY = frozenset({"sweep", "claim"})  # tables of a preset that are about many runs
+
 AnyConfig = TypeVar("AnyConfig", bound="Config")
 
 
@@ -97,7 +99,7 @@ def load(path: Path) -> tuple[dict[str, Any], bool]:
     """Fields of a run from a TOML file (top level or ``[run]``) or from a record's run.json, and
     whether they are a record's, resolved.
 
-    Raises InputError if the file cannot be read or is not of that form.
+    Raises InputError if the file cannot be read, is not of that form, or declares many runs alone.
     """
     recorded = path.suffix == ".json"
     try:
@@ -107,11 +109,23 @@ def load(path: Path) -> tuple[dict[str, Any], bool]:
         unread = isinstance(error, OSError | UnicodeDecodeError)
         told = f"cannot be read ({cause(error)})" if unread else cause(error)
         raise InputError(told, field="config", value=path) from None
-    name = "config" if recorded else "run"
+    try:
+        return fields_of(data, "config" if recorded else "run"), recorded
+    except InputError as error:
+        raise InputError(str(error), field="config", value=path) from None
+
+
+def fields_of(data: object, name: str) -> dict[str, Any]:
+    """The fields of one run, in the table ``name`` or at the top level.
+
+    Raises InputError where they are none, and for a preset that fixes no field.
+    """
     fields = data.get(name, data) if isinstance(data, dict) else data
     if not isinstance(fields, dict):
-        raise InputError("expected a table of run fields", field="config", value=path)
-    return fields, recorded
+        raise InputError("expected a table of run fields")
+    if fields is data and MANY & data.keys():
+        raise InputError("has no [run], so it says nothing of a single run: sweep it")
+    return fields
 
 
 def cause(error: Exception) -> str:

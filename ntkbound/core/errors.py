@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -26,6 +27,17 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return self.told(self.field)
+
+
+class StaleError(InputError):
+    """A record in another layout, or of another version of its theorem: it has to be made again.
+
+    ``reason`` is the message without the path.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = f"{reason}; run it again"
+        super().__init__(f"{path}: {self.reason}")
 
 
 class RankLostError(RuntimeError):

@@ -12,6 +12,8 @@ from typing import Literal
 
 Effect = Literal["agrees", "untested", "refutes", "undecided"]
 
+Status = Literal["stated", "refuted", "conjecture"]  # of a claim
+
 EXIT_CODES: Mapping[Effect, int] = {"agrees": 0, "untested": 0, "refutes": 1, "undecided": 3}
 
 
@@ -105,6 +107,16 @@ VERDICTS: Mapping[str, Verdict] = {
         advice="the reason says what is missing: seeds, points or range",
     ),
 }
+
+
+def effect(verdict: str, status: Status = "stated") -> Effect:
+    """What a verdict does to a check, given the status of the claim: a conjecture is an
+    observation, and a claim known to be false is expected to be violated."""
+    plain = VERDICTS[verdict].effect
+    if status == "conjecture":
+        return "untested"
+    opposite: Mapping[Effect, Effect] = {"refutes": "agrees", "agrees": "refutes"}
+    return opposite.get(plain, plain) if status == "refuted" else plain
 
 
 def those(*effects: Effect) -> frozenset[str]:

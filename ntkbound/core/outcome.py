@@ -121,6 +121,9 @@ class Comparison:
 class Outcome:
     """All of one run; disk and screen are somebody else's business.
 
+    checks
+        Bounds beside measured numbers. Several on one quantity stand in the same order in every
+        run, one that a run lacks with its reason: that is how they are told apart over runs.
     trace
         Recorded series: ``step`` and any other (K,) or of their own ``…/step``.
     params, inputs

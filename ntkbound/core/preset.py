@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ntkbound.core.claim import Claim, read_claim
-from ntkbound.core.config import Config, cause
+from ntkbound.core.claim import Claim, axis_of, read_claim
+from ntkbound.core.config import Config, cause, fields_of, load
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
 
@@ -67,15 +67,43 @@ def load_preset(reference: str | Path) -> Preset:
     if PurePath(reference).suffix == SUFFIX:
         return _read(Path(reference), str(reference), Path(reference).stem)
     name = PurePath(reference).as_posix()
+    theorem, text = _named(name)
+    return parse_preset(_tables_of(text, name), name, name, theorem)
+
+
+def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
+    """Fields of one run, and whether they are a record's, resolved: of a TOML file, of a record's
+    run.json, or the ``[run]`` of a preset that goes by name.
+
+    Raises InputError naming the reference.
+    """
+    path = Path(reference)
+    if path.suffix in (SUFFIX, ".json") or path.is_file():
+        return load(path)
+    try:
+        theorem, text = _named(path.as_posix())
+        fields = fields_of(_tables_of(text, reference), "run")
+    except InputError as error:
+        raise InputError(str(error), field="config", value=reference) from None
+    return ({} if theorem is None else {"theorem": theorem}) | fields, False
+
+
+def _named(name: str) -> tuple[str | None, str | Path]:
+    """The theorem that a preset of this name implies (None: none), and its text or its path.
+
+    Raises InputError naming the nearest.
+    """
     shipped = _shipped().get(name)
     if shipped is not None:
-        return _read(shipped, name, name)
+        return None, shipped
     own = _own()
     if name not in own:
         told = nearest(name, [*_shipped(), *own])
-        raise InputError(f"preset {name!r} is unknown{told}; a file ends in {SUFFIX}")
-    theorem, text = own[name]
-    return parse_preset(_tables_of(text, name), name, name, theorem)
+        raise InputError(
+            f"preset {name!r} is unknown{told}; accepted: a name that ntkbound presets lists, a "
+            f"file that ends in {SUFFIX}"
+        )
+    return own[name]
 
 
 def is_preset(reference: str) -> bool:
@@ -131,9 +159,13 @@ def understand(claims: Preset, configs: Sequence[Config]) -> None:
     for claim in claims.claims:
         # What follows from other fields, or from data not looked at yet, may vary with them.
         unset = [n for n in claim.along if any(getattr(one, n, None) is None for one in configs)]
-        if len(configs) > 1 and follow.union(varying, unset).isdisjoint(claim.along):
+        if (
+            claim.along
+            and len(configs) > 1
+            and follow.union(varying, unset).isdisjoint(claim.along)
+        ):
             told = f"does not vary here; varying: {', '.join(varying)}"
-            raise InputError(f"{claims.name}: [[claim]] axis: {claim.axis!r} {told}")
+            raise InputError(f"{claims.name}: [[claim]] axis: {axis_of(claim)!r} {told}")
 
 
 def understand_names(claims: Preset, theorems: Collection[str]) -> None:

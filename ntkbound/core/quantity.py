@@ -9,19 +9,24 @@ from ntkbound.core.tolerance import Noise
 
 
 class Key(NamedTuple):
-    """Where a number stands among the ``terms`` of a record."""
+    """Where a number stands among the ``terms`` of a record, or the column of a table."""
 
     term: str
     probe: str
     statistic: str
 
+    @classmethod
+    def of_column(cls, name: str) -> Key:
+        """A column of a table that is nobody's record."""
+        return cls(name, "", "")
+
     def __str__(self) -> str:
-        return " / ".join(self)
+        return " / ".join(filter(None, self))
 
     @property
     def column(self) -> str:
-        """The name of its array in a trace."""
-        return "/".join(self)
+        """The name of its array in a trace, and of its column in a table."""
+        return "/".join(filter(None, self))
 
 
 @dataclass(frozen=True)

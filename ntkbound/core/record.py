@@ -19,8 +19,8 @@ SCHEMA = 2  # layout of a record
 
 @dataclass(frozen=True)
 class Record:
-    """One run. ``trace`` and ``arrays`` are empty where only run.json was read, and ``arrays`` also
-    where they were not saved; ``path`` is None until it is written."""
+    """One run. ``trace`` of a record on disk is read when it is asked for; ``arrays`` are empty
+    where they were not read, or not saved; ``path`` is None until it is written."""
 
     id: str
     theorem: str

@@ -2,8 +2,7 @@
 
 Every draw comes from a NumPy Philox generator keyed by ``(seed, purpose)`` with the index of a
 fixed-size chunk in its counter. Row ``i`` of a stream is therefore the same whatever the number of
-rows asked for, the device, the shard or the torch version: head ``i`` of a run with m = 64 is head
-``i`` of the run with m = 4096.
+rows asked for, the device, the shard or the torch version: row ``i`` of 64 is row ``i`` of 4096.
 """
 
 from __future__ import annotations

@@ -8,27 +8,27 @@ judges, draws and reports any of them, and knows no name, field or term of one. 
 from __future__ import annotations
 
 import pkgutil
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from traceback import extract_tb
+from typing import Any, Literal
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import STEP, Claim, Order
 from ntkbound.core.config import Config, build, digest
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.outcome import Comparison, Outcome
 from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.record import SCHEMA, Record
-
-if TYPE_CHECKING:
-    from ntkbound.machine.tools import Tools
+from ntkbound.core.tools import Notice, Tools
 
 DEFAULT = "shallow-transformer"
 PACKAGE = "ntkbound.theorems"
 
-Notice = Callable[[str], None]
+Resource = Literal["threads", "device", "ranks"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,9 @@ class Theorem:
         nothing else of the claim, decides.
     run
         ``run(config, tools)``: train, measure, set bounds beside. ``config`` is a prepared one.
+    uses
+        What a run can make use of: several threads, a device other than the CPU, ranks that share
+        the work. What is asked for and not among these is refused, never ignored.
     prepare
         Looks at the data before anything is run: sizes and digest.
     run_together, together
@@ -155,6 +158,7 @@ class Theorem:
     claims: tuple[Claim, ...]
     run: Callable[[Any, Tools], Outcome]
     needs: Callable[[Claim], Collection[str]] = needs_nothing
+    uses: frozenset[Resource] = frozenset()
     prepare: Callable[[Any], Prepared] = as_written
     run_together: Callable[[Sequence[Any], Tools], list[Outcome]] | None = None
     together: Callable[[Any], str | None] = alone
@@ -180,19 +184,29 @@ class Theorem:
         return {quantity.key: quantity for quantity in self.quantities}
 
     def understand(self, claim: Claim) -> None:
-        """Raises InputError unless the claim is about a declared quantity, along a config field or
-        a ratio of two; the line names the key at fault and the nearest name there is."""
-        term, probe, statistic = claim.key
-        of_term = [key for key in self._declared if key.term == term]
-        of_probe = [key.statistic for key in of_term if key.probe == probe]
-        _one_of("term", term, {key.term for key in self._declared})
-        _one_of("probe", probe, {key.probe for key in of_term})
-        _one_of("statistic", statistic, of_probe)
+        """Raises InputError unless the claim is about declared quantities, along a config field, a
+        ratio of two or the steps of a run, and about runs told apart by config fields; the line
+        names the key at fault and the nearest name there is."""
+        if claim.column:
+            told = "is for a table of your own; give term, probe and statistic"
+            raise InputError(told, field="column")
+        for key in (claim.key, *claim.others):
+            self._understand_key(key)
         fields = self.config.model_fields
         for name in claim.along:
-            _one_of("axis", name, fields)
-        for name in claim.where:
-            _one_of("where", name, fields)
+            _one_of("axis", name, [*fields, STEP])
+        arms = {"smaller": claim.smaller} if isinstance(claim, Order) else {}
+        for key_of, names in {"where": claim.where, **arms}.items():
+            for name in names:
+                _one_of(key_of, name, fields)
+
+    def _understand_key(self, key: Key) -> None:
+        term, probe, statistic = key
+        of_term = [known for known in self._declared if known.term == term]
+        of_probe = [known.statistic for known in of_term if known.probe == probe]
+        _one_of("term", term, {known.term for known in self._declared})
+        _one_of("probe", probe, {known.probe for known in of_term})
+        _one_of("statistic", statistic, of_probe)
 
     def configure(self, fields: Mapping[str, Any], where: str = "") -> Any:
         """A resolved config. Raises InputError in one line that names the field."""
@@ -230,24 +244,67 @@ def deferred(module: str, name: str) -> Callable[..., Any]:
 
 
 def names() -> list[str]:
-    """The names of all theorems, sorted; none is imported."""
+    """The names of all theorems, sorted; none is imported. A module ``_…`` is none."""
     package = import_module(PACKAGE)
-    return sorted(entry.name.replace("_", "-") for entry in pkgutil.iter_modules(package.__path__))
+    modules = (entry.name for entry in pkgutil.iter_modules(package.__path__))
+    return sorted(name.replace("_", "-") for name in modules if not name.startswith("_"))
 
 
 def theorems() -> dict[str, Theorem]:
-    """Every theorem by name, sorted."""
-    return {name: find(name) for name in names()}
+    """Every theorem that can be loaded by name, sorted."""
+    return {name: one for name in names() if (one := known(name)) is not None}
+
+
+def broken() -> dict[str, str]:
+    """The theorems that cannot be loaded, by name, with the reason."""
+    reasons = {}
+    for name in names():
+        try:
+            find(name)
+        except InputError as error:
+            reasons[name] = str(error.args[0])
+    return reasons
+
+
+def known(name: str) -> Theorem | None:
+    """The theorem of this name, or None where there is none here, or none that can be loaded."""
+    try:
+        return find(name)
+    except InputError:
+        return None
 
 
 def find(name: str) -> Theorem:
-    """The theorem of this name. Raises InputError naming the nearest."""
-    known = names()
-    if name not in known:
-        accepted = f"accepted: {', '.join(known)}{nearest(name, known)}"
-        raise InputError(f"{name!r} is unknown; {accepted}", field="theorem")
-    found: Theorem = import_module(f"{PACKAGE}.{name.replace('-', '_')}").THEOREM
+    """The theorem of this name.
+
+    Raises InputError naming the nearest, and for a file that is no theorem with what is wrong.
+    """
+    module = f"{PACKAGE}.{name.replace('-', '_')}"
+    found = getattr(sys.modules.get(module), "THEOREM", None)
+    if isinstance(found, Theorem) and found.name == name:
+        return found  # asked for once a record: the folder is not listed again
+    accepted = names()
+    if name not in accepted:
+        told = f"accepted: {', '.join(accepted)}{nearest(name, accepted)}"
+        raise InputError(f"{name!r} is unknown; {told}", field="theorem")
+    try:
+        found = getattr(import_module(module), "THEOREM", None)
+    except Exception as error:  # whatever its file raises
+        raise InputError(f"{name!r} cannot be loaded: {raised(error)}", field="theorem") from None
+    if not isinstance(found, Theorem):
+        told = "its module defines no THEOREM"
+        raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
+    if found.name != name:
+        told = f"its THEOREM is called {found.name!r}; the name follows from that of the module"
+        raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
     return found
+
+
+def raised(error: Exception) -> str:
+    """In one line what an import raised, and in which file; a SyntaxError says itself where."""
+    frames = [one for one in extract_tb(error.__traceback__)[1:] if "importlib" not in one.filename]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+    return " ".join(f"{type(error).__name__}: {error}{place}".split())
 
 
 def configure(fields: Mapping[str, Any], where: str = "") -> Any:

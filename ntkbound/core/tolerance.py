@@ -15,7 +15,7 @@ Noise = Literal["amplitude", "square"]  # what a quantity's rounding is relative
 EPSILON = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-23, "float64": 2.0**-52}
 FACTOR = 64.0  # covers the accumulation of long sums
 
-# Of an amplitude: both sides are sums over samples and heads, whose rounding grows with them.
+# Of an amplitude: both sides are sums over samples and parameters, whose rounding grows with them.
 RELATIVE = 1e-12
 
 # Of one number measured twice by two versions of the code: another order of the same sums, or

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ntkbound.core import streams
+from ntkbound.core.errors import InputError
 from ntkbound.heads.blocks import BLOCK_ELEMENTS, sum_heads
 from ntkbound.machine.parallel import Workers, partition
 from ntkbound.machine.ranks import ALONE, Ranks
@@ -205,9 +206,13 @@ def symmetric_init(
     """φ_0: m/2 independent heads, then the same heads with c negated, so f(·; φ_0) = 0.
 
     Block → (m, *shape), or the pairs that this rank holds. Pair i is the same for every m (streams
-    of fixed chunks).
+    of fixed chunks). Raises InputError naming m where pairs cannot be dealt evenly.
     """
-    params, pairs = {}, ranks.pairs(m)
+    try:
+        pairs = ranks.pairs(m)
+    except InputError as error:
+        raise InputError(str(error), field="m", value=m) from None
+    params = {}
     for block in model.blocks:
         drawn = _draw(model, block, seed, "init", pairs.start, pairs.stop)
         half = torch.from_numpy(drawn).to(dtype)

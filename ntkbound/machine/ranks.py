@@ -1,8 +1,9 @@
-"""Processes that share the heads of one run, as ``torchrun`` starts them.
+"""Processes that share the rows of one run, as ``torchrun`` starts them.
 
-Every rank holds whole symmetric pairs: of m heads, rank r of K has the m/2K pairs from r·m/2K on,
-and their mirrors. Whatever is a sum over heads is summed over ranks; all else follows from these
-sums alone, so every rank takes the same decisions, and rank 0 writes the record.
+What is dealt are the rows of the parameters, in pairs: row i and its mirror m/2 + i. Of m rows,
+rank r of K has the m/2K pairs from r·m/2K on. Whatever is a sum over rows is summed over ranks; all
+else follows from these sums alone, so every rank takes the same decisions, and rank 0 writes the
+record.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ntkbound.core.errors import InputError, RankLostError
 
 
 class Ranks:
-    """One process that holds all heads: every sum is complete as it is."""
+    """One process that holds all rows: every sum is complete as it is."""
 
     index, count = 0, 1
 
@@ -35,7 +36,7 @@ class Ranks:
         return values
 
     def gather(self, values: Tensor) -> Tensor:
-        """(heads held here, …) of every rank as one process would hold them, (m, …)."""
+        """(rows held here, …) of every rank as one process would hold them, (m, …)."""
         return values
 
     def join(self, values: Tensor) -> Tensor:
@@ -43,22 +44,21 @@ class Ranks:
         return values
 
     def total(self, held: int) -> int:
-        """m, of which ``held`` heads are held here."""
+        """m, of which ``held`` rows are held here."""
         return held * self.count
 
     def pairs(self, m: int) -> slice:
-        """The symmetric pairs, out of m/2, that are held here.
+        """The pairs, out of m/2, that are held here.
 
         Raises InputError unless the pairs can be dealt evenly.
         """
         if m // 2 % self.count:
-            told = f"{m // 2} pairs of heads cannot be dealt evenly to {self.count} ranks"
-            raise InputError(told, field="m", value=m)
+            raise InputError(f"{m // 2} pairs cannot be dealt evenly to {self.count} ranks")
         each = m // 2 // self.count
         return slice(self.index * each, (self.index + 1) * each)
 
     def held(self, part: slice, count: int) -> list[slice]:
-        """The heads ``part`` of the ``count`` held here, by their indices among all m."""
+        """The rows ``part`` of the ``count`` held here, by their indices among all m."""
         m, half = self.total(count), count // 2
         first = self.pairs(m).start
         shifts = ((0, half, first), (half, count, m // 2 + first - half))

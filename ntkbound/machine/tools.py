@@ -1,26 +1,16 @@
-"""What a run may use of this computer, handed to it by the engine."""
+"""What a run may use of this computer, handed to it by the engine: a ``core.tools.Tools``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from ntkbound.core.tools import Arrays, Cache, Notice, Progress
 
 if TYPE_CHECKING:  # a theorem is declared without torch, and the help is quick
-    import numpy as np
-
     from ntkbound.machine.parallel import Workers
     from ntkbound.machine.ranks import Ranks
-
-Arrays = Mapping[str, "np.ndarray"]
-Progress = Callable[[int, int, float], None]  # step, of how many, loss
-
-
-class Cache(Protocol):
-    """Arrays kept by content, so that what several runs share is computed once."""
-
-    def fetch(self, key: str, names: Sequence[str], compute: Callable[[], Arrays]) -> Arrays:
-        """The arrays ``names``, float64 of one length, of ``key``; computed where unknown."""
 
 
 class NoCache:
@@ -49,7 +39,7 @@ class Tools:
     device: str = "cpu"
     cache: Cache = field(default_factory=NoCache)
     progress: Progress = silent_progress
-    notice: Callable[[str], None] = silent_notice
+    notice: Notice = silent_notice
     data: Any = field(default=None, repr=False)
     save: bool = True
 

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from ntkbound.core.claim import Claim
-from ntkbound.report.run_table import known
+from ntkbound.core.theorem import known
 from ntkbound.report.tables import add_row, new_table, verdict
+from ntkbound.stats.words import three
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "points", "seeds")
-COLUMNS += ("slope", "low", "high", "claimed", "kind", "verdict", "reason")
+COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "form", "where", "points")
+COLUMNS += ("seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin")
+COLUMNS += ("verdict", "reason")
 NAME = "term / probe / statistic"
-TITLES = ("axis", NAME, "runs", "slope", "95 %", "claimed", "verdict")
-NUMBERS = ("runs", "slope", "95 %", "claimed")
-SIGNS = {"upper": "≤", "lower": "≥", "tight": "="}
+NUMBERS = ("runs", "slope", "estimate", "95 %", "claimed")
+
+
+def titles(fits: Sequence[Verdict]) -> tuple[str, ...]:
+    """Of the columns of `cells`: an estimate is called a slope where all of them are."""
+    estimate = "slope" if all(fit.form == "rate" for fit in fits) else "estimate"
+    return ("axis", NAME, "runs", estimate, "95 %", "claimed", "verdict")
 
 
 def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdict]:
@@ -48,12 +53,13 @@ def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdic
 
 def print_rates(console: Console, result: CheckResult, fits: Sequence[Verdict]) -> None:
     """One row per fit; reasons below, numbered."""
-    table = new_table(TITLES, NUMBERS, folded=(NAME,), dense=True)
+    table = new_table(titles(fits), NUMBERS, folded=(NAME,), dense=True)
     reasons: dict[str, int] = {}
     for fit in fits:
         index = reasons.setdefault(fit.reason, len(reasons) + 1)
         add_row(table, (*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {index}", style="dim")))
-    console.print(table)
+    if fits:
+        console.print(table)
     for reason, index in reasons.items():
         console.print(Text(f"  {index}  {reason}"))
     for bound in result.bounds:
@@ -94,13 +100,14 @@ def as_text(fits: Sequence[Verdict], form: str) -> str:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for fit in fits:
-            values = fit.as_json()
+            places = "; ".join(f"{name}={value}" for name, value in fit.where.items())
+            values = fit.as_json() | {"where": places}
             writer.writerow(["" if values[name] is None else values[name] for name in COLUMNS])
         return stream.getvalue()
     rows = [cells(fit) for fit in fits]
     if form == "markdown":
-        return markdown_table(TITLES, rows)
-    lines = [r"\begin{tabular}{llrrrrl}", r"\hline", _latex_row(TITLES), r"\hline"]
+        return markdown_table(titles(fits), rows)
+    lines = [r"\begin{tabular}{llrrrrl}", r"\hline", _latex_row(titles(fits)), r"\hline"]
     lines += [_latex_row(row) for row in rows]
     return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
 
@@ -115,27 +122,19 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def cells(fit: Verdict) -> list[str]:
     """The row of a fit, as text."""
     return [
-        fit.axis,
+        fit.axis or "–",
         str(fit.key),
         f"{fit.points}×{fit.seeds}",
-        two(fit.slope),
-        f"[{two(fit.low)}, {two(fit.high)}]",
-        "–" if fit.claim is None else claimed_text(fit.claim),
+        estimated(fit, fit.estimate),
+        f"[{estimated(fit, fit.low)}, {estimated(fit, fit.high)}]",
+        "–" if fit.claim is None else fit.claim.sign,
         fit.verdict,
     ]
 
 
-def claimed_text(claim: Claim) -> str:
-    """What is claimed of a slope: "≤ −0.5", "log", "≥ 0.5 log^2"."""
-    power, sign = claim.log_power, f"{SIGNS[claim.kind]} "
-    log = "log" if power == 1 else f"log^{power:g}"
-    if not power:
-        told = f"{sign}{claim.exponent:g}"
-    elif claim.exponent:
-        told = f"{sign}{claim.exponent:g} {log}"
-    else:
-        told = log if power == 1 and claim.kind == "upper" else sign + log
-    return told.replace("-", "−")
+def estimated(fit: Verdict, value: float | None) -> str:
+    """An estimate or an end of its interval: two decimals of a slope, three digits of the rest."""
+    return two(value) if fit.form == "rate" or value is None else three(value)
 
 
 def two(value: float | None) -> str:

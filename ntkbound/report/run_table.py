@@ -9,23 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ntkbound.core import theorem as registry
-from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Check, Comparison
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Theorem, fields_and_values
+from ntkbound.core.theorem import fields_and_values, known
 from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
 
 NAMES = ("term", "probe", "statistic")
-
-
-def known(name: str) -> Theorem | None:
-    """The theorem of this name, or None where there is none here: raw names must do."""
-    try:
-        return registry.find(name)
-    except InputError:
-        return None
 
 
 def print_run(console: Console, record: Record) -> None:
@@ -42,8 +32,9 @@ def print_run(console: Console, record: Record) -> None:
     console.print(Text(headline), style="bold")
     if record.checks:
         console.print(_checks(record.checks))
-    if theorem is None or not record.checks:
-        console.print(_measured(record))
+    more = _measured(record)
+    if more.row_count and (theorem is None or not record.checks):
+        console.print(more)
     print_lines(console, [*facts, *_reasons(record), *record.notes])
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ntkbound.report.conclusions import conclude
-from ntkbound.report.rates_table import TITLES, cells, markdown_table
+from ntkbound.report.rates_table import cells, markdown_table, titles
 from ntkbound.report.tables import add_row, new_table, verdict
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def as_markdown(outcome: Outcome, command: str, figure: Figure) -> str:
     for table in outcome.tables:
         parts += [f"## {table.title}\n", markdown_table(table.columns, table.rows)]
     if outcome.fits:
-        parts += ["## Rates\n", markdown_table(TITLES, [cells(fit) for fit in outcome.fits])]
+        judged = [cells(fit) for fit in outcome.fits]
+        parts += ["## Rates\n", markdown_table(titles(outcome.fits), judged)]
     rows = [(f.statement, f.verdict, f.reason) for f in outcome.findings]
     parts += ["## Verdicts\n", markdown_table(("statement", "verdict", "reason"), rows)]
     parts += ["## What it shows\n", f"{said.headline}\n", _list(said.shows)]

@@ -16,20 +16,20 @@ from ntkbound.report.tables import add_row, new_table
 
 if TYPE_CHECKING:
     from ntkbound.runs.store import Survey
-    from ntkbound.runs.sweep import Planned, Progress
+    from ntkbound.runs.sweep import Counts, Planned
 
 
 @contextmanager
 def live_table(
     console: Console, title: str, quiet: bool
-) -> Iterator[Callable[[Progress, str], None]]:
+) -> Iterator[Callable[[Counts, str], None]]:
     """A live table of counts with ETA on a terminal, one plain line per event elsewhere."""
     if quiet:
         yield lambda progress, line: None
         return
     if not console.is_terminal:
 
-        def tell(progress: Progress, line: str) -> None:
+        def tell(progress: Counts, line: str) -> None:
             finished = progress.total - progress.left - progress.running
             console.print(Text(f"[{finished}/{progress.total}] {line}"), soft_wrap=True)
 
@@ -38,13 +38,13 @@ def live_table(
     started = time.monotonic()
     with Live(console=console, transient=True, refresh_per_second=4) as live:
 
-        def update(progress: Progress, line: str) -> None:
+        def update(progress: Counts, line: str) -> None:
             live.update(_counts(title, progress, time.monotonic() - started))
 
         yield update
 
 
-def _counts(title: str, progress: Progress, elapsed: float) -> Table:
+def _counts(title: str, progress: Counts, elapsed: float) -> Table:
     table = Table(title=Text(title, style="table.title"), title_justify="left")
     for name in ("done", "running", "failed", "left", "elapsed", "ETA"):
         table.add_column(name, justify="right")
@@ -72,12 +72,13 @@ def print_plan(console: Console, total: int, todo: Sequence[Planned]) -> None:
 
 
 def print_status(console: Console, found: Survey) -> None:
-    """Counts of a results folder, then every failed, damaged or missing run."""
+    """Counts of a results folder, then every failed, damaged, stale or missing run."""
     diverged = sum(not record.complete for record in found.complete.values())
     told = f"{len(found.complete)} complete ({diverged} of them diverged), {len(found.failed)} "
-    told += f"failed, {len(found.damaged)} damaged, {len(found.missing)} missing"
-    console.print(Text(told))
-    for word, runs in (("failed", found.failed), ("damaged", found.damaged)):
+    told += f"failed, {len(found.damaged)} damaged, {len(found.stale)} of another version, "
+    console.print(Text(f"{told}{len(found.missing)} missing"))
+    groups = {"failed": found.failed, "damaged": found.damaged, "another version": found.stale}
+    for word, runs in groups.items():
         for identifier, reason in runs.items():
             console.print(Text(f"{word} {identifier}: {reason}"), soft_wrap=True)
     for identifier in found.missing:

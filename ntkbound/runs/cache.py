@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ntkbound.core.npz import arrays_of
+from ntkbound.core.tools import Arrays
 from ntkbound.machine.ranks import ALONE, Ranks
-from ntkbound.machine.tools import Arrays
 from ntkbound.runs.files import write_whole
 
 

@@ -18,10 +18,11 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import Prepared, Theorem, find
+from ntkbound.core.tools import Progress
 from ntkbound.machine import environment
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.ranks import ALONE, Ranks
-from ntkbound.machine.tools import Progress, Tools, silent_notice, silent_progress
+from ntkbound.machine.tools import Tools, silent_notice, silent_progress
 from ntkbound.runs import record as records
 from ntkbound.runs.cache import ArrayCache
 from ntkbound.runs.store import complete_record
@@ -76,18 +77,19 @@ def run_on_ranks(
     Every rank must call this with the same config. Raises as ``run`` does, also where the work
     cannot be dealt evenly, and RankLostError if another rank dies; no record is left then.
     """
+    theorem = find(config.theorem)
     check_device(how.device)
+    check_used(theorem, how, ranks)
     first = ranks.index == 0
     if first:
         check_writable(how.out)
-    theorem = find(config.theorem)
     prepared = theorem.prepare(config)
     known = _known(theorem, prepared, how) if first else []
     if ranks.share_(torch.tensor([bool(known)])).item():
         for found in known:
             audience.reused(found)
         return known
-    workers = Workers(how.threads, ranks)
+    workers = Workers(how.threads if "threads" in theorem.uses else 1, ranks)
     made = _make([config], prepared, how, workers, audience)
     return [records.write(one, how.out) for one in made] if first else []
 
@@ -97,9 +99,11 @@ def run_together(configs: Sequence[Config], execution: Execution) -> list[Record
 
     Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
     """
+    theorem = find(configs[0].theorem)
     check_device(execution.device)
+    check_used(theorem, execution, ALONE)
     check_writable(execution.out)
-    prepared = find(configs[0].theorem).prepare(configs[0])
+    prepared = theorem.prepare(configs[0])
     made = _make(configs, prepared, execution, Workers(execution.threads), NOBODY)
     return [records.write(one, execution.out) for one in made]
 
@@ -183,6 +187,17 @@ def check_device(device: str) -> None:
         raise InputError(
             "'cuda' needs a GPU that torch can use, and there is none here", field="device"
         )
+
+
+def check_used(theorem: Theorem, how: Execution, ranks: Ranks) -> None:
+    """Raises InputError for threads, a device or ranks that runs of this theorem do not use."""
+    name = theorem.name
+    if how.threads not in (None, 1) and "threads" not in theorem.uses:
+        raise InputError(f"{name} runs on one thread", field="threads", value=how.threads)
+    if how.device != "cpu" and "device" not in theorem.uses:
+        raise InputError(f"{name} runs on the cpu alone", field="device", value=how.device)
+    if ranks.count > 1 and "ranks" not in theorem.uses:
+        raise InputError(f"{name} is not divided over ranks; start it without torchrun")
 
 
 def check_writable(folder: Path) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ntkbound.core.errors import InputError
+from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.npz import arrays_of
 from ntkbound.core.record import SCHEMA, Record
+from ntkbound.core.theorem import known
 from ntkbound.runs.files import write_text, write_whole
 
 SEAL = ',\n "sha256": "'
@@ -70,11 +72,7 @@ def read(path: Path) -> Record:
     folder = path.parent if path.name == RUN else path
     record = read_run_json(folder / RUN)
     check_files(record)
-    try:
-        trace = arrays_of((folder / TRACE).read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / TRACE}: cannot be read ({error})") from None
-    return replace(record, trace=trace, arrays=_read_arrays(folder / PARAMS))
+    return replace(record, trace=dict(record.trace), arrays=_read_arrays(folder / PARAMS))
 
 
 def sealed(data: Mapping[str, Any]) -> str:
@@ -83,8 +81,10 @@ def sealed(data: Mapping[str, Any]) -> str:
     return f'{head}{SEAL}{hashlib.sha256(head.encode()).hexdigest()}"\n}}\n'
 
 
-def read_run_json(path: Path) -> Record:
-    """The content of one run.json; absent, damaged or of another schema is an InputError."""
+def read_run_json(path: Path, *, current: bool = True) -> Record:
+    """The content of one run.json; absent or damaged is an InputError, of another schema or, where
+    it has to be ``current``, of another version of its theorem a StaleError. A theorem that is not
+    known here has no version."""
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text)
@@ -95,14 +95,48 @@ def read_run_json(path: Path) -> Record:
     if not isinstance(data, dict) or "schema" not in data:
         raise InputError(f"{path}: not a record of ntkbound")
     if data["schema"] != SCHEMA:
-        raise InputError(f"{path}: schema {data['schema']} is not {SCHEMA}; run it again")
+        raise StaleError(path, f"schema {data['schema']} is not {SCHEMA}")
     head, _, tail = text.rpartition(SEAL)
     if tail != hashlib.sha256(head.encode()).hexdigest() + '"\n}\n':
         raise InputError(f"{path}: damaged: its content does not match its checksum")
     try:
-        return Record.from_json(data, path.parent)
+        record = Record.from_json(data, path.parent)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{path}: not a record of ntkbound") from None
+    theorem = known(record.theorem)
+    if current and theorem is not None and record.version != theorem.version:
+        raise StaleError(path, f"version {record.version} is not {theorem.version}")
+    return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Mapping[str, np.ndarray]):
+    """The arrays of a trace.npz, read when the first of them is asked for.
+
+    Asking raises InputError where the file is missing, or not as it was written.
+    """
+
+    path: Path
+    sha256: str
+
+    @cached_property
+    def _arrays(self) -> dict[str, np.ndarray]:
+        try:
+            content = self.path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.sha256:
+                raise ValueError("damaged; run it again")
+            return arrays_of(content)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error})") from None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
 
 
 def check_files(record: Record) -> None:

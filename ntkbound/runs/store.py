@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ntkbound.core.config import digest
-from ntkbound.core.errors import InputError
+from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.record import Record
+from ntkbound.core.theorem import known
 from ntkbound.runs.files import write_text
 from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
 
@@ -23,7 +24,9 @@ class Survey:
     complete: dict[str, Record]  # by id; without trace and arrays
     failed: dict[str, str]  # id → reason
     damaged: dict[str, str]  # id → what is wrong with its record
-    missing: tuple[str, ...]  # planned by a sweep, neither complete nor failed
+    missing: tuple[str, ...]  # planned by a sweep, and none of the others
+    stale: dict[str, str] = field(default_factory=dict)  # id → the version that it is of
+    unknown: dict[str, Record] = field(default_factory=dict)  # of theorems that are not known here
 
 
 def complete_record(folder: Path, identifier: str) -> Record | None:
@@ -44,7 +47,9 @@ def survey(folder: Path, *, whole: bool = False) -> Survey:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such results folder")
     complete: dict[str, Record] = {}
+    unknown: dict[str, Record] = {}
     damaged: dict[str, str] = {}
+    stale: dict[str, str] = {}
     for path in sorted(folder.glob(f"*/{RUN}")):
         if path.parent.name.startswith("."):
             continue  # the temporary sibling of a record being written
@@ -52,18 +57,21 @@ def survey(folder: Path, *, whole: bool = False) -> Survey:
             record = read_run_json(path)
             if whole:
                 check_files(record)
-            complete[record.id] = record
+            told = complete if known(record.theorem) else unknown
+            told[record.id] = record
+        except StaleError as error:
+            stale[path.parent.name] = error.reason
         except InputError as error:
             damaged[path.parent.name] = str(error)
     failed = {}
     for path in sorted(folder.glob(f"*.{FAILED}")):
         identifier = path.name.removesuffix(f".{FAILED}")
-        if identifier not in complete:
+        if identifier not in complete and identifier not in unknown:
             failed[identifier] = _reason(path)
     planned = dict.fromkeys(_planned(folder))
-    known = complete.keys() | failed.keys() | damaged.keys()
-    missing = tuple(identifier for identifier in planned if identifier not in known)
-    return Survey(complete, failed, damaged, missing)
+    found = {*complete, *unknown, *failed, *damaged, *stale}
+    missing = tuple(identifier for identifier in planned if identifier not in found)
+    return Survey(complete, failed, damaged, missing, stale, unknown)
 
 
 def write_plan(folder: Path, identifiers: Iterable[str]) -> None:

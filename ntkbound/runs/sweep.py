@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from ntkbound.core.config import Config
-from ntkbound.core.theorem import Notice, find
+from ntkbound.core.theorem import find
+from ntkbound.core.tools import Notice
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
 from ntkbound.runs.record import PARAMS, clear_failure, write_failure
@@ -34,7 +35,7 @@ class Planned:
 
 
 @dataclass
-class Progress:
+class Counts:
     """Counts of a sweep in progress; costs are rough seconds on one thread."""
 
     identifiers: tuple[str, ...]  # every run of the sweep
@@ -59,7 +60,7 @@ class Progress:
         self.cost_done += run.seconds
 
 
-Report = Callable[[Progress, str], None]  # called after every run with a line about it
+Report = Callable[[Counts, str], None]  # called after every run with a line about it
 
 
 def plan(configs: Iterable[Config]) -> list[Planned]:
@@ -116,7 +117,7 @@ def sweep(
     make_pool: Callable[[], Pool],
     report: Report,
     save: bool = False,
-) -> Progress:
+) -> Counts:
     """Runs what is missing and returns the final counts; failures are left in ``out`` and counted.
 
     ``save``: with parameters and inputs in the records; a record without them is made again.
@@ -124,7 +125,7 @@ def sweep(
     """
     todo = missing(planned, out, save)
     identifiers = tuple(run.identifier for run in planned)
-    progress = Progress(identifiers, reused=len(planned) - len(todo))
+    progress = Counts(identifiers, reused=len(planned) - len(todo))
     progress.cost_left = sum(run.seconds for run in todo)
     pool = make_pool() if todo else None  # before anything is written: it may be unreachable
     out.mkdir(parents=True, exist_ok=True)
@@ -142,9 +143,7 @@ def sweep(
 class _Queue:
     """The runs of one sweep that are waiting or with a worker."""
 
-    def __init__(
-        self, progress: Progress, out: Path, pool: Pool, report: Report, save: bool
-    ) -> None:
+    def __init__(self, progress: Counts, out: Path, pool: Pool, report: Report, save: bool) -> None:
         self.progress, self.out, self.pool = progress, out, pool
         self.report, self.save = report, save
         self.token = _token(out)

@@ -9,19 +9,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ntkbound.core.claim import Claim
-from ntkbound.core.quantity import Key
+from ntkbound.core.claim import Along, Claim
 from ntkbound.stats.columns import Mask, Part, Rows, Table
-from ntkbound.stats.observations import Series, lines
+from ntkbound.stats.forms import FORMS
 from ntkbound.stats.selection import Selection
-from ntkbound.stats.verdicts import Unjudged
+from ntkbound.stats.verdicts import Evidence, Unjudged
 
 
 @dataclass(frozen=True, eq=False)
 class Outside:
     """An arm with too few runs that meet the conditions of a claim: none, or no line of them."""
 
-    series: Series
+    evidence: Evidence
     verdict: Unjudged
     reason: str
 
@@ -30,26 +29,26 @@ class Outside:
 class Concern:
     """What a table has to say about one claim.
 
-    series
+    evidence
         One per arm, of the runs that meet the claim's conditions, with a note on the others.
     outside
-        The arms without such a line.
+        The arms without any.
     unmet
         Why no run that the claim selects meets its conditions, where none measured it either.
     """
 
-    series: list[Series] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
     outside: list[Outside] = field(default_factory=list)
     unmet: str = ""
 
     @property
     def silent(self) -> bool:
         """No group of runs has anything to say."""
-        return not self.series and not self.outside
+        return not self.evidence and not self.outside
 
     @property
-    def all(self) -> list[Series]:
-        return [*self.series, *(arm.series for arm in self.outside)]
+    def all(self) -> list[Evidence]:
+        return [*self.evidence, *(arm.evidence for arm in self.outside)]
 
 
 def concerns(table: Table, claims: Sequence[Claim]) -> list[Concern]:
@@ -66,48 +65,49 @@ def concerns(table: Table, claims: Sequence[Claim]) -> list[Concern]:
 
 
 def _scope(part: Part, claim: Claim) -> str:
-    """Equal for claims about the same runs along the same axis."""
-    window = [claim.axis, claim.where, claim.start, claim.stop, part.declared.needs(claim)]
-    return json.dumps(window, sort_keys=True, default=str)
+    """Equal for claims of one form about the same runs along the same axis."""
+    window = [claim.axis, claim.start, claim.stop] if isinstance(claim, Along) else []
+    about = [claim.form, window, claim.where, _conditions(part, claim)]
+    return json.dumps(about, sort_keys=True, default=str)
+
+
+def _conditions(part: Part, claim: Claim) -> tuple[str, ...]:
+    """Those that a run has to meet; a claim about a column of somebody's table has none."""
+    return () if claim.column else tuple(part.declared.needs(claim))
 
 
 def _of_part(part: Part, claims: Sequence[Claim], found: Sequence[Concern]) -> None:
     """Adds what one theorem's records say about claims of one scope."""
     first = claims[0]
-    keys = {claim.key for claim in claims}
-    needs, selection = tuple(part.declared.needs(first)), Selection.of(first)
+    form, needs, selection = FORMS[first.form], _conditions(part, first), Selection.of(first)
     unmet = _first_unmet(part, needs)
     chosen = Selection(first.where).rows(part, np.zeros(len(part.ids)))
-    everything = _by_key(lines(part, first.axis, selection, keys))
+    everything = form.evidence(part, claims, selection)
     if not unmet or not chosen[list(unmet)].any():
-        for claim, concern in zip(claims, found, strict=True):
-            concern.series += everything[claim.key]
+        for own, concern in zip(everything, found, strict=True):
+            concern.evidence += own
         return
     met = replace(selection, needs=frozenset(needs))
-    judged = _by_key(lines(part, first.axis, met, keys))
     none_left = all(place in unmet for place in np.flatnonzero(chosen).tolist())
-    for claim, concern in zip(claims, found, strict=True):
-        left = {series.arm: series for series in judged[claim.key]}
-        for series in everything[claim.key]:
-            runs = np.searchsorted(part.rows, series.runs)
+    judged = form.evidence(part, claims, met)
+    for every, kept, concern in zip(everything, judged, found, strict=True):
+        left = {one.arm: one for one in kept}
+        for one in every:
+            runs = np.searchsorted(part.rows, one.runs)
             told = _told(runs, unmet)
-            if series.arm in left:
-                own = left[series.arm]
-                notes = (*own.notes, f"left out {told}") if told else own.notes
-                concern.series.append(replace(own, notes=notes))
+            if one.arm in left:
+                concern.evidence.append(_noted(left[one.arm], f"left out {told}" if told else ""))
             else:
-                every = all(run in unmet for run in runs.tolist())
-                verdict: Unjudged = "condition-not-met" if every else "inconclusive"
-                concern.outside.append(Outside(series, verdict, told))
-        if not everything[claim.key] and none_left:
+                outside = all(run in unmet for run in runs.tolist())
+                verdict: Unjudged = "condition-not-met" if outside else "inconclusive"
+                concern.outside.append(Outside(one, verdict, told))
+        if not every and none_left:
             concern.unmet = _told(np.flatnonzero(chosen), unmet)
 
 
-def _by_key(series: Sequence[Series]) -> Mapping[Key, list[Series]]:
-    found: dict[Key, list[Series]] = defaultdict(list)
-    for one in series:
-        found[one.key].append(one)
-    return found
+def _noted(evidence: Evidence, note: str) -> Evidence:
+    """The evidence with one more note, where there is one."""
+    return evidence.noted(note) if note else evidence
 
 
 def _first_unmet(part: Part, needs: Sequence[str]) -> dict[int, str]:

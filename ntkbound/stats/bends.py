@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ntkbound.stats.inference import Array, seed_mean
-from ntkbound.stats.margins import BEND_LEVEL, VIOLATION_MARGIN
+from ntkbound.stats.margins import BEND_LEVEL, END_LEVEL, VIOLATION_MARGIN
 
 
 @dataclass(frozen=True)
@@ -15,19 +15,22 @@ class Bend:
     """How far a slope is from the claimed one on its wrong side, along the range.
 
     p: one-sided, of "the gap does not shrink along the axis"; start, end: the gap at both ends of
-    the range by the best parabola; late: its mean over the later half of the points.
+    the range by the best parabola; late: its mean over the later half of the points; closed:
+    one-sided p-value of "there is no gap at the end of the range".
     """
 
     p: float
     start: float
     end: float
     late: float
+    closed: float
 
     @property
     def harmless(self) -> bool:
-        """The gap shrinks, and is closed at the end of the range or on the way there by half."""
+        """The gap shrinks, and is closed at the end of the range or on the way there by half; or
+        nothing speaks against its being closed."""
         closes = self.late <= VIOLATION_MARGIN or self.end <= self.start / 2
-        return self.p <= BEND_LEVEL and closes
+        return self.closed > END_LEVEL or (self.p <= BEND_LEVEL and closes)
 
 
 def bend(x: Array, gap: Array) -> Bend | None:
@@ -40,14 +43,17 @@ def bend(x: Array, gap: Array) -> Bend | None:
     square = x**2 - (x**2).mean()
     lean = (square @ x) / (x @ x)
     square = square - lean * x  # orthogonal to the constant and the line
-    bends = seed_mean(gap, square / (square @ square), x)
+    line, arc = x / (x @ x), square / (square @ square)
+    bends = seed_mean(gap, arc, x)
+    steep = [2 * at - lean for at in (x[0], x[-1])]  # slopes of the parabola at both ends
+    ends = seed_mean(gap, line + steep[1] * arc, steep[1] * x - square)
     mean = gap.mean(axis=0)
-    slope, quadratic = (mean @ x) / (x @ x), float(bends.mean)
-    start, end = (float(slope + quadratic * (2 * at - lean)) for at in (x[0], x[-1]))
+    start = float(mean @ (line + steep[0] * arc))
     later = x[len(x) // 2 :] if len(x) > 3 else x[-2:]
     centred = later - later.mean()
     late = float(mean[-len(later) :] @ centred / (centred @ centred))
-    return Bend(float(bends.mirrored().pooled_tail()), start, end, late)
+    shrinks, closed = float(bends.mirrored().pooled_tail()), float(ends.pooled_tail())
+    return Bend(shrinks, start, float(ends.mean), late, closed)
 
 
 def local_slopes(x: Array, y: Array) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ntkbound.core import theorem as registry
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key
@@ -72,7 +73,7 @@ class VerdictChange:
         row = self.row
         own = {"kind": "claim" if self.is_claim else "bound", **row.key._asdict()}
         if isinstance(row, Verdict):
-            own |= {"axis": row.axis, "label": row.label, "where": row.where}
+            own |= {"axis": row.axis, "form": row.form, "label": row.label, "where": row.where}
         sides = {"old": self.old, "new": self.new}
         return own | {side: None if v is None else v.as_json() for side, v in sides.items()}
 
@@ -147,7 +148,8 @@ def compare_records(
     """What changed between two sets of records; `claims` are judged on both.
 
     Numbers, bounds and verdicts are those of the runs that both sides have and that went to their
-    end on both; the others are told. Raises InputError as `compare_tables` does.
+    end on both; the others are told, and runs of a theorem that is not known here are not judged.
+    Raises InputError as `compare_tables` does.
     """
     _check(tolerance)
     matching = match(read_table(old), read_table(new))
@@ -157,7 +159,8 @@ def compare_records(
         part.keep(np.array([a.complete and b.complete for a, b in pairs[part.theorem]], dtype=bool))
         for part in matching.parts
     ]
-    both = [pair for part in ended for pair in _pairs(part, old, new)]
+    known = [part for part in ended if registry.known(part.theorem) is not None]
+    both = [pair for part in known for pair in _pairs(part, old, new)]
     bounds = [_bounds(part, _pairs(part, old, new)) for part in ended]
     found = _changes(replace(matching, parts=tuple(ended)), tolerance, bounds)
     before, after = (check([pair[side] for pair in both], claims) for side in (0, 1))

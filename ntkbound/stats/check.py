@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import STEP, Along, Claim
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, concerns
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
+from ntkbound.stats.insides import every_inside
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
 from ntkbound.stats.verdicts import Verdict, counted, describe, whole
@@ -53,13 +53,13 @@ class CheckResult:
 
 
 def check(
-    records: Iterable[Record],
+    evidence: Sequence[Record] | Table,
     claims: Sequence[Claim],
     *,
     unclaimed: bool = False,
     axes: Collection[str] | None = None,
 ) -> CheckResult:
-    """Judge the claims and the explicit bounds of records.
+    """Judge the claims and the explicit bounds of records, or the claims about a table.
 
     A claim is judged once in every arm (group of runs equal in all but the axis and seeds) among
     the runs that its `where` selects, all of them together under Holm's correction at
@@ -70,16 +70,14 @@ def check(
 
     Raises InputError for duplicate runs.
     """
-    rows = list(records)
-    table = read_table(rows)
+    table = evidence if isinstance(evidence, Table) else read_table(evidence)
     about = concerns(table, claims)
     fits = judge_concerns(claims, about)
     if unclaimed:
-        along = [claim.axis for claim in claims]
+        along = [c.axis for c in claims if isinstance(c, Along) and not c.inside]
         fits += [describe(fit) for fit in fit_power_laws(_others(table, axes, along, about))]
-    bounds = judge_bounds(rows, table=table)
-    counts = Counter([*(v.verdict for v in fits), *(v.verdict for v in bounds)])
-    verdict = whole(counts)
+    bounds = () if isinstance(evidence, Table) else judge_bounds(evidence, table=table)
+    verdict = whole([*(fit.effect for fit in fits), *(bound.effect for bound in bounds)])
     if verdict == "holds" and not any(fit.judged for fit in fits):
         verdict = "inconclusive"
     return CheckResult(tuple(fits), bounds, verdict)
@@ -92,11 +90,12 @@ def _others(
     about: Sequence[Concern],
 ) -> list[Series]:
     """The series that no claim is about."""
-    claimed = {(s.axis, s.key, s.arm) for concern in about for s in concern.all}
+    every = [one for concern in about for one in concern.all]
+    claimed = {(one.axis, one.key, one.arm) for one in every if isinstance(one, Series)}
     return [
         series
         for part in table.parts
         for axis in dict.fromkeys([*(part.declared.axes if axes is None else axes), *along])
-        for series in lines(part, axis)
+        for series in (every_inside(part) if axis == STEP else lines(part, axis))
         if (series.axis, series.key, series.arm) not in claimed
     ]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ntkbound.core import theorem as registry
 from ntkbound.core.claim import Claim, Form
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
 from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
 from ntkbound.stats.inference import holm
-from ntkbound.stats.observations import Series
 from ntkbound.stats.selection import selected
-from ntkbound.stats.verdicts import Verdict, unjudged, unmeasured
+from ntkbound.stats.verdicts import Evidence, Verdict, unjudged, unmeasured
 
 
 def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
@@ -30,26 +29,39 @@ def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
 def claims_of(records: Sequence[Record]) -> list[Claim]:
     """What the theorems of these records claim along axes that vary in them, of any of them.
 
-    Raises InputError for records of a theorem that is not known.
+    Where there are records of several theorems, which may call different numbers by one name, each
+    claim is limited to those of its own. Raises InputError for records of a theorem that is not
+    known.
     """
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[record.theorem].append(record)
     return [
-        claim
+        _of_theorem(claim, name) if len(groups) > 1 else claim
         for name, own in groups.items()
-        for claim in find(name).claims
-        if len({str(record.config.get(claim.axis)) for record in own}) > 1
-        and any(selected(record, claim.where) for record in own)
+        for claim in registry.find(name).claims
+        if _speak(own, claim)
     ]
+
+
+def _speak(records: Sequence[Record], claim: Claim) -> bool:
+    """Whether these are about a claim: some are selected by it, and vary along its axis."""
+    along = claim.along
+    varies = not along or any(len({str(r.config.get(name)) for r in records}) > 1 for name in along)
+    return varies and any(selected(record, claim.where) for record in records)
+
+
+def _of_theorem(claim: Claim, name: str) -> Claim:
+    """The same claim, about records of this theorem alone."""
+    return claim.model_copy(update={"where": {**claim.where, "theorem": name}})
 
 
 def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:
     """The verdicts of all claims, each on the series it is about; what could not be put to the
     test comes after, and claims without any series last."""
-    pairs: dict[Form, list[tuple[Claim, Series]]] = defaultdict(list)
+    pairs: dict[Form, list[tuple[Claim, Evidence]]] = defaultdict(list)
     for claim, concern in zip(claims, about, strict=True):
-        pairs[claim.form] += [(claim, series) for series in concern.series]
+        pairs[claim.form] += [(claim, evidence) for evidence in concern.evidence]
     cases = [(FORMS[form], case) for form in pairs for case in FORMS[form].prepare(pairs[form])]
     adjusted = iter(holm([case.p() for _, case in cases if case.lacking is None]))
     judged = [
@@ -65,5 +77,5 @@ def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Ve
 def _outside(claim: Claim, arm: Outside) -> Verdict:
     """What was measured where the claim's conditions are not met: shown, not tested."""
     form = FORMS[claim.form]
-    (case,) = form.prepare([(claim, arm.series)])
+    (case,) = form.prepare([(claim, arm.evidence)])
     return unjudged(form.conclude(case, None), arm.verdict, arm.reason)

@@ -58,6 +58,8 @@ class Part:
         What tells this part from the others: the theorem, where there are several.
     conditions
         Condition of the theorem → (N,) whether a record is known to meet it.
+    traces (N)
+        The series inside each record: ``step`` and any other (K,), read when asked for.
     """
 
     declared: Declared
@@ -69,6 +71,7 @@ class Part:
     values: Array
     arm: tuple[tuple[str, str], ...] = ()
     conditions: Mapping[str, Mask] = field(default_factory=dict)
+    traces: Sequence[Mapping[str, Array]] = ()
 
     @property
     def seeds(self) -> list[str]:
@@ -134,6 +137,7 @@ def read_table(records: Sequence[Record]) -> Table:
                 values,
                 (("theorem", name),) if len(groups) > 1 else (),
                 _conditions(own),
+                [record.trace for record in own],
             )
         )
     return Table(tuple(parts))

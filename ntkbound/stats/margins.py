@@ -14,11 +14,25 @@ VIOLATION_MARGIN = 0.05
 RATE_MARGIN = 0.15
 """Acceptance: `holds` needs an interval that excludes every rate worse than the claim by this,
 `tight` on both sides. One-sided at (1 − `CONFIDENCE`)/2 = 2.5 %, with seeds as the sampling unit:
-a slope 0.15 too flat is accepted in at most 2.6 % of trials, whatever the noise and the seeds.
+a slope 0.15 off is accepted in at most 2.7 % of trials, whatever the noise and the seeds.
 The verdict prints it."""
 
 LOG_MARGIN = 0.10
 """The same where a power of a logarithm is claimed, whose slope on any grid is small."""
+
+EXPONENTIAL_MARGIN = 0.10
+"""The same for an exponential, as a share of the claimed rate."""
+
+FRACTION_MARGIN = 0.2
+"""The same for a share of runs: Clopper–Pearson excludes shares worse than the claim by this."""
+
+RARELY = 0.2
+"""Equal values in all n runs have no spread to test by. Where they contradict a claim, the claim
+counts as true only if such runs are at most this share of all: p = `RARELY`^n."""
+
+STEP_BINS = 12
+"""The steps inside a run are averaged over as many equal parts of the axis: oscillation and noise
+of neighbouring steps, which are correlated, must not count as evidence."""
 
 CHECK_LEVEL = 0.01
 """Chance that one check of true claims reports any `violated` (Holm over its claims), and,
@@ -44,6 +58,15 @@ FEW_SEEDS = 5
 BEND_LEVEL = 0.02
 """One-sided level at which a curve bends towards the claim: it is then not violated if it ends
 there, or has closed half of its gap. Straight lines lose so much power, so not larger."""
+
+LATE_LEVEL = 0.05
+"""One-sided level at which the last third of a line must refute a claim, too, for a violation by
+slopes of seeds alone."""
+
+END_LEVEL = 0.35
+"""… nor is it violated while the slope at the end of the range (best parabola) is not above the
+claim at this level: noise that hides a bend hides this, too. Smaller would cost power: a slope 0.15
+too flat loses 0.3 % at 6 points × 5 seeds × 10 % noise."""
 
 HETEROGENEITY_LEVEL = 0.01
 """Floor form: each seed gets its own floor when an F-test at this level finds that floors differ

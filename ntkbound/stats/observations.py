@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 import numpy as np
 
@@ -25,6 +25,10 @@ def _none() -> Rows:
     return np.empty(0, dtype=np.intp)
 
 
+def _nothing() -> Array:
+    return np.empty(0)
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """One statistic against one axis, balanced: every seed has a value at every point.
@@ -33,7 +37,9 @@ class Series:
     seeds (R) labels; arm the other config fields that vary between the records, as text;
     excluded the number of values at or below the noise floor (their points are gone); notes
     what else was left out; runs the places of all records of this arm among those read; undrawn the
-    seed fields whose randomness claims are about, yet with fewer than `MIN_SEEDS` values here.
+    seed fields whose randomness claims are about, yet with fewer than `MIN_SEEDS` values here;
+    deterministic every seed gives the same number by declaration; beside (R,) another number of the
+    same runs, where the line is inside them.
     """
 
     axis: str
@@ -48,10 +54,16 @@ class Series:
     notes: tuple[str, ...] = ()
     runs: Rows = field(default_factory=_none, repr=False)
     undrawn: tuple[str, ...] = ()
+    deterministic: bool = False
+    beside: Array = field(default_factory=_nothing, repr=False)
 
     @property
     def key(self) -> Key:
         return Key(self.term, self.probe, self.statistic)
+
+    def noted(self, note: str) -> Self:
+        """The same with one more note."""
+        return replace(self, notes=(*self.notes, note))
 
 
 @dataclass(frozen=True)
@@ -204,7 +216,7 @@ def _units(grid: Grid, rows: Rows, arms: Rows, point: Rows) -> Rows:
     more = f" (and {len(twice) - 1} more)" if len(twice) > 1 else ""
     raise InputError(
         f"duplicate runs {first} and {second}{more}: same {grid.axis}={grid.x[where]:g}, "
-        f"seed={_seed(part, where)} and all other fields; keep one of them"
+        f"seed={seed_label(part, where)} and all other fields; keep one of them"
     )
 
 
@@ -215,7 +227,7 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
     arm = part.arm + tuple((name, part.text(name, first)) for name in grid.held)
     runs = part.rows[cells[cells >= 0]]
     notes: tuple[str, ...] = ()
-    labels = [_seed(part, row.max()) for row in cells]
+    labels = [seed_label(part, row.max()) for row in cells]
     if (cells < 0).any():
         gaps = "; ".join(grid.gaps(cells, points, labels))
         place = " at " + ", ".join(f"{n}={v}" for n, v in arm) if arm else ""
@@ -240,7 +252,7 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
                 continue
             y, x, names, out, more = _usable(y, x, names, grid.axis, float(floors[k]))
             said = notes + more
-        y, names, more = _distinct(y, names)
+        y, names, more = distinct(y, names)
         found.append(Series(grid.axis, *key, arm, x, y, names, out, said + more, runs, undrawn))
     return found
 
@@ -278,7 +290,7 @@ def _draws(codes: Rows) -> int:
     return len({row.tobytes() for row in codes})
 
 
-def _distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
+def distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:
     """The seeds that differ anywhere: those equal to the bit at all points count once."""
     first: dict[bytes, int] = {}
     same = {i: k for i, row in enumerate(y) if (k := first.setdefault(row.tobytes(), i)) != i}
@@ -290,6 +302,7 @@ def _distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...],
     return y[keep], tuple(names[i] for i in keep), (said,)
 
 
-def _seed(part: Part, row: int) -> str:
+def seed_label(part: Part, row: int) -> str:
+    """The seeds of a record, those that vary: "3", or "3/7" of two fields."""
     names = [name for name in part.seeds if part.fields[name].varies] or part.seeds[:1]
     return "/".join(part.text(name, row) for name in names)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Along, Claim
 from ntkbound.core.record import Record
 from ntkbound.stats.columns import Array, Mask, Part, as_number, one_number, one_numbers
 
@@ -32,7 +32,14 @@ class Selection:
 
     @classmethod
     def of(cls, claim: Claim) -> Selection:
-        return cls(claim.where, claim.start, claim.stop)
+        """The runs a claim is about; a window of steps selects none of them."""
+        if isinstance(claim, Along) and not claim.inside:
+            return cls(claim.where, claim.start, claim.stop)
+        return cls(claim.where)
+
+    def narrowed(self, fields: Mapping[str, Any]) -> Selection:
+        """Those of the selected records that have these values, too."""
+        return replace(self, where={**self.where, **fields})
 
     def rows(self, part: Part, x: Array) -> Mask:
         """(N,) the records selected; x (N,) is where they lie along the axis."""

@@ -4,17 +4,37 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, Self
 
-from ntkbound.core.claim import Claim
-from ntkbound.core.glossary import AGREES, REFUTES, UNTESTED
+from ntkbound.core.claim import Along, Claim, Order, axis_of, fields_told
+from ntkbound.core.glossary import AGREES, Effect, effect
 from ntkbound.core.quantity import Key
-from ntkbound.stats.observations import Arm
+from ntkbound.stats.columns import Rows
+from ntkbound.stats.observations import Arm, Series
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
 from ntkbound.stats.words import count, two
+
+
+class Evidence(Protocol):
+    """What a claim is judged by in one arm: a line along an axis, a cell, or pairs of two."""
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def arm(self) -> Arm: ...
+    @property
+    def seeds(self) -> tuple[str, ...]: ...
+    @property
+    def runs(self) -> Rows: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    def noted(self, note: str) -> Self:
+        """The same with one more note."""
+
 
 Unjudged = Literal["condition-not-met", "inconclusive"]
 
@@ -34,10 +54,12 @@ class Against:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A line of `slopes`: the fit, the claim and the verdict (None: unknown or unbounded).
+    """A line of `slopes`: what was found, the claim and the verdict (None: unknown or unbounded).
 
-    claim: None for a fit that no claim is about. estimate: what was fitted, for a rate its slope.
-    fit: for figures and companions; None where there was nothing to fit.
+    axis: empty for a claim without one. claim: None for a fit that no claim is about. estimate:
+    what its form estimates, for a rate the slope; told: the same with its interval, in words.
+    evidence: what it was made from, for figures; fit: the fitted slope behind a rate. Both None
+    where there was nothing to judge.
     """
 
     axis: str
@@ -52,6 +74,8 @@ class Verdict:
     arm: Arm = ()
     claim: Claim | None = None
     against: Against = Against()
+    told: str = ""
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
     fit: Fit | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -81,7 +105,7 @@ class Verdict:
 
     @property
     def kind(self) -> str | None:
-        return self.claim.kind if self.claim else None
+        return getattr(self.claim, "kind", None)
 
     @property
     def claimed(self) -> float | None:
@@ -109,13 +133,12 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The finding in words: "slope −1.02 [−1.10, −0.95]: faster than the claimed −0.5"."""
-        if self.slope is None:
-            return f"no slope: {self.reason}"
-        ends = (
-            "−∞" if self.low is None else two(self.low),
-            "∞" if self.high is None else two(self.high),
-        )
-        return f"slope {two(self.slope)} [{ends[0]}, {ends[1]}]: {self.reason}"
+        return f"{self.told}: {self.reason}" if self.told else f"nothing measured: {self.reason}"
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to a check."""
+        return effect(self.verdict, self.claim.status if self.claim else "stated")
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `slopes --json`, in its order."""
@@ -125,7 +148,7 @@ class Verdict:
             "probe": self.probe,
             "statistic": self.statistic,
             "form": self.form,
-            "column": None,
+            "column": self.term if self.claim and self.claim.column else None,
             "label": self.label,
             "where": self.where,
             "points": self.points,
@@ -143,29 +166,47 @@ class Verdict:
         }
 
 
+def of_evidence(
+    evidence: Evidence,
+    claim: Claim | None,
+    found: tuple[float, float, float],
+    said: tuple[str, str, str],
+    against: Against,
+) -> Verdict:
+    """The verdict on a claim; found: the estimate and its interval; said: verdict, reason, and
+    what was found in words. The reason is followed by what was left out, and by the arm."""
+    verdict, reason, told = said
+    parts = [reason, *evidence.notes]
+    if claim is not None and claim.status == "refuted":
+        parts.append(f"known to be false: {claim.reason}")
+    elif claim is not None and claim.status == "conjecture":
+        parts.append("a conjecture")
+    if evidence.arm:
+        parts.append(_place(evidence.arm))
+    line = evidence if isinstance(evidence, Series) else None
+    estimate, low, high = (finite(number) for number in found)
+    return Verdict(
+        line.axis if line else "", evidence.key, len(line.points) if line else 1,
+        len(evidence.seeds), estimate, low, high, verdict, "; ".join(parts), evidence.arm, claim,
+        against, told, evidence,
+    )  # fmt: skip
+
+
 def of_fit(
     fit: Fit, verdict: str, reason: str, claim: Claim | None = None, against: Against | None = None
 ) -> Verdict:
-    """The verdict on one fit; its reason is followed by what was left out, and by its arm."""
-    series = fit.series
-    parts = [reason, *series.notes]
-    if series.arm:
-        parts.append(_place(series.arm))
-    return Verdict(
-        series.axis,
-        series.key,
-        len(series.points),
-        len(series.seeds),
-        finite(fit.slope),
-        finite(fit.low),
-        finite(fit.high),
-        verdict,
-        "; ".join(parts),
-        series.arm,
-        claim,
-        against or Against(),
-        fit,
-    )
+    """The verdict on one fitted slope."""
+    found = (fit.slope, fit.low, fit.high)
+    said = (verdict, reason, slope_told(*found))
+    return replace(of_evidence(fit.series, claim, found, said, against or Against()), fit=fit)
+
+
+def slope_told(slope: float, low: float, high: float) -> str:
+    """ "slope −1.02 [−1.10, −0.95]"; empty where there is none."""
+    if not math.isfinite(slope):
+        return ""
+    ends = ("−∞" if low == -math.inf else two(low), "∞" if high == math.inf else two(high))
+    return f"slope {two(slope)} [{ends[0]}, {ends[1]}]"
 
 
 def describe(fit: PowerLawFit) -> Verdict:
@@ -186,15 +227,21 @@ def unjudged(fitted: Verdict, verdict: Unjudged, reason: str) -> Verdict:
 def unmeasured(claim: Claim, unmet: str = "") -> Verdict:
     """The verdict on a claim that no group of records speaks about; ``unmet`` says how many of
     them do not meet which of its conditions, where none does."""
-    runs = f"runs with {_told(claim.where)}" if claim.where else "runs"
-    reason = f"no two {runs} that differ only in {claim.axis} and seeds report this statistic"
     verdict: Unjudged = "condition-not-met" if unmet else "inconclusive"
-    against = Against(None if claim.log_power else claim.exponent)
-    nothing = (None, None, None)
-    return Verdict(
-        claim.axis, claim.key, 0, 0, *nothing, verdict, unmet or reason,
-        claim=claim, against=against,
-    )  # fmt: skip
+    found = (axis_of(claim), claim.key, 0, 0, None, None, None)
+    return Verdict(*found, verdict, unmet or _silence(claim), claim=claim)
+
+
+def _silence(claim: Claim) -> str:
+    """Why no runs speak about a claim."""
+    runs = f"runs with {fields_told(claim.where)}" if claim.where else "runs"
+    if isinstance(claim, Along) and not claim.inside:
+        return f"no two {runs} that differ only in {claim.axis} and seeds report this statistic"
+    if isinstance(claim, Order):
+        arms = f"{fields_told(claim.smaller)} and {fields_told(claim.larger)}"
+        return f"no {runs} that differ only in {arms} report this statistic"
+    inside = " along their steps" if isinstance(claim, Along) else ""
+    return f"no {runs} report this statistic{inside}"
 
 
 def finite(value: float) -> float | None:
@@ -218,17 +265,14 @@ def said(verdict: str) -> str:
     return SAID.get(verdict, verdict)
 
 
-def whole(verdicts: Mapping[str, int]) -> str:
-    """The verdict of a whole check from the counts of its verdicts."""
-    if REFUTES & verdicts.keys():
+def whole(effects: Iterable[Effect]) -> str:
+    """The verdict of a whole check from the effects of its verdicts."""
+    found = set(effects)
+    if "refutes" in found:
         return "violated"
-    return "inconclusive" if verdicts.keys() - AGREES - UNTESTED else "holds"
+    return "inconclusive" if "undecided" in found else "holds"
 
 
 @lru_cache(maxsize=4096)
 def _place(arm: Arm) -> str:
     return "at " + ", ".join(f"{name}={value}" for name, value in arm)
-
-
-def _told(where: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in where.items())

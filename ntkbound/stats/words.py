@@ -30,6 +30,25 @@ def count(series: Series) -> str:
     return f"{points} point{'s' * (points != 1)} and {seeds} seed{'s' * (seeds != 1)}"
 
 
+def three(value: float) -> str:
+    """A measured number to three digits, with a true minus."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def within(word: str, estimate: float, low: float, high: float) -> str:
+    """ "mean 0.993 [0.991, 0.995]"."""
+    return f"{word} {three(estimate)} [{three(low)}, {three(high)}]"
+
+
+def more_seeds(half: float, seeds: int, gap: float) -> str:
+    """How many more seeds would probably bring a half-width of `half` below `gap`."""
+    error = half / t_quantile(seeds)
+    for more in range(1, MAX_MORE_SEEDS + 1):
+        if t_quantile(seeds + more) * error * math.sqrt(seeds / (seeds + more)) <= gap:
+            return f"needs about {more} more seeds"
+    return f"not within reach of {MAX_MORE_SEEDS} more seeds"
+
+
 def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> str:
     """What would settle it: seeds until the half-width fits `room`, or until the slope is
     significantly above or below; else a wider range; and any bend that a seed cannot mend."""

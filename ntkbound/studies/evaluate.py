@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,6 @@ from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
 from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
-
-KINDS = {"upper": "at most", "lower": "at least", "tight": "exactly"}
 
 
 def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
@@ -36,24 +33,24 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
         [record for record in told if not record.complete],
     )
     fits: list[Verdict] = []
-    findings: list[Finding] = []
+    bounds: list[Finding] = []
     own = Judgement()
     if evidence.complete:
         result = check(evidence.complete, edition.claims)
         fits = [fit for fit in result.fits if fit.claim is not None]
-        findings = _of_bounds(result.bounds)
+        bounds = _of_bounds(result.bounds)
         own = study.judge(evidence)
     fits += own.fits
-    findings = [of_fit(fit, study) for fit in fits] + findings + list(own.findings)
+    claims = [of_fit(fit, study) for fit in fits]
     found = cells(evidence, study.axis, study.arms)
     return Outcome(
         edition.name,
         study,
         edition.size,
-        _verdict(findings, failed),
+        _verdict([*claims, *own.findings], bounds, failed),
         _scope(told, edition),
         fits,
-        findings,
+        [*claims, *bounds, *own.findings],
         [measured_table(study, found), *own.tables],
         [*measured_panels(study, found), *own.panels],
         evidence.complete,
@@ -78,24 +75,13 @@ def of_fit(fit: Verdict, study: Study) -> Finding:
         f"{field} = {value}" for field, value in fit.arm if field in arms and value != unset
     )
     name += f" ({place})" if place else ""
-    return Finding(f"{name}: {_claimed(fit)}", fit.verdict, fit.sentence)
+    status = fit.claim.status if fit.claim else "stated"
+    return Finding(f"{name}: {_claimed(fit)}", fit.verdict, fit.sentence, status)
 
 
 def _claimed(fit: Verdict) -> str:
     """What is claimed of a fit, in words: "at most m^−0.5"."""
-    claim = fit.claim
-    if claim is None:
-        return f"no rate claimed in {fit.axis}"
-    if claim.log_power and not claim.exponent:
-        return f"{KINDS[claim.kind]} like the claimed logarithm of {fit.axis}"
-    power = f"{fit.axis}^{_signed(claim.exponent)}"
-    if claim.log_power:
-        power += f" (log {fit.axis})^{_signed(claim.log_power)}"
-    return f"{KINDS[claim.kind]} {power}"
-
-
-def _signed(number: float) -> str:
-    return f"{number:g}".replace("-", "−")
+    return f"no rate claimed in {fit.axis}" if fit.claim is None else fit.claim.said
 
 
 def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
@@ -114,13 +100,19 @@ def _of_bounds(bounds: Sequence[BoundVerdict]) -> list[Finding]:
     return found
 
 
-def _verdict(findings: Sequence[Finding], failed: Mapping[str, str]) -> str:
-    """As of a whole check; ``not-defined`` where nothing was judged."""
-    counts = Counter(finding.verdict for finding in findings)
-    verdict = whole(counts)
-    if verdict == "holds" and failed:
+def _verdict(
+    answers: Sequence[Finding], bounds: Sequence[Finding], failed: Mapping[str, str]
+) -> str:
+    """As of a whole check: inconclusive where something is claimed and nothing of it could be
+    judged, even where bounds hold; ``not-defined`` where nothing was asked at all."""
+    verdict = whole(finding.effect for finding in (*answers, *bounds))
+    if verdict != "holds":
+        return verdict
+    told = {finding.verdict for finding in answers}
+    silent = told <= {"not-defined"}
+    if failed or not (silent or any(finding.effect == "agrees" for finding in answers)):
         return "inconclusive"
-    return "not-defined" if set(counts) <= {"not-defined"} else verdict
+    return "not-defined" if silent and not bounds else verdict
 
 
 def _scope(records: Sequence[Record], edition: Edition) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.glossary import Effect, Status, effect
 from ntkbound.core.outcome import Terms
 from ntkbound.core.preset import Preset, load_preset
 from ntkbound.core.quantity import Quantity
@@ -28,6 +29,12 @@ class Finding:
     statement: str
     verdict: str
     reason: str
+    status: Status = "stated"
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the verdict of the study."""
+        return effect(self.verdict, self.status)
 
 
 @dataclass(frozen=True)
@@ -155,7 +162,7 @@ class Edition:
     def claims(self) -> Sequence[Claim]:
         """The preset's; where it has none, those of the theorem along the study's axis."""
         own = find(self.study.theorem).claims
-        return self.preset.claims or [claim for claim in own if claim.axis == self.study.axis]
+        return self.preset.claims or [claim for claim in own if axis_of(claim) == self.study.axis]
 
 
 @dataclass(frozen=True)

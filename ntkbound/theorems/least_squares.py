@@ -11,12 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from ntkbound.core import streams
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Rate
 from ntkbound.core.config import Config, Count
 from ntkbound.core.outcome import Bound, Outcome, check
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.theorem import Theorem
-from ntkbound.machine.tools import Tools
+from ntkbound.core.tools import Tools
 
 GAP = Quantity("suboptimality", "final", "gap", "R − R*", trained=True, headline=True,
                noise="square")  # fmt: skip
@@ -50,7 +50,7 @@ def run(config: LeastSquares, tools: Tools) -> Outcome:
     return Outcome(terms, checks, trace=trace, params={"final.w": w}, inputs={"X": X, "y": y})
 
 
-CLAIM = Claim(**GAP.key._asdict(), axis="steps", kind="upper", exponent=-1)
+CLAIM = Rate(**GAP.key._asdict(), axis="steps", kind="upper", exponent=-1)
 SMOKE = 'title = "least squares"\n[sweep]\nsteps = [4, 8, 16, 32, 64]\nseed = { from = 0, to = 4 }'
 THEOREM = Theorem(
     name="least-squares", source="derived in docs/least-squares.md", version=1,

@@ -163,6 +163,46 @@ def test_damaged_and_failed_runs_are_named(command, old):
     assert "1 run on the old side alone" in " ".join(out.split())
 
 
+def test_records_of_an_earlier_version_of_the_theorem_are_a_baseline(command, old, folder):
+    def earlier(data):
+        data["version"] = 0
+
+    baseline = changed(old, earlier)
+    code, out, err = command("diff", baseline, old)
+    assert (code, err) == (0, "")
+    assert "version: 0 → 1 (least-squares, 25 runs; not counted)" in out
+    assert command("check", old, "--baseline", baseline, "--quiet")[0] == 0
+    # Where a folder has both, the later ones count.
+    for record in sorted(path for path in old.iterdir() if path.joinpath("run.json").is_file()):
+        shutil.copytree(record, baseline / f"{record.name}-later")
+    assert "version" not in command("diff", baseline, old)[1]
+
+
+def test_records_of_another_schema_are_named(command, old):
+    new = changed(old, lambda data: data.update(schema=2 - (data["config"]["seed"] < 1)))
+    code, _, err = command("diff", old, new)
+    assert code == 1
+    assert err.count("left out least-squares-s0-") == 5
+
+
+def test_a_theorem_that_is_not_known_is_compared_by_raw_names(command, old):
+    def foreign(data):
+        data["theorem"] = "foreign"
+
+    new = changed(old, foreign)
+    moved = Path(shutil.copytree(new, "moved"))
+    path = min(moved.glob("*/run.json"))
+    data = json.loads(path.read_text(encoding="utf-8"))
+    del data["sha256"]
+    two_per_cent(data)
+    path.write_text(sealed(data), encoding="utf-8")
+    code, out, err = command("diff", new, moved, "--json")
+    assert code == 1
+    assert [one["changed"] for one in json.loads(out)["numbers"]] == [1]
+    assert "theorem 'foreign', which is not installed: compared by raw names, not judged" in err
+    assert command("diff", new, new, "--quiet")[0] == 0
+
+
 def test_claims_of_a_preset_are_judged_on_both_sides(command, old):
     preset = Path("p.toml")
     preset.write_text(
@@ -219,5 +259,6 @@ def test_a_tolerance_of_the_baseline(command, old):
 def test_a_baseline_is_no_folder_that_is_judged(refused, old):
     assert "is what is judged" in refused("check", old, "--baseline", old)
     assert "is what is judged" in refused("check", SMOKE, "--out", old, "--baseline", old)
+    assert "not for tables" in refused("check", "a.csv", "--claims", SMOKE, "--baseline", old)
     assert "only with a baseline" in refused("check", old, "--tolerance", 1e-3)
     assert "no such results folder" in refused("check", old, "--baseline", "nowhere")

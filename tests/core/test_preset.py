@@ -146,7 +146,7 @@ def test_several_grids_share_their_common_run(tmp_path):
         ("[sweep]\nd = [2, 0]", "d: input should be greater than or equal to 1, not 0"),
         ('[sweep]\ntheorem = ["planted-sqares"]', "did you mean 'planted-squares'?"),
         ("[[sweep.zip]]\nd = [2, 4]\nsteps = [1]", "equal lengths (d has 2, steps has 1)"),
-        ("[[claim]]\nterm = 'x'", "[[claim]] probe: field required"),
+        ("[[claim]]\nterm = 'x'", "[[claim]] axis: field required"),
         (
             CLAIM.format("errors", "training", "rmse", "n"),
             "term: 'errors' is unknown; did you mean",
@@ -157,8 +157,8 @@ def test_several_grids_share_their_common_run(tmp_path):
             "statistic: 'rms' is unknown; did",
         ),
         (
-            AXIS.format("step"),
-            "axis: 'step' is unknown; did",
+            AXIS.format("stepz"),
+            "axis: 'stepz' is unknown; did",
         ),
         (AXIS.format("n/dd"), "axis: 'dd' is unknown"),
         (
@@ -169,7 +169,10 @@ def test_several_grids_share_their_common_run(tmp_path):
             "[sweep]\nd = [1, 2]\n" + AXIS.format("n"),
             "axis: 'n' does not vary here; varying: d",
         ),
-        ("[[claim]]\nterms = 'x'", "[[claim]] terms: no such key; did you mean 'term'?"),
+        (
+            "[[claim]]\nterms = 'x'",
+            "[[claim]] terms: no such key of form 'rate'; did you mean 'term'?",
+        ),
         ("sweep = [", "Invalid"),
     ],
 )

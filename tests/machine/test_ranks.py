@@ -9,9 +9,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from ntkbound.core.errors import InputError
+from ntkbound.heads.model import symmetric_init
 from ntkbound.machine.ranks import ALONE, Ranks
+from tests.support.problems import make_model
 
 OPTIONS = [
     "train",
@@ -161,5 +164,7 @@ def test_ranks_hold_whole_pairs_and_refuse_uneven_ones():
     assert ranks.held(slice(0, 4), 4) == [slice(4, 6), slice(10, 12)]
     assert ranks.held(slice(1, 3), 4) == [slice(5, 6), slice(10, 11)]
     assert ALONE.held(slice(1, 3), 4) == [slice(1, 2), slice(2, 3)]
-    with pytest.raises(InputError, match="m 8: 4 pairs of heads cannot be dealt evenly to 3"):
+    with pytest.raises(InputError, match="4 pairs cannot be dealt evenly to 3 ranks"):
         ranks.pairs(8)
+    with pytest.raises(InputError, match="m 8: 4 pairs cannot be dealt evenly to 3 ranks"):
+        symmetric_init(make_model("tanh", "last", 2), 8, 0, torch.float64, ranks)

@@ -10,15 +10,14 @@ import pytest
 
 from ntkbound.report.rates_table import (
     COLUMNS,
-    TITLES,
     as_text,
     cells,
-    claimed_text,
     headlines,
     markdown_table,
     print_companions,
     print_rates,
     print_whole,
+    titles,
 )
 from ntkbound.stats import check
 from tests.report.made_up import EXCESS, NAME, RESIDUAL, SPREAD, claim, planted, printed
@@ -53,7 +52,7 @@ def result(records):
     ],
 )
 def test_what_is_claimed_in_a_few_signs(changes, text):
-    assert claimed_text(claim(**changes)) == text
+    assert claim(**changes).sign == text
 
 
 def test_headlines_are_claims_then_declared_quantities(result):
@@ -81,7 +80,7 @@ def test_the_statistic_beside_a_claimed_one_is_not_shown(records):
 def test_a_row_per_fit_and_every_reason_once(result):
     shown = headlines(result.fits, [NAME])
     lines = printed(print_rates, result, shown)
-    assert lines[0].split() == " ".join(TITLES).split()
+    assert lines[0].split() == " ".join(titles(result.fits)).split()
     assert lines[1].startswith("n    excess / test / max")
     assert lines[1].split()[-4:] == ["≤", "−0.5", "faster", "1"]
     assert lines[2].split()[-3:] == ["–", "not-defined", "2"]

@@ -42,6 +42,12 @@ def test_one_case_per_claim_bound_and_failed_run(result):
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "1")
 
 
+def test_two_bounds_of_one_statistic_are_two_cases(records):
+    rows = [replace(run, checks=(run.checks[0], run.checks[0])) for run in records]
+    names = [case.get("name") for case in as_junit(check(rows, [claim()]), {})]
+    assert names[1:] == ["explicit bound", "explicit bound 2"]
+
+
 def test_what_could_not_be_judged_is_skipped(records, result):
     rows = [replace(run, checks=(absent("excess", "why"),)) for run in records]
     suite = as_junit(check(rows, []), {})
@@ -65,7 +71,7 @@ def test_everything_is_in_the_summary(result):
     text = as_markdown(result, FAILED)
     assert text.startswith("## ntkbound: violated\n")
     assert text.count("| n | excess / test / max |") == 2
-    assert "- run ls-[red] failed: out of <memory> | twice\n" in text
+    assert "- not judged: ls-[red] (out of <memory> | twice)\n" in text
 
 
 def test_files_are_written_and_the_step_summary_is_appended_to(result, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ntkbound.report.sweep_table import duration, live_table, print_plan, print_status
 from ntkbound.runs.store import Survey
-from ntkbound.runs.sweep import Progress
+from ntkbound.runs.sweep import Counts
 from tests.report.made_up import printed, record
 
 ODD = "ls-[red]-[/]-:smile:"
@@ -37,13 +37,14 @@ def test_the_plan_names_every_run_and_the_sum():
 
 def test_the_state_of_a_folder():
     complete = {"a": record(), "b": record(status="diverged")}
-    found = Survey(complete, {ODD: f"because {ODD}"}, {"c": "torn"}, ("d",))
-    assert printed(print_status, found, width=30) == [
-        "2 complete (1 of them",
-        "diverged), 1 failed, 1",
-        "damaged, 1 missing",
+    found = Survey(complete, {ODD: f"because {ODD}"}, {"c": "torn"}, ("d",), {"e": "version 6"})
+    assert printed(print_status, found, width=40) == [
+        "2 complete (1 of them diverged), 1",
+        "failed, 1 damaged, 1 of another version,",
+        "1 missing",
         f"failed {ODD}: because {ODD}",
         "damaged c: torn",
+        "another version e: version 6",
         "missing d",
     ]
 
@@ -51,10 +52,10 @@ def test_the_state_of_a_folder():
 def test_one_plain_line_per_event_where_there_is_no_terminal():
     stream = io.StringIO()
     with live_table(Console(file=stream, width=40), ODD, quiet=False) as tell:
-        tell(Progress(("a", "b", "c"), done=1, running=1), f"done {ODD}")
+        tell(Counts(("a", "b", "c"), done=1, running=1), f"done {ODD}")
     assert stream.getvalue() == f"[1/3] done {ODD}\n"
     with live_table(Console(file=stream), ODD, quiet=True) as tell:
-        tell(Progress(("a",)), "never seen")
+        tell(Counts(("a",)), "never seen")
     assert "never seen" not in stream.getvalue()
 
 
@@ -62,7 +63,7 @@ def test_a_live_table_shows_the_title_as_it_is():
     stream = io.StringIO()
     console = Console(file=stream, width=90, force_terminal=True, color_system=None)
     with live_table(console, ODD, quiet=False) as tell:
-        tell(Progress(("a", "b"), done=1, running=1, cost_left=1.0, cost_done=1.0), "done a")
+        tell(Counts(("a", "b"), done=1, running=1, cost_left=1.0, cost_done=1.0), "done a")
     assert ODD in stream.getvalue()
 
 

@@ -4,8 +4,12 @@ from dataclasses import replace
 
 from ntkbound.core.outcome import Check
 from ntkbound.core.quantity import Key
+from ntkbound.core.record import Record
+from ntkbound.machine.parallel import Workers
+from ntkbound.machine.tools import Tools
 from ntkbound.stats import check, judge_bounds
-from tests.support.synthetic import OTHER, records
+from ntkbound.theorems import least_squares
+from tests.support.synthetic import OTHER, PLANTED, records, registered
 
 
 def one(run, **more):
@@ -20,6 +24,21 @@ def runs(over: int, seeds: int = 10, delta: float | None = 0.05, widths: int = 1
     found = records(lambda x: 1.0, points=tuple(16 * 2**i for i in range(widths)), seeds=seeds)
     return [
         one(run, measured=2.0 if run.config["seed"] < over else 0.5, delta=delta) for run in found
+    ]
+
+
+def descents() -> list[Record]:
+    """Two runs of gradient descent on least squares at three numbers of steps."""
+    theorem = least_squares.THEOREM
+    configs = [
+        least_squares.LeastSquares(n=12, d=3, steps=steps, seed=seed)
+        for steps in (4, 8, 16)
+        for seed in range(2)
+    ]
+    outcomes = [theorem.run(config, Tools(Workers(1))) for config in configs]
+    return [
+        Record(f"{c.steps}-{c.seed}", theorem.name, 1, c.model_dump(), o.terms, checks=o.checks)
+        for c, o in zip(configs, outcomes, strict=True)
     ]
 
 
@@ -73,13 +92,43 @@ def test_bounds_of_one_statistic_are_told_apart_by_their_proof():
     assert (probable.delta, probable.verdict) == (0.3, "bound-violated")
 
 
-def test_runs_of_two_theorems_are_two_cells():
-    """4 of 10 in one cell of two: an event. 4 of 20 in one cell would be none."""
+def test_bounds_of_one_name_are_judged_theorem_by_theorem():
+    """4 of 10 in one theorem's runs: an event. 4 of 20 in one cell would be none."""
     others = [replace(run, theorem=OTHER.name, id=f"o-{run.id}") for run in runs(0)]
     mixed = [run for pair in zip(runs(4), others, strict=True) for run in pair]
-    (found,) = judge_bounds(mixed)
-    assert found.verdict == "bound-violated" and round(found.p, 5) == 0.00206
+    found, other = judge_bounds(mixed)
+    assert (found.theorem, found.verdict, found.runs) == (PLANTED.name, "bound-violated", 10)
+    assert (other.theorem, other.verdict, other.runs) == (OTHER.name, "holds", 10)
     assert "m16-s0" in found.reason and "o-" not in found.reason
+    assert [b.reason.split("; ")[-1] for b in (found, other)] == [
+        "at theorem=planted",
+        "at theorem=other",
+    ]
+    (found,) = judge_bounds(runs(4))
+    assert "theorem" not in found.reason
+
+
+def test_two_bounds_of_one_quantity_and_proof_are_two():
+    """The second is exceeded in 2 of 10 runs, which δ explains; 2 of 20 never were counted."""
+    both = [
+        replace(loose, checks=(*loose.checks, *tight.checks))
+        for loose, tight in zip(runs(0), runs(2), strict=True)
+    ]
+    loose, tight = judge_bounds(both)
+    assert [(b.nth, b.runs, b.exceeded) for b in (loose, tight)] == [(1, 10, 0), (2, 10, 2)]
+    assert tight.p == judged(2).p and loose.p == 1.0
+    assert tight.reason.endswith("; bound 2 of 2")
+    # A run that lacks the first has a row that says so: the other one stays the second.
+    lacking = replace(both[0].checks[0], bound=None, delta=None, verdict="vacuous")
+    both[0] = replace(both[0], checks=(lacking, both[0].checks[1]))
+    assert [(b.nth, b.runs, b.exceeded) for b in judge_bounds(both)] == [(1, 9, 0), (2, 10, 2)]
+
+
+def test_both_bounds_of_least_squares_are_judged():
+    with registered(least_squares.THEOREM):
+        found = judge_bounds(descents())
+    assert [(b.nth, b.runs, b.verdict) for b in found] == [(1, 6, "holds"), (2, 6, "holds")]
+    assert found[0].slack != found[1].slack
 
 
 def test_rounding_vacuous_and_undefined():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ntkbound.stats import bends
 from ntkbound.stats.forms import rate
 from ntkbound.stats.inference import Pooling
 from tests.support import calibration
@@ -67,6 +68,14 @@ def test_a_slope_too_flat_by_0_15_is_not_accepted(seeds, noise, spread, monkeypa
     assert accepted_share(loose) > 9
 
 
+@pytest.mark.parametrize("b", [-0.35, -0.65])
+@pytest.mark.parametrize(("seeds", "noise"), [(3, 0.02), (5, 0.3)])
+def test_a_slope_off_by_0_15_on_either_side_is_not_tight(b, seeds, noise):
+    law = Law(b, 6, seeds, noise)
+    found = alone(np.random.default_rng(14), 1000, law, claim(-0.5, kind="tight"))
+    assert accepted_share(found) <= 2.5 + 400 * np.sqrt(0.025 * 0.975 / 1000)
+
+
 def test_a_true_claim_is_accepted_once_there_are_seeds_enough():
     rng = np.random.default_rng(8)
     few, enough = (
@@ -82,6 +91,18 @@ def test_a_curve_that_bends_towards_its_claim_is_not_violated(monkeypatch):
     assert found["violated"] <= 2 and accepted_share(found) == 0
     monkeypatch.setattr(rate, "bend", lambda x, gap: None)
     assert alone(np.random.default_rng(9), 200, law, claim(-0.5))["violated"] > 150
+
+
+def test_where_noise_hides_the_bend_the_end_of_the_range_is_asked(monkeypatch):
+    """The curve has reached its claim there, which a straight line 0.15 too flat has not."""
+    hidden, flat = Law(-0.5, 6, 10, 0.3, shift=2.0), Law(-0.35, 6, 10, 0.2)
+
+    def violated(law: Law) -> float:
+        return alone(np.random.default_rng(13), 400, law, claim(-0.5))["violated"] / 400
+
+    assert violated(hidden) <= 0.32 and violated(flat) >= 0.85
+    monkeypatch.setattr(bends, "END_LEVEL", 1.0)  # not asked
+    assert violated(hidden) >= 0.42
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.02])

@@ -17,6 +17,7 @@ from ntkbound.studies.measured import axis_value, cells
 from ntkbound.studies.study import Evidence, Finding, Judgement
 from tests.support import planted_squares
 from tests.support.planted_squares import ERROR, NORM, record, records
+from tests.support.synthetic import registered
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +119,43 @@ def test_an_exceeded_bound_is_a_finding(descent):
     assert outcome.verdict == "violated"
     (finding,) = [f for f in outcome.findings if f.verdict == "bound-violated"]
     assert finding.statement == "error / training / rmse is below its proved bound"
+
+
+def test_a_study_in_which_no_claim_could_be_judged_is_inconclusive(descent):
+    """As a check is, even where bounds hold."""
+    limited = replace(find("planted-squares"), needs=lambda claim: ("tame",))
+    outcome = evaluate(descent, records(), {})
+    assert outcome.verdict == "holds"
+    with registered(limited):
+        for bound in (100.0, None):
+            outcome = evaluate(descent, records(bound=bound), {})
+            assert outcome.findings[0].verdict == "condition-not-met"
+            assert outcome.verdict == "inconclusive"
+        # What the study itself finds was judged.
+        own = Judgement([Finding("S", "holds", "R")])
+        found = replace(descent, study=replace(descent.study, judge=lambda evidence: own))
+        assert evaluate(found, records(), {}).verdict == "holds"
+
+
+@pytest.mark.parametrize(
+    ("own", "bound", "expected"),
+    [
+        ([], None, "not-defined"),
+        ([], 100.0, "holds"),
+        (["not-defined"], 100.0, "holds"),
+        (["condition-not-met"], None, "inconclusive"),
+        (["condition-not-met", "not-defined"], 100.0, "inconclusive"),
+        (["condition-not-met", "holds"], None, "holds"),
+        (["inconclusive", "holds"], 100.0, "inconclusive"),
+    ],
+    ids=str,
+)
+def test_what_a_study_without_claims_comes_to(descent, own, bound, expected):
+    found = Judgement([Finding("S", verdict, "R") for verdict in own])
+    study = replace(descent.study, judge=lambda evidence: found, axis="d")
+    outcome = evaluate(replace(descent, study=study), records(bound=bound), {})
+    assert outcome.fits == []
+    assert outcome.verdict == expected
 
 
 @pytest.mark.parametrize(

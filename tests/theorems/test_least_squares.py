@@ -76,7 +76,7 @@ def test_a_run_is_trained_shown_and_verified(command, folder):
 def test_its_own_preset_is_swept_judged_and_reused(command, folder):
     code, out, err = command("check", "--theorem=least-squares", "--jobs=1")
     assert code == 0
-    assert "faster" in out and "1 bound: 1 judged, 1 held: holds" in out
+    assert "faster" in out and "2 bounds: 2 judged, 2 held: holds" in out
     assert err.count("done least-squares-s") == 25
     code, out, _ = command("sweep", "least-squares/smoke")
     assert "0 done now, 25 complete before" in out

@@ -39,7 +39,7 @@ SHORTEST_PERIOD = 32  # tokens; each further frequency doubles it, up to 4096
 
 
 @dataclass(frozen=True)
-class Series:
+class TimeSeries:
     """Values in time order; ``noise_floor`` is given for a series that is standardised already."""
 
     values: np.ndarray  # (N,)
@@ -62,7 +62,7 @@ class Windowing:
     query_scale: float  # factor on the query, and so on all scores
 
 
-def autoregressive(lag: int, count: int, seed: int) -> Series:
+def autoregressive(lag: int, count: int, seed: int) -> TimeSeries:
     """``count`` values of the stationary, standardised AR(L) series.
 
     The first L values are drawn from the stationary distribution itself. (S1 starts elsewhere and
@@ -76,10 +76,10 @@ def autoregressive(lag: int, count: int, seed: int) -> Series:
     steps[1:] *= math.sqrt(NOISE_FLOOR)
     for before, now in itertools.pairwise(steps):
         now += COEFFICIENT * before
-    return Series(rows[:count], f"AR({lag})", noise_floor=NOISE_FLOOR)
+    return TimeSeries(rows[:count], f"AR({lag})", noise_floor=NOISE_FLOOR)
 
 
-def read_series(path: Path) -> Series:
+def read_series(path: Path) -> TimeSeries:
     """A CSV of one column, one value per line, oldest first; a first line of text is its header.
 
     Raises InputError naming the file, the line and what it holds.
@@ -113,7 +113,7 @@ def read_series(path: Path) -> Series:
                 f"{where} holds {fields[0]}; values must be finite and at most {LARGEST_LABEL:g}",
             )
         values.append(value)
-    return Series(np.array(values), source, hashlib.sha256(content).hexdigest())
+    return TimeSeries(np.array(values), source, hashlib.sha256(content).hexdigest())
 
 
 def windows(values: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def position_channels(kind: str, T: int) -> np.ndarray:
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
 
 
-def sizes(series: Series, lag: int, positions: str) -> tuple[int, int, int]:
+def sizes(series: TimeSeries, lag: int, positions: str) -> tuple[int, int, int]:
     """n, T and d of the samples that ``series_task`` can make of the whole series.
 
     Raises InputError if it holds no window with a value after it.
@@ -148,7 +148,7 @@ def sizes(series: Series, lag: int, positions: str) -> tuple[int, int, int]:
     return count - T, T, 1 + position_channels(positions, T).shape[1]
 
 
-def series_task(series: Series, windowing: Windowing) -> Task:
+def series_task(series: TimeSeries, windowing: Windowing) -> Task:
     """The first n windows as samples: a token is a value and the channels of its position.
 
     Raises InputError if the values that training sees are all equal.

@@ -24,7 +24,7 @@ TINY = 1e-12  # the initial loss of labels that are zero
 PROGRESS_EVERY = 32  # steps
 
 Observe = Callable[[int, Params, np.ndarray], None]  # step, φ_s, ‖∇R̂(φ_s)‖ (R,)
-Progress = Callable[[int, float], None]
+OnStep = Callable[[int, float], None]  # step, loss
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Watcher:
     """
 
     observe: Observe
-    progress: Progress = lambda step, loss: None
+    progress: OnStep = lambda step, loss: None
     exact: Objective | None = None
 
 

@@ -2,9 +2,12 @@
 
 A form is a module of this folder, named in `FORMS` under its word in `core.claim.Form`. It has
 
+``evidence(part, claims, selection)``
+    What the selected records of one theorem say about each of these claims, which are about the
+    same runs: per claim, one piece of `Evidence` per arm.
 ``prepare(pairs)``
-    pairs of a claim of this form and a series that it is about → one `Case` each, in their order:
-    everything that the series alone says about the claim. All claims of a check come at once, so
+    pairs of a claim of this form and a piece of evidence → one `Case` each, in their order:
+    everything that the evidence alone says about the claim. All claims of a check come at once, so
     that what can be fitted together is.
 ``Case.lacking``
     Why nothing can be concluded at all (too few points, …); None where the claim can be tested.
@@ -16,8 +19,8 @@ A form is a module of this folder, named in `FORMS` under its word in `core.clai
     *violated* only if p ≤ `CHECK_LEVEL`, and *holds* only on evidence: within its own margin of
     `stats.margins`, which it prints. Error rates are calibrated: see docs/calibration.md.
 
-A further form is such a module, a line of `FORMS`, its word and keys in `core.claim`, its rows of
-the calibration; nothing else changes.
+A further form is such a module, a line of `FORMS`, its class in `core.claim`, its panel in
+`report.figures` and its rows of the calibration; nothing else changes.
 """
 
 from __future__ import annotations
@@ -26,13 +29,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ntkbound.core.claim import Claim, Form
-from ntkbound.stats.forms import rate
-from ntkbound.stats.observations import Series
-from ntkbound.stats.verdicts import Verdict
+from ntkbound.stats.columns import Part
+from ntkbound.stats.forms import exponential, fraction, level, order, rate
+from ntkbound.stats.selection import Selection
+from ntkbound.stats.verdicts import Evidence, Verdict
 
 
 class Case(Protocol):
-    """A claim with what one series says about it."""
+    """A claim with what one piece of evidence says about it."""
 
     @property
     def lacking(self) -> str | None: ...
@@ -41,11 +45,21 @@ class Case(Protocol):
 
 
 class FormOfClaim(Protocol):
-    """What a module of this folder provides."""
+    """What a module of this folder provides; claims and evidence are those of its own form."""
 
-    def prepare(self, pairs: Sequence[tuple[Claim, Series]]) -> Sequence[Any]: ...
+    def evidence(
+        self, part: Part, claims: Sequence[Claim], selection: Selection
+    ) -> Sequence[Sequence[Evidence]]: ...
+
+    def prepare(self, pairs: Sequence[tuple[Any, Any]]) -> Sequence[Any]: ...
 
     def conclude(self, case: Any, p: float | None) -> Verdict: ...
 
 
-FORMS: Mapping[Form, FormOfClaim] = {"rate": rate}
+FORMS: Mapping[Form, FormOfClaim] = {
+    "rate": rate,
+    "exponential": exponential,
+    "level": level,
+    "fraction": fraction,
+    "order": order,
+}

@@ -6,13 +6,15 @@ On a grid of axis values the claimed slope is b plus the least-squares slope of 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Claim, Rate
 from ntkbound.core.glossary import AGREES
+from ntkbound.core.quantity import Key
 from ntkbound.stats.alternatives import (
     FloorComparison,
     GrowthComparison,
@@ -20,8 +22,18 @@ from ntkbound.stats.alternatives import (
     compare_growth,
 )
 from ntkbound.stats.bends import bend, local_slopes
+from ntkbound.stats.columns import Part
 from ntkbound.stats.floor import FloorFit, fit_floors
+from ntkbound.stats.forms.trend import (
+    Slopes,
+    Trend,
+    TrendCase,
+    Wording,
+    conclude_trend,
+    trend_lacking,
+)
 from ntkbound.stats.inference import ALONE, Array, Pooling, pool
+from ntkbound.stats.insides import inside
 from ntkbound.stats.margins import (
     AICC_MARGIN,
     CHECK_LEVEL,
@@ -33,8 +45,9 @@ from ntkbound.stats.margins import (
     RATE_MARGIN,
     VIOLATION_MARGIN,
 )
-from ntkbound.stats.observations import Series
+from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
+from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, finite, of_fit
 from ntkbound.stats.words import count, missing, number, two
 
@@ -48,7 +61,7 @@ class Case:
     none. pooling: whether slopes vary between seeds, by all claims of the check.
     """
 
-    claim: Claim
+    claim: Rate
     fit: Fit
     claimed: float
     comparison: FloorComparison
@@ -63,9 +76,20 @@ class Case:
         return max(_p_value(fit, self) for fit in fits)
 
 
-def prepare(pairs: Sequence[tuple[Claim, Series]]) -> list[Case]:
+def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[list[Series]]:
+    """The lines of each claim's number: inside runs, or along a field, all of them in one pass."""
+    own = [claim for claim in claims if isinstance(claim, Rate)]
+    along: dict[Key, list[Series]] = defaultdict(list)
+    if not own[0].inside:
+        for series in lines(part, own[0].axis, selection, {claim.key for claim in own}):
+            along[series.key].append(series)
+    return [inside(part, c, selection, "log") if c.inside else along[c.key] for c in own]
+
+
+def prepare(pairs: Sequence[tuple[Rate, Series]]) -> list[Case | TrendCase]:
     """The cases of all claims of one check."""
-    return together(measure(pairs))
+    along = iter(together(measure([(c, series) for c, series in pairs if not c.inside])))
+    return [_inside(c, series) if c.inside else next(along) for c, series in pairs]
 
 
 def together(cases: Sequence[Case]) -> list[Case]:
@@ -75,7 +99,7 @@ def together(cases: Sequence[Case]) -> list[Case]:
     return [replace(case, pooling=pooling) for case in cases]
 
 
-def measure(pairs: Sequence[tuple[Claim, Series]]) -> list[Case]:
+def measure(pairs: Sequence[tuple[Rate, Series]]) -> list[Case]:
     """Fit each claim's declared form, and the other one where AICc prefers it."""
     series = [one for _, one in pairs]
     pure = fit_power_laws(series)
@@ -89,8 +113,10 @@ def measure(pairs: Sequence[tuple[Claim, Series]]) -> list[Case]:
     return [_case(claim, pure[i], compared[i], floors.get(i)) for i, (claim, _) in enumerate(pairs)]
 
 
-def conclude(case: Case, p: float | None) -> Verdict:
+def conclude(case: Case | TrendCase, p: float | None) -> Verdict:
     """The verdict, given the claim's p-value corrected for all claims of the check."""
+    if isinstance(case, TrendCase):
+        return conclude_trend(case, p)
     if case.lacking is not None:
         return _finish(case, "inconclusive", case.lacking, None)
     if p is not None and p <= CHECK_LEVEL:
@@ -105,18 +131,37 @@ def conclude(case: Case, p: float | None) -> Verdict:
     return _finish(case, verdict, reason, p)
 
 
+def _inside(claim: Rate, series: Series) -> TrendCase:
+    """A rate along the steps of runs: only seeds are independent there."""
+    x, y = np.log(series.points), np.log(series.values)
+    lacking = None
+    curve, claimed = claim.exponent * x, claim.exponent
+    if claim.log_power and len(x) and x[0] <= 0:
+        lacking = f"a logarithm of {claim.axis} needs values above 1"
+    elif claim.log_power and len(x) > 1:
+        curve = curve + claim.log_power * np.log(x)
+        claimed += log_slope(series.points, claim.log_power)
+    found = Slopes.of(x, y)
+    trend = Trend(Slopes.of(x, y - curve), claim.kind, margin(claim), series.deterministic)
+    plain = bool(claim.log_power) and not claim.exponent
+    room = f"{margin(claim):.2f}"
+    words = Wording("slope", _name(claim, claimed), room, grows=claimed > 0, plain=plain)
+    lacking = lacking or trend_lacking(series, trend.whole)
+    return TrendCase(claim, series, trend, found, claimed, words, lacking)
+
+
 def log_slope(points: Array, power: float) -> float:
     """Least-squares log-log slope of (log x)^power on this grid (points above 1)."""
     x = np.log(points) - np.log(points).mean()
     return float(power * (np.log(np.log(points)) @ x) / (x @ x))
 
 
-def margin(claim: Claim) -> float:
+def margin(claim: Rate) -> float:
     """An accepted claim is within this of the measured slope."""
     return LOG_MARGIN if claim.log_power else RATE_MARGIN
 
 
-def judge(fit: Fit, claim: Claim, claimed: float) -> tuple[str, str]:
+def judge(fit: Fit, claim: Rate, claimed: float) -> tuple[str, str]:
     """Verdict and reason from the interval alone.
 
     With room = `margin`: *holds* if the interval excludes every rate worse than the claim by more
@@ -142,7 +187,7 @@ def judge(fit: Fit, claim: Claim, claimed: float) -> tuple[str, str]:
     return "inconclusive", _open(fit, claim, claimed)
 
 
-def _open(fit: Fit, claim: Claim, claimed: float) -> str:
+def _open(fit: Fit, claim: Rate, claimed: float) -> str:
     """What an undecided claim is, and what would settle it."""
     room, c = margin(claim), _name(claim, claimed)
     up, down = claimed + room - fit.slope, fit.slope - claimed + room
@@ -159,7 +204,7 @@ def _open(fit: Fit, claim: Claim, claimed: float) -> str:
     return f"claimed at most {c}, within {room:.2f}; " + missing(fit, up, top)
 
 
-def _name(claim: Claim, claimed: float) -> str:
+def _name(claim: Rate, claimed: float) -> str:
     if not claim.log_power:
         return number(claimed)
     return f"{_shape(claim)}, whose slope here is {number(claimed)}"
@@ -192,7 +237,7 @@ def _prefers_floor(comparison: FloorComparison) -> bool:
 
 
 def _case(
-    claim: Claim, pure: PowerLawFit, comparison: FloorComparison, floor: FloorFit | None
+    claim: Rate, pure: PowerLawFit, comparison: FloorComparison, floor: FloorFit | None
 ) -> Case:
     fit: Fit = pure
     other: Fit | None = floor
@@ -202,7 +247,7 @@ def _case(
     return Case(claim, fit, claimed, comparison, other, _lacking(claim, fit), pure)
 
 
-def _claimed(claim: Claim, series: Series) -> float:
+def _claimed(claim: Rate, series: Series) -> float:
     if not claim.log_power:
         return claim.exponent
     if len(series.points) < 2 or series.points[0] <= 1:
@@ -221,7 +266,7 @@ def _p_value(fit: Fit, case: Case) -> float:
     return min(1.0, 2 * min(upper, fit.lower_tail(claimed - margin(claim), pooling)))
 
 
-def _lacking(claim: Claim, fit: Fit) -> str | None:
+def _lacking(claim: Rate, fit: Fit) -> str | None:
     """Why no verdict is possible at all."""
     series = fit.series
     need = MIN_POINTS_FLOOR if claim.floor else MIN_POINTS
@@ -262,7 +307,7 @@ def _form_doubt(case: Case, verdict: str) -> str | None:
     )
 
 
-def _beside_power(claim: Claim, series: Series) -> GrowthComparison:
+def _beside_power(claim: Rate, series: Series) -> GrowthComparison:
     """How y/x^b grows, where x^b (log x)^k is claimed of y."""
     power: Array = series.points**claim.exponent
     return compare_growth(replace(series, values=series.values / power), claim.log_power)
@@ -286,7 +331,7 @@ def _violation(case: Case) -> str:
     return text
 
 
-def _shape(claim: Claim) -> str:
+def _shape(claim: Rate) -> str:
     """ "n^−1 (log n)^2"."""
     power = f"{claim.axis}^{number(claim.exponent)} " if claim.exponent else ""
     return power + f"(log {claim.axis})^{claim.log_power:g}".removesuffix("^1")

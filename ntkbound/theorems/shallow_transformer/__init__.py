@@ -28,6 +28,7 @@ THEOREM = Theorem(
     quantities=QUANTITIES,
     claims=CLAIMS,
     needs=needs,
+    uses=frozenset({"threads", "device", "ranks"}),
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.data", "prepare"),
     run_together=deferred(f"{__name__}.run", "run_together"),

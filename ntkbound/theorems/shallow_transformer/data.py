@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ntkbound.core.theorem import Prepared
+from ntkbound.core.tools import Cache
 from ntkbound.heads.model import HeadModel
 from ntkbound.heads.tasks.arrays import Sampling, array_task, read_digits, read_file
 from ntkbound.heads.tasks.series import (
-    Series,
+    TimeSeries,
     Windowing,
     autoregressive,
     read_series,
@@ -18,7 +19,6 @@ from ntkbound.heads.tasks.series import (
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
-from ntkbound.machine.tools import Cache
 from ntkbound.theorems.shallow_transformer.config import Config, known
 from ntkbound.theorems.shallow_transformer.teacher import Teacher, teacher_task
 
@@ -73,7 +73,7 @@ def windowing(config: Config) -> Windowing:
     )
 
 
-def _series(config: Config, lag: int) -> Series:
+def _series(config: Config, lag: int) -> TimeSeries:
     """The series of a config: drawn for ``ar``, read for ``series:FILE.csv``."""
     if config.data_file is not None:
         return read_series(config.data_file)

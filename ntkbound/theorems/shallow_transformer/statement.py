@@ -100,7 +100,7 @@ def _claim(quantity: Quantity, axis: str, **form: object) -> Claim:
     """About Transformers alone: of another model the theorem says nothing."""
     about = dict(zip(("term", "probe", "statistic"), quantity.key, strict=True))
     where = {"model": "transformer"}
-    return Claim.model_validate({**about, "axis": axis, "where": where, **form})
+    return Claim(**about, axis=axis, where=where, **form)
 
 
 _root = partial(_claim, axis="m", exponent=-0.5)

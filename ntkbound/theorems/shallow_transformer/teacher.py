@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ntkbound.core import streams
 from ntkbound.core.config import digest
+from ntkbound.core.tools import Arrays, Cache
 from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.model import Inputs, fresh_heads, together
 from ntkbound.heads.tasks.task import Task, query, unit_vector
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.heads.transport import Shape, TransportMap
 from ntkbound.machine.parallel import Workers, partition
-from ntkbound.machine.tools import Arrays, Cache
 from ntkbound.theorems.shallow_transformer import transport
 from ntkbound.theorems.shallow_transformer.config import Config, Sizes, known
 

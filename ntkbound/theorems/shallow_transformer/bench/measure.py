@@ -62,7 +62,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Workload:
     """The same inputs for every implementation."""
 
     model: ShallowTransformer
@@ -161,7 +161,7 @@ class _UnavailableError(Exception):
     """This implementation cannot be run here, and why."""
 
 
-def _problem(sizes: Sizes, dtype: torch.dtype, device: str) -> Problem:
+def _problem(sizes: Sizes, dtype: torch.dtype, device: str) -> Workload:
     rng = np.random.default_rng(0)
     X = torch.from_numpy(rng.standard_normal((sizes.n, sizes.T, sizes.d)))
     X = X / X.norm(dim=2, keepdim=True).clamp(min=1)
@@ -171,7 +171,7 @@ def _problem(sizes: Sizes, dtype: torch.dtype, device: str) -> Problem:
         b: v + 0.1 * torch.from_numpy(rng.standard_normal(v.shape)) for b, v in params.items()
     }
     y = torch.from_numpy(0.1 * rng.standard_normal(sizes.n))
-    return Problem(
+    return Workload(
         model,
         Inputs(X, query("last", X, X[0, 0])).to(dtype, device),
         y.to(device, dtype),
@@ -179,7 +179,7 @@ def _problem(sizes: Sizes, dtype: torch.dtype, device: str) -> Problem:
     )
 
 
-def _make(name: str, problem: Problem, workers: Workers, device: str) -> Step:
+def _make(name: str, problem: Workload, workers: Workers, device: str) -> Step:
     if name == "kernel":
         if device != "cpu":
             raise _UnavailableError("the native kernel runs on a CPU")
@@ -198,7 +198,7 @@ def _make(name: str, problem: Problem, workers: Workers, device: str) -> Step:
     return _autograd_step(problem, workers.threads, compiled=name == "compile")
 
 
-def _stepper(objective: Objective, problem: Problem) -> Step:
+def _stepper(objective: Objective, problem: Workload) -> Step:
     params = together(problem.params)
     grads = {b: torch.empty_like(v) for b, v in params.items()}
 
@@ -219,7 +219,7 @@ def _plain_loss(c: Tensor, U: Tensor, W: Tensor, X: Tensor, q: Tensor, y: Tensor
     return loss
 
 
-def _autograd_step(problem: Problem, threads: int, *, compiled: bool) -> Step:
+def _autograd_step(problem: Workload, threads: int, *, compiled: bool) -> Step:
     loss: Any = _plain_loss
     if compiled:
         loss = torch.compile(_plain_loss)
@@ -239,7 +239,7 @@ def _autograd_step(problem: Problem, threads: int, *, compiled: bool) -> Step:
     return step
 
 
-def _jax_step(problem: Problem, device: str, threads: int) -> Step:
+def _jax_step(problem: Workload, device: str, threads: int) -> Step:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs some, too
     os.environ["NPROC"] = str(threads)  # the one bound XLA knows for its threads: else all cores
     try:

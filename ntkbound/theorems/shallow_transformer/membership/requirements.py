@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from ntkbound.core import streams
 from ntkbound.core.errors import InputError
 from ntkbound.core.theorem import configure
+from ntkbound.core.tools import Notice
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import HeadModel, Inputs, symmetric_init
 from ntkbound.heads.tasks.task import Task
@@ -30,8 +31,6 @@ from ntkbound.theorems.shallow_transformer.start import build_model
 SIZES = (8, 4, 2, 1)  # n over these
 WIDTHS = (4, 2, 1)  # m over these
 LABELS = ("task", "random")
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ class _Seed:
     workers: Workers
 
 
-def requirements(question: Question, workers: Workers, progress: Progress) -> Requirements:
+def requirements(question: Question, workers: Workers, progress: Notice) -> Requirements:
     """Minimum-norm displacements for nested subsamples n/8 … n and widths m/4 … m.
 
     Every seed draws its own φ_0 and its own samples (of a teacher afresh, of other data another

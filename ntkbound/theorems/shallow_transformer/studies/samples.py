@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ntkbound.core.claim import Claim
+from ntkbound.core.claim import Rate
 from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import judge_claims, tabulate
@@ -20,7 +20,7 @@ from ntkbound.theorems.shallow_transformer.statement import (
 
 TARGET = 0.1  # largest approximation error that the width is to reach
 NEEDED = Quantity("width_needed", "approximation", "heads", "width needed")
-GROWS_LIKE_LOG = Claim(
+GROWS_LIKE_LOG = Rate(
     term=NEEDED.term,
     probe=NEEDED.probe,
     statistic=NEEDED.statistic,

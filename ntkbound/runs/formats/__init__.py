@@ -1,0 +1,1 @@
+"""How is a table of somebody's own stored? One module a format; `runs.tables` chooses."""
