@@ -10,19 +10,21 @@ from xml.etree import ElementTree as ET
 from rich.console import Console
 from rich.text import Text
 
-from ntkbound.report.rates_table import markdown_table, two
+from ntkbound.report.rates_table import markdown_table
 from ntkbound.report.tables import add_row, new_table, number, print_lines
+from ntkbound.stats.bounds import BoundVerdict
 
 if TYPE_CHECKING:
     from ntkbound.stats.changes import Changes, VerdictChange
     from ntkbound.stats.matching import FieldChange, Run
     from ntkbound.stats.moved import Moved
+    from ntkbound.stats.verdicts import Verdict
 
 NAMED = 5  # runs, and arms, named one by one
 VERDICTS = ("of", "what", "old", "new", "old estimate", "new estimate")
 NUMBERS = ("number", "changed", "median ratio", "largest change", "shift over seeds", "arms")
 RUN = "run of the largest"  # in Markdown alone: a terminal is too narrow
-RIGHT = ("changed", "median ratio", "old estimate", "new estimate")
+RIGHT = ("changed", "median ratio")
 
 
 def print_changes(console: Console, changes: Changes) -> None:
@@ -114,7 +116,8 @@ def _verdict_rows(changes: Changes) -> list[list[str]]:
             _plain(_subject(change)),
             "–" if change.old is None else change.old.verdict,
             "–" if change.new is None else change.new.verdict,
-            *_estimates(change),
+            _estimate(change.old),
+            _estimate(change.new),
         ]
         for change in changes.verdicts
     ]
@@ -127,17 +130,11 @@ def _subject(change: VerdictChange) -> str:
     return f"{change.row.key}{axis}{f' at {where}' if where else ''}"
 
 
-def _estimates(change: VerdictChange) -> list[str]:
-    """Estimate and interval of either side of a claim; slack of a bound."""
-    cells = []
-    for side in (change.old, change.new):
-        told = {} if side is None else side.as_json()
-        if change.is_claim and told:
-            cells.append(f"{two(told['estimate'])} [{two(told['low'])}, {two(told['high'])}]")
-        else:
-            slack = told.get("slack")
-            cells.append("–" if slack is None else f"slack {number(slack)}×")
-    return cells
+def _estimate(side: Verdict | BoundVerdict | None) -> str:
+    """Estimate and interval of a claim, as its form tells them; slack of a bound."""
+    if isinstance(side, BoundVerdict):
+        return "–" if side.slack is None else f"slack {number(side.slack)}×"
+    return "–" if side is None else side.told or "–"
 
 
 def _number_cells(one: Moved) -> list[str]:
