@@ -6,6 +6,7 @@ fields and numbers is looked up where it declares it (`stats.declared`).
 
 from ntkbound.stats.alternatives import compare_floor, compare_growth
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
+from ntkbound.stats.changes import Changes, compare_records, compare_tables
 from ntkbound.stats.check import CheckResult, check
 from ntkbound.stats.claims import claims_of, judge_claims
 from ntkbound.stats.columns import UNSET, Table, arm_text, config_of, read_table, tabulate
@@ -22,6 +23,7 @@ from ntkbound.stats.words import number, two
 __all__ = [
     "UNSET",
     "BoundVerdict",
+    "Changes",
     "CheckResult",
     "Companions",
     "Crossing",
@@ -38,6 +40,8 @@ __all__ = [
     "companions",
     "compare_floor",
     "compare_growth",
+    "compare_records",
+    "compare_tables",
     "config_of",
     "crossing",
     "fit_floors",
