@@ -20,7 +20,7 @@ from ntkbound.stats import check as judge
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """Records, without their traces and arrays.
+    """Records, without their arrays; a trace is read when it is asked for.
 
     records
         Complete runs of theorems that are known here.

@@ -103,9 +103,12 @@ def _refusing(app: typer.Typer, word: str, refusal: InputError) -> None:
         raise refusal
 
     anything = {"allow_extra_args": True, "ignore_unknown_options": True}
-    app.command(word, add_help_option=False, context_settings=anything, help="Not to be had.")(
-        refuse
-    )
+    app.command(
+        word,
+        add_help_option=False,
+        context_settings=anything,
+        help="Cannot be used: call it to see why.",
+    )(refuse)
 
 
 def _name(info: CommandInfo) -> str:

@@ -54,18 +54,17 @@ class Check:
         return asdict(self)
 
 
-def check(quantity: Quantity, measured: float | None, bound: Bound, remark: str = "") -> Check:
+def check(quantity: Quantity, measured: float | None, bound: Bound) -> Check:
     """Judges one measured number (None: not measured) against one bound.
 
-    A bound that may fail is not refuted by a single run above it: that is inconclusive. ``remark``
-    is said of a bound that holds.
+    A bound that may fail is not refuted by a single run above it: that is inconclusive.
     """
     key = quantity.key
     if bound.value is None or measured is None:
         return Check(*key, measured, None, None, None, bound.absent, bound.reason)
     slack = bound.value / measured if measured > 0 else None
     verdict: Verdict = "holds"
-    reason = remark
+    reason = ""
     if exceeds(measured, bound.value, quantity.noise):
         verdict, reason = "bound-violated", "above the bound"
         if bound.delta is None:

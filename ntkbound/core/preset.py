@@ -78,7 +78,7 @@ def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
     Raises InputError naming the reference.
     """
     path = Path(reference)
-    if path.suffix in (SUFFIX, ".json") or path.exists():
+    if path.suffix in (SUFFIX, ".json") or path.is_file():
         return load(path)
     try:
         theorem, text = _named(path.as_posix())

@@ -14,7 +14,7 @@ VIOLATION_MARGIN = 0.05
 RATE_MARGIN = 0.15
 """Acceptance: `holds` needs an interval that excludes every rate worse than the claim by this,
 `tight` on both sides. One-sided at (1 − `CONFIDENCE`)/2 = 2.5 %, with seeds as the sampling unit:
-a slope 0.15 too flat is accepted in at most 2.6 % of trials, whatever the noise and the seeds.
+a slope 0.15 off is accepted in at most 2.7 % of trials, whatever the noise and the seeds.
 The verdict prints it."""
 
 LOG_MARGIN = 0.10

@@ -245,7 +245,8 @@ def test_what_it_does_use_is_taken(command):
 # Presets by name, and other lines.
 
 
-def test_a_run_takes_the_fixed_fields_of_a_preset_by_name(command, refused):
+def test_a_run_takes_the_fixed_fields_of_a_preset_by_name(command, refused, folder):
+    (folder / "smoke").mkdir()  # a folder of that name hides no preset
     _, out, _ = command(
         "train", "--config=smoke", "--m=8", "--n=12", "--tau=5", "--teacher-heads=64", "--json"
     )

@@ -42,8 +42,8 @@ def parts(model: str, d: int, dtype: str) -> list[Part]:
     if model == "indrnn":
         trained = [Part("recurrent", rows, dtype), Part("recurrent", rows, "float64")]
     else:
-        trained = [Part("step", rows, dtype), Part("step", rows, "float64")]
-        trained += [Part("measured", rows, "float64"), Part("search", 0, "float64")]
+        trained = [Part("step", rows, dtype), Part("measured", rows, "float64")]
+        trained.append(Part("search", 0, "float64"))
     return list(dict.fromkeys([Part("labels", rows, "float32"), *trained]))
 
 

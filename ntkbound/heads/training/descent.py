@@ -46,14 +46,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who sees a descent: the recorded iterates, and now and then how far it is and its loss.
-
-    ``exact``: R̂ in float64, to which ∇R̂ is compared at the recorded steps.
-    """
+    """Who sees a descent: the recorded iterates, and now and then how far it is and its loss."""
 
     observe: Observe
     progress: OnStep = lambda step, loss: None
-    exact: Objective | None = None
 
 
 @dataclass
@@ -65,7 +61,6 @@ class RunDescent:
     best_step: int
     mean_mse: float
     gradient_norm_max: float
-    gradient_error: float
     steps: int
     diverged: bool
     reach: dict[str, float]
@@ -73,14 +68,13 @@ class RunDescent:
 
 @dataclass
 class Descent:
-    """Where R runs went. Minimum and best are over the steps s < τ at which R̂ was evaluated."""
+    """Where R runs went. Minimum and best are over the steps s ≤ τ at which R̂ was evaluated."""
 
     final: Params  # φ_τ, or the last iterate before divergence
     best: Params
     best_step: np.ndarray  # (R,) int
-    mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps
-    gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the evaluated steps
-    gradient_error: np.ndarray  # (R,) its largest distance from the exact one, 0 if not compared
+    mean_mse: np.ndarray  # (R,) average of R̂(φ_s) over the evaluated steps s < τ
+    gradient_norm_max: np.ndarray  # (R,) max_s ‖∇R̂(φ_s)‖ over the same steps as the minimum
     steps: np.ndarray  # (R,) int, steps that were taken
     diverged: np.ndarray  # (R,) bool
     reach: dict[str, np.ndarray]  # block → (R,), largest ‖φ_i(s) − φ_i(0)‖ of any head, s ≤ τ
@@ -93,7 +87,6 @@ class Descent:
             int(self.best_step[run]),
             float(self.mean_mse[run]),
             float(self.gradient_norm_max[run]),
-            float(self.gradient_error[run]),
             int(self.steps[run]),
             bool(self.diverged[run]),
             {block: float(values[run]) for block, values in self.reach.items()},
@@ -142,14 +135,13 @@ def descend(
             if step % PROGRESS_EVERY == 0:
                 watcher.progress(step, float(loss.mean()))
         if step in at_step:
-            course.compare(watcher.exact)
             watcher.observe(step, course.params, course.norms)
         if batches is not None:
             batches.draw(step)
             batches.objective.evaluate(course.place.rounded, course.place.grads)
         course.take()
     else:
-        course.arrive()
+        course.arrive(schedule.steps)
         watcher.progress(schedule.steps, float(course.lowest.min()))
         watcher.observe(schedule.steps, course.params, course.norms)
     return course.descent()
@@ -169,7 +161,7 @@ class _Course:
         runs = rule.eta.shape[0]
         self.lowest, self.limit = np.full(runs, math.inf), np.full(runs, math.nan)
         self.best_step, self.diverged = np.zeros(runs, dtype=np.int64), np.zeros(runs, dtype=bool)
-        self.total, self.steepest, self.norms, self.error = (np.zeros(runs) for _ in range(4))
+        self.total, self.steepest, self.norms = (np.zeros(runs) for _ in range(3))
         self.evaluated, self.steps = np.zeros(runs, dtype=np.int64), np.full(runs, tau)
         self.may_diverge = rule.radii is None  # inside Ω_ρ every iterate is finite
         self.previous = self.place.centre
@@ -192,25 +184,9 @@ class _Course:
             loss = self._losses()
         going = ~self.diverged
         self.evaluated += going
-        self._measure_gradients()
         self.total[going] += loss[going]
-        np.fmax(self.steepest, self.norms, out=self.steepest)
-        improved = (loss < self.lowest) & going
-        if improved.any():
-            self.lowest[improved], self.best_step[improved] = loss[improved], step
-            _copy_runs(self.params, self.best, improved)
+        self._note(loss, step)
         return loss
-
-    def compare(self, exact: Objective | None) -> None:
-        """∇R̂ as it was computed with the exact one at the unrounded iterates."""
-        if exact is None:
-            return
-        grads = {b: torch.empty_like(v) for b, v in self.params.items()}
-        exact.evaluate(self.params, grads)
-        off = [(grads[b] - g).flatten(1).square().sum(1) for b, g in self.place.grads.items()]
-        squares = self.ranks.sum_(torch.stack(off).sum(0))
-        errors = np.where(self.diverged, 0.0, squares.sqrt().cpu().numpy())
-        np.fmax(self.error, errors, out=self.error)
 
     def take(self) -> None:
         """One step by the gradients as they are."""
@@ -218,12 +194,12 @@ class _Course:
             _copy_runs(self.params, self.previous, np.ones(len(self.diverged), dtype=bool))
         self.update.take()
 
-    def arrive(self) -> None:
-        """R̂ and ∇R̂ at φ_τ, which is no candidate for the best."""
+    def arrive(self, step: int) -> None:
+        """R̂ and ∇R̂ at φ_τ: a candidate for the best, but no part of the mean."""
         loss = self._losses()
-        self._measure_gradients()
         if self.may_diverge:
             _copy_runs(self.previous, self.params, self._lost(loss))
+        self._note(loss, step)
 
     def descent(self) -> Descent:
         """What all runs came to."""
@@ -232,8 +208,8 @@ class _Course:
         for values in reach.values():
             self.ranks.max_(torch.from_numpy(values))
         return Descent(
-            self.params, self.best, self.best_step, mean, self.steepest, self.error, self.steps,
-            self.diverged, reach,
+            self.params, self.best, self.best_step, mean, self.steepest, self.steps, self.diverged,
+            reach,
         )  # fmt: skip
 
     def _losses(self) -> np.ndarray:
@@ -245,8 +221,14 @@ class _Course:
         self.diverged |= lost
         return lost
 
-    def _measure_gradients(self) -> None:
+    def _note(self, loss: np.ndarray, step: int) -> None:
+        """What R̂ and ∇R̂ at ``step`` say of the runs that are going."""
         self.norms = np.where(self.diverged, math.nan, self.update.gradient_norms())
+        np.fmax(self.steepest, self.norms, out=self.steepest)
+        improved = (loss < self.lowest) & ~self.diverged
+        if improved.any():
+            self.lowest[improved], self.best_step[improved] = loss[improved], step
+            _copy_runs(self.params, self.best, improved)
 
 
 def _copy_runs(source: Params, target: Params, chosen: np.ndarray) -> None:

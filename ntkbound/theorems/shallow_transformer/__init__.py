@@ -23,7 +23,7 @@ THEOREM = Theorem(
     name=NAME,
     source="Arda, Cayci, Eryilmaz: Finite-Time Analysis of Gradient Descent for Shallow "
     "Transformers, arXiv 2601.16514",
-    version=7,
+    version=8,
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,

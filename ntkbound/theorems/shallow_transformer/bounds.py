@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ntkbound.core.outcome import Bound
 from ntkbound.theorems.shallow_transformer.minimum import minimum
 from ntkbound.theorems.shallow_transformer.problem import Problem
+
+if TYPE_CHECKING:
+    from ntkbound.theorems.shallow_transformer.rounding import Rounding
 
 Array = np.ndarray
 
@@ -117,14 +121,33 @@ def squared_feature_norm(problem: Problem, u: Array) -> float:
     return float((s0**2 + C**2 * s1**2 * inner).mean())
 
 
-def training_rmse(problem: Problem, u: Array, epsilon: float) -> Bound:
-    """Bound on √min_{s<τ} R̂(φ_s), and on the root of the average of R̂; null where vacuous."""
+def training_rmse(
+    problem: Problem, u: Array, epsilon: float, rounding: Rounding | None = None
+) -> Bound:
+    """Bound on √min_{s<τ} R̂(φ_s); null where vacuous. Without ``rounding`` it is one of exact
+    arithmetic, and also on the root of the average of R̂."""
     if not problem.target_inside:
         return OUTSIDE
     L2 = squared_feature_norm(problem, u)
     if problem.eta * L2 >= 1:
         return Bound(None, f"needs ηL² < 1: τ > {math.ceil((problem.eta_scale * L2) ** 2)}")
-    return Bound(rmse_root(epsilon, L2, problem.nu.squared, problem.eta, problem.tau))
+    return descent_bound(problem, epsilon, L2, problem.nu.squared, rounding)
+
+
+def descent_bound(
+    problem: Problem, epsilon: float, L2: float, V0: float, rounding: Rounding | None = None
+) -> Bound:
+    """[ε + √(ε² + k V_0/(ητ))]/(2k), k = 1 − ηL² (docs/theory.md §4), and what rounding adds."""
+    if problem.eta * L2 >= 1:
+        return Bound(None, f"needs ηL² < 1, and ηL² = {problem.eta * L2:.3g}")
+    if rounding is None:
+        return Bound(rmse_root(epsilon, L2, V0, problem.eta, problem.tau))
+    if math.isinf(rounding.gradient):
+        told = f"{rounding.dtype} is too coarse for these sizes to be sure of anything"
+        return Bound(None, f"{told}: set dtype float64")
+    more, longer = rounding.added(problem)
+    value = rmse_root(epsilon + more, L2, V0 + longer, problem.eta, problem.tau)
+    return Bound(rounding.seen(value))
 
 
 def rmse_root(epsilon: float, L2: float, distance: float, eta: float, tau: int) -> float:
@@ -179,42 +202,38 @@ class Bounds:
             "training_rmse": self.training_rmse.value,
         }
 
-    def missing(self) -> dict[str, list[str]]:
-        """Reason → the names of the bounds that are absent because of it."""
-        found: dict[str, list[str]] = {}
-        for name, bound in vars(self).items():
-            if bound.value is None:
-                found.setdefault(bound.reason, []).append(name.replace("_", " "))
-        return found
-
 
 LABEL_SHARE = 0.01  # of δ, spent on the labels' distance to f̃
 
 
-def bounds(problem: Problem, u: Array, *, covered: bool) -> Bounds:
+def bounds(
+    problem: Problem, u: Array, *, covered: bool, rounding: Rounding | None = None
+) -> Bounds:
     """Every bound of docs/theory.md §4 for one run of the Transformer, ``u`` (m,) as realised.
 
     Of an unknown target only the bounds that do not involve φ̃ are defined; of a computed one also
     those that hold for every φ̃ ∈ Ω_ν, whatever it depends on. ``covered``: the run is full-batch
-    projected descent. The labels average finitely many heads, so the bound on what is measured,
-    f_lin(φ̃) − y, adds their own distance to f̃, for which 1 % of δ is set aside.
+    projected descent; ``rounding``: what its arithmetic costs (None: it is exact). The labels
+    average finitely many heads, so the bound on what is measured, f_lin(φ̃) − y, adds their own
+    distance to f̃, for which 1 % of δ is set aside.
     """
     lin = linearization(problem, u)
     norm = Bound(math.sqrt(squared_feature_norm(problem, u)))
     if problem.target == "unknown":
-        unknown = Bound(None, "target class unknown: no transport map", absent="not-defined")
+        unknown = Bound(None, "target class unknown: no transport map", absent="condition-not-met")
         return Bounds(Bound(lin), unknown, unknown, unknown, norm, unknown).after(covered)
     inside = Bound(linearization(replace(problem, rho=problem.nu), u))
     cof = change_of_feature(problem, u)
     if problem.target == "computed":
         reason = "φ̃ was computed from φ_0: the bound needs a map independent of it"
-        dependent = Bound(None, reason, absent="not-defined")
+        dependent = Bound(None, reason, absent="condition-not-met")
         return Bounds(Bound(lin), inside, dependent, Bound(cof), norm, dependent).after(covered)
     app = approximation(problem, problem.m // 2, (1 - LABEL_SHARE) * problem.delta)
     app += label_error(problem, LABEL_SHARE * problem.delta)
     training = Bound(None, "not covered: the theorem is about full-batch projected descent")
     if covered:
-        training = replace(training_rmse(problem, u, lin + app + cof), delta=problem.delta)
+        training = training_rmse(problem, u, lin + app + cof, rounding)
+        training = replace(training, delta=problem.delta)
     return Bounds(
         linearization=Bound(lin),
         linearization_transported=inside,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
 from ntkbound.core.quantity import Quantity
-from ntkbound.heads.terms.trajectory import MSE, RunTrajectory
-from ntkbound.theorems.shallow_transformer import bounds as theorem
+from ntkbound.heads.terms.trajectory import MSE
 from ntkbound.theorems.shallow_transformer import statement
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
-from ntkbound.theorems.shallow_transformer.certificates import Met, certify, sharpened
+from ntkbound.theorems.shallow_transformer.certificates import certify, sharpened
 from ntkbound.theorems.shallow_transformer.proved import closed_form, in_theorem
 from ntkbound.theorems.shallow_transformer.start import Start, Trained, no_transport
 
@@ -34,11 +33,11 @@ class Judgement:
 def judge(run: Trained, terms: Terms) -> Judgement:
     """The bounds of a run, each the tightest proved certificate, beside its measured ``terms``."""
     closed = closed_form(run.start)
-    known = _known(run, closed)
+    known, left = _known(run, closed), _left(run)
     return Judgement(
         bounds=known.bounds.values(),
-        checks=tuple(_checks(run, terms, known.bounds)),
-        conditions=_conditions(run, closed, known.bounds.training_rmse),
+        checks=tuple(_checks(run, terms, known.bounds, left)),
+        conditions=_conditions(run.start, closed, known.bounds.training_rmse, left),
         certificates=known.certificates,
         notes=known.notes,
     )
@@ -46,7 +45,8 @@ def judge(run: Trained, terms: Terms) -> Judgement:
 
 @dataclass(frozen=True)
 class _Known:
-    """The bounds of a run, where they come from, and what is to be said of those it has not."""
+    """The bounds of a run, where they come from, and what is to be said of all of them; why one
+    is absent is the reason of its row."""
 
     bounds: Bounds
     certificates: tuple[Certificate, ...] = ()
@@ -55,43 +55,14 @@ class _Known:
 
 def _known(run: Trained, closed: Bounds) -> _Known:
     start = run.start
-    if not start.config.bounds:
+    if not (start.config.bounds and in_theorem(start.model)):
         return _Known(closed)
-    if not in_theorem(start.model):
-        return _Known(closed, notes=tuple(_unproved(closed)))
-    certified = certify(start, Met.by(run.descent), closed)
+    certified = certify(start, run.descent.reach, closed)
     best = sharpened(closed, certified.certificates, start.problem)
-    notes = [certified.missing] if certified.missing else []
-    notes += [f"assumption not met: {text}" for text in _assumptions(start, best.training_rmse)]
-    notes += [f"no bound on {', '.join(n)}: {reason}" for reason, n in best.missing().items()]
-    return _Known(best, certified.certificates, tuple(notes))
-
-
-def _unproved(closed: Bounds) -> Iterator[str]:
-    """What is to be said of heads that the theorem is not about: they miss most bounds."""
-    missing = closed.missing()
-    most = max(missing, key=lambda reason: len(missing[reason]))
-    for reason, names in missing.items():
-        if reason != most:
-            yield f"no bound on the {', '.join(names)}: {reason}"
-    every = len(missing[most]) == len(vars(closed))
-    yield f"no bound on any {'' if every else 'other '}term: {most}"
-
-
-def _assumptions(start: Start, training: Bound) -> Iterator[str]:
-    """The assumptions of the theorem that this run does not satisfy, one line each."""
-    problem = start.problem
-    if problem.B_x > 1:
-        yield f"token norms reach {problem.B_x:g}, the paper assumes 1 (bounds scale)"
-    if problem.target == "unknown":
-        yield "the target class is unknown (no transport map)"
-    elif not problem.target_inside:
-        yield "ν > ρ in some block: the target is not inside the projection ball"
-    L2 = theorem.squared_feature_norm(problem, start.norms)
-    if training.value is None and problem.eta * L2 >= 1:
-        yield f"ηL² = {problem.eta * L2:.3g} ≥ 1"
-    if not start.projected:
-        yield f"method {start.config.method} is not full-batch projected descent"
+    notes = [certified.missing, certified.price]
+    if start.problem.B_x > 1:
+        notes.append(f"token norms reach {start.problem.B_x:g}, the paper assumes 1 (bounds scale)")
+    return _Known(best, certified.certificates, tuple(note for note in notes if note))
 
 
 def _left(run: Trained) -> list[str]:
@@ -100,14 +71,12 @@ def _left(run: Trained) -> list[str]:
     return [b for b, r in run.start.config.rho.items() if moved[b] > r * (1 + OUTSIDE)]
 
 
-def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
+def _checks(run: Trained, terms: Terms, found: Bounds, left: Sequence[str]) -> Iterator[Check]:
     """One row per measured number that has a bound, or a reason why there is none."""
 
-    def row(quantity: Quantity, bound: Bound, remark: str = "") -> Check:
+    def row(quantity: Quantity, bound: Bound) -> Check:
         term, probe, statistic = quantity.key
-        return check(quantity, terms[term][probe][statistic], bound, remark)
-
-    left = _left(run)
+        return check(quantity, terms[term][probe][statistic], bound)
 
     def seen(bound: Bound) -> Bound:
         """On the trajectory, which must stay where the bound holds."""
@@ -127,25 +96,30 @@ def _checks(run: Trained, terms: Terms, found: Bounds) -> Iterator[Check]:
             bound = seen(change) if probe == "trajectory" else change
             yield row(Quantity(statement.COF.term, probe, "max"), bound)
     else:
-        absent = Bound(None, no_transport(run.start.config), absent="not-defined")
-        yield check(statement.APPROXIMATION, None, absent)
-        yield check(statement.COF_WORST, None, absent)
-    says_less = _says_less(found.optimization_mse, run.trajectory)
-    yield row(statement.MIN_MSE, found.optimization_mse, says_less)
-    yield row(statement.MIN_RMSE, found.training_rmse, says_less)
+        why = no_transport(run.start.config)
+        for quantity, bound in (
+            (statement.APPROXIMATION, found.approximation),
+            (statement.COF_WORST, change),
+        ):
+            yield check(quantity, None, replace(bound, value=None, reason=why))
+    initial = float(run.trajectory.table[MSE][0])
+    yield _unless_trivial(row(statement.MIN_MSE, found.optimization_mse), initial, 1)
+    yield _unless_trivial(row(statement.MIN_RMSE, found.training_rmse), initial, 2)
     yield row(statement.FEATURE_NORM, seen(found.feature_norm))
 
 
-def _says_less(training: Bound, trajectory: RunTrajectory) -> str:
-    """The remark on a training bound above what is known without any theorem."""
-    initial = float(trajectory.table[MSE][0])
-    trivial = training.value is not None and training.value > initial
-    return f"says less than R̂(φ_0) = {initial:.3g}" if trivial else ""
+def _unless_trivial(row: Check, initial: float, power: int) -> Check:
+    """A bound on a power of √min R̂ that is above R̂(φ_0), ``initial``, says nothing: φ_0 is one of
+    the iterates over which the minimum is taken, so no run could refute it."""
+    if row.bound is None or row.verdict != "holds" or row.bound**power <= initial:
+        return row
+    by = f" by {row.bound**power / initial:.3g}×" if initial > 0 else ""
+    return replace(row, verdict="vacuous", reason=f"R̂(φ_0) = {initial:.3g} is smaller{by}")
 
 
-def _conditions(run: Trained, closed: Bounds, training: Bound) -> Conditions:
+def _conditions(start: Start, closed: Bounds, training: Bound, left: Sequence[str]) -> Conditions:
     """The assumptions of the theorem, by name: met, not met, or not known."""
-    start, mapping = run.start, run.start.task.transport
+    mapping = start.task.transport
     independent = inside = small = None
     if mapping is not None:
         independent = start.config.ridge is None
@@ -161,5 +135,5 @@ def _conditions(run: Trained, closed: Bounds, training: Bound) -> Conditions:
         statement.UNIT_TOKENS: start.task.token_norm <= 1,
         statement.SMALL_STEP: small,
         statement.PROJECTED: start.projected,
-        statement.IN_BALL: not _left(run),
+        statement.IN_BALL: not left,
     }

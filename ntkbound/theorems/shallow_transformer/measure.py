@@ -23,7 +23,7 @@ from ntkbound.heads.terms.worst import (
 )
 from ntkbound.heads.training.projection import boundary_fraction, displacement_norms
 from ntkbound.theorems.shallow_transformer.config import known
-from ntkbound.theorems.shallow_transformer.start import Trained, no_transport
+from ntkbound.theorems.shallow_transformer.start import Trained
 
 TINY = 1e-300  # an error of zero has no share to be gained
 
@@ -42,9 +42,6 @@ def measure(run: Trained) -> Measured:
     found, searched = _errors(run)
     terms: Terms = found | {"optimization": _optimization(run), "gradient": _gradient(run)}
     notes = [*start.task.notes, *native_notes(start.model)]
-    if start.transported is None:
-        reason = no_transport(start.config)
-        notes.append(f"approximation and change_of_feature are not defined: {reason}")
     notes.append(_how_searched(searched, start.lin.inputs.n))
     if descent.diverged:
         notes.append(

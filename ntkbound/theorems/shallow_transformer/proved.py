@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from ntkbound.heads.model import AutogradView, HeadModel
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.theorems.shallow_transformer import bounds, recurrent
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
+from ntkbound.theorems.shallow_transformer.rounding import rounding
 from ntkbound.theorems.shallow_transformer.start import Start
 
 NOT_PROVED = "not proved for this head"
@@ -20,7 +22,11 @@ BoundsOf = Callable[[Any, Start], Bounds]  # of the model as its own class, and 
 
 def of_transformer(model: ShallowTransformer, start: Start) -> Bounds:
     """All bounds of the theorem."""
-    return bounds.bounds(start.problem, start.norms, covered=start.projected)
+    problem, u, found = start.problem, start.norms, None
+    if start.projected and problem.target == "drawn":
+        steep = math.sqrt(bounds.squared_feature_norm(problem, u))
+        found = rounding(start, problem.rho, steep)
+    return bounds.bounds(problem, u, covered=start.projected, rounding=found)
 
 
 def of_recurrence(model: IndRNN, start: Start) -> Bounds:

@@ -51,7 +51,7 @@ def squared_feature_norm(problem: Problem, omega: float) -> float:
 def bounds(problem: Problem, omega: float) -> Bounds:
     """The feature norm's bound, and a reason in place of every other."""
     norm = math.sqrt(squared_feature_norm(problem, omega))
-    found = Bound(None, "exceeds the range of float64", absent="not-defined")
+    found = Bound(None, "exceeds the range of float64", absent="vacuous")
     if math.isfinite(norm):
         found = Bound(norm)
     return replace(Bounds.none(NOT_PROVED), feature_norm=found)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ntkbound.core.record import Record
+from ntkbound.core.tolerance import EPSILON, FACTOR
 from ntkbound.report.tables import number
+
+NEAR = 10  # times the noise floor, below which a minimum is said to be near it
 
 
 def headline(record: Record) -> str:
@@ -41,6 +45,15 @@ def facts(record: Record) -> list[str]:
         f"farthest any head went, in units of 1/√m: {reach}",
         f"largest ‖∇R̂‖ {number(gradient['training']['loss_gradient_norm_max'])}",
     ]
+    told += _noise(training["min_mse"], record.config["dtype"])
     if "min_validation_mse" in training:
         told.append(f"minimum validation MSE {number(training['min_validation_mse'])}")
     return told
+
+
+def _noise(min_mse: float, dtype: str) -> Iterator[str]:
+    """Whether training came so far that its precision, not its length, may be the limit."""
+    floor, root = FACTOR * EPSILON[dtype], math.sqrt(min_mse)
+    if root < NEAR * floor:
+        told = f"noise floor of {dtype}, {number(floor)}: rounding may limit it"
+        yield f"minimum RMSE {number(root)} is less than {NEAR} times the {told}"

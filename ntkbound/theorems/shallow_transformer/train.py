@@ -19,7 +19,6 @@ from ntkbound.heads.training.descent import (
     descend,
     parameter_bytes,
 )
-from ntkbound.heads.training.objective import Objective
 from ntkbound.heads.training.step import Rule
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.config import Config, known
@@ -46,26 +45,12 @@ def train(
     rule = descent_rule([start.config for start in joint.starts], device)
     batches = None if config.batch is None else _batches(config.batch, first, inputs, y)
     schedule = Schedule(config.tau, recorded, batches)
-    exact = _exact(joint, tools)
-    watcher = Watcher(seen, progress, exact)
-    descent = descend(objective, initial, rule, schedule, watcher, workers.ranks)
+    descent = descend(objective, initial, rule, schedule, Watcher(seen, progress), workers.ranks)
     held = objective.held_bytes()
     if held is None:
         return descent, None
-    held += 0 if exact is None else exact.held_bytes() or 0
     numbers = sum(value.numel() for value in initial.values())
     return descent, (held + parameter_bytes(numbers, rule, dtype)) // runs
-
-
-def _exact(joint: Joint, tools: Tools) -> Objective | None:
-    """R̂ in float64, where the sure bound on training asks how exact ∇R̂ was."""
-    first, config = joint.first, joint.first.config
-    if config.dtype == "float64" or not (first.projected and config.bounds):
-        return None
-    inputs = first.task.inputs.to(torch.float64, tools.device)
-    y = first.task.y.to(tools.device, torch.float64)
-    runs = len(joint.starts)
-    return objective_for(first.model, inputs, y, first.lin.heads, tools.workers, runs)
 
 
 def _batches(size: int, start: Start, inputs: Inputs, y: torch.Tensor) -> Batches:

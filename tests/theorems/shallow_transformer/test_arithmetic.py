@@ -42,19 +42,23 @@ def test_the_sure_bound_on_training_holds_for_labels_of_size_1e_4(small_labels, 
     double = trained(small_labels, tmp_path, dtype="float64")
     for record in (single, double):
         row = rmse(record)
-        assert row.verdict == "holds"
         assert row.delta == 0.0
         assert row.slack > 2
         assert all(value.dtype == np.float64 for name, value in record.arrays.items())
     assert rmse(single).measured == pytest.approx(rmse(double).measured, rel=0.01)
-    # What float32 gradients cost: something, and not much.
-    assert 1 < rmse(single).bound / rmse(double).bound < 1.1
+    assert rmse(double).verdict == "holds"
+    assert rmse(double).slack < 4
+    # Nobody can be sure of 1e-5 in float32, and it is said what would do.
+    assert rmse(single).verdict == "vacuous"
+    told = f"{rmse(single).bound:.3g} instead of {rmse(double).bound:.3g}: set dtype float64"
+    assert [note for note in single.notes if told in note]
+    assert not any("set dtype" in note for note in double.notes)
 
 
 def test_iterates_that_add_up_in_float32_violate_it(small_labels, tmp_path, monkeypatch):
-    """The arithmetic before: the bound fails, and the test above would."""
+    """Of all arithmetic only the gradient's is coarse: elsewhere the bound fails."""
     monkeypatch.setattr(passes, "project", adding_in_float32)
-    assert rmse(trained(small_labels, tmp_path, dtype="float32")).verdict == "bound-violated"
+    assert rmse(trained(small_labels, tmp_path, dtype="float64")).verdict == "bound-violated"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -265,7 +265,7 @@ def test_a_recurrent_run_uses_the_constant_that_is_proved_for_it():
     assert rows["feature-norm"].reason == ""
     assert "not for recurrent ones: the largest measured" in rows["linearization"].reason
     assert rows["linearization"].factor_low == 1
-    assert [row.verdict for row in rows.values()].count("not-defined") == 8
+    assert [row.verdict for row in rows.values()].count("condition-not-met") == 8
     assert found.shares == ()
     assert found.bound is None
     assert any("stand in for linearization:" in note for note in found.notes)
@@ -323,7 +323,8 @@ def test_the_level_chooses_the_constants():
         norm = values[level, "feature_norm"]
         assert rows["feature-norm"].right == pytest.approx(norm**2, rel=1e-12)
         if level == "closed-form":
-            assert found.bound == pytest.approx(values[level, "training_rmse"], rel=1e-12)
+            # The audit is of the theorem, the record's bound carries the rounding of its run.
+            assert 1 < values[level, "training_rmse"] / found.bound < 1.001
     assert values["a-posteriori", "training_rmse"] < found.bound
     assert found.bound < audited(tau=60).bound
 
@@ -369,7 +370,7 @@ def test_without_a_transport_map_the_rest_is_not_defined(command, folder):
     found = {link["name"]: link["verdict"] for link in json.loads(out)["links"]}
     assert code == 0
     assert found["gradient"] == found["linearization"] == found["step"] == "holds"
-    assert found["projection"] == found["bound"] == "not-defined"
+    assert found["projection"] == found["bound"] == "condition-not-met"
 
 
 def test_bad_input(refused, copied):

@@ -216,7 +216,10 @@ def test_the_training_theorem_holds(fields, seed, tmp_path):
     assert training["min_rmse"] <= bound
     assert math.sqrt(training["mean_mse"]) <= bound, "it also bounds the average of R̂"
     assert record.bounds["optimization_mse"] == pytest.approx(bound**2)
-    assert {c.verdict for c in record.checks} == {"holds"}
+    initial = float(record.trace["optimization/training/mse"][0])
+    for row in record.checks:
+        trivial = row.term == "optimization" and bound**2 > initial
+        assert row.verdict == ("vacuous" if trivial else "holds"), row
 
 
 def test_what_training_never_reached_costs_nothing(tmp_path):

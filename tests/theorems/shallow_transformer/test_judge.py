@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -26,6 +27,7 @@ from ntkbound.theorems.shallow_transformer.statement import (
     CLAIMS,
     FEATURE_NORM,
     MIN_MSE,
+    MIN_RMSE,
     QUANTITIES,
     TRAJECTORY,
     WORST,
@@ -78,6 +80,10 @@ def outcome(heads=None, /, **fields):
     return runs.outcome_of(Trained(begun, descent.of(0), seen.of(0)))
 
 
+def rows(found):
+    return {row.key: row for row in found.checks}
+
+
 def verdicts(found):
     return {row.key: row.verdict for row in found.checks}
 
@@ -114,7 +120,7 @@ def test_a_foreign_head_is_measured_and_judged():
     found = outcome(derived, task="ar")
     assert set(found.bounds.values()) == {None}
     assert set(verdicts(found).values()) == {"not-defined"}
-    assert "no bound on any term: not proved for this head" in found.notes
+    assert {row.reason for row in found.checks if row.measured} == {"not proved for this head"}
     assert found.certificates == ()
     assert found.conditions["step small enough"] is None
     assert found.conditions["trajectory in the ball"] is True
@@ -172,16 +178,18 @@ def check_absences():
     """The kind of every absence, case by case."""
     training, lin = MIN_MSE.key, WORST.key
     found = verdicts(outcome())
+    assert found.pop(training) == found.pop(MIN_RMSE.key) == "vacuous"
     assert set(found.values()) == {"holds"}
-    assert verdicts(outcome(eta=3.0))[training] == "vacuous"
+    absent = rows(outcome(eta=3.0))[training]
+    assert (absent.verdict, absent.bound) == ("vacuous", None)
     assert verdicts(outcome(nu=2.0))[training] == "condition-not-met"
     for method in ({"method": "gd"}, {"method": "decay"}, {"method": "projsgd", "batch": 4}):
         assert verdicts(outcome(**method))[training] == "condition-not-met"
     unknown = verdicts(outcome(task="ar"))
-    assert unknown[training] == unknown[APPROXIMATION.key] == "not-defined"
+    assert unknown[training] == unknown[APPROXIMATION.key] == "condition-not-met"
     assert unknown[lin] == "holds"
     computed = verdicts(outcome(task="ar", **COMPUTED))
-    assert computed[APPROXIMATION.key] == "not-defined"
+    assert computed[APPROXIMATION.key] == "condition-not-met"
     off = verdicts(outcome(bounds=False))
     assert set(off.values()) == {"not-defined"}
     left = verdicts(outcome(**LEAVES))
@@ -211,6 +219,62 @@ def test_checks_carry_the_probability_with_which_they_may_fail():
     assert found[APPROXIMATION.key] == 0.2
     assert found[WORST.key] == 0
     assert found[MIN_MSE.key] == 0, "a posteriori: nothing is left to chance"
+
+
+# Wide enough, and long, for a training bound that says something.
+SURE = {"m": 256, "tau": 400, "eta": 0.05, "rho": 0.5, "nu": 0.5}
+
+
+def test_a_training_bound_above_the_first_loss_says_nothing():
+    """φ_0 is one of the iterates: R̂(φ_0) bounds the minimum without any theorem."""
+    found = outcome()
+    initial = float(found.trace["optimization/training/mse"][0])
+    for quantity, power in ((MIN_MSE, 1), (MIN_RMSE, 2)):
+        row = rows(found)[quantity.key]
+        assert row.bound**power > initial
+        assert row.verdict == "vacuous"
+        ratio = row.bound**power / initial
+        assert row.reason == f"R̂(φ_0) = {initial:.3g} is smaller by {ratio:.3g}×"
+        assert row.slack == pytest.approx(row.bound / row.measured), "the number stays visible"
+    told = outcome(**SURE)
+    initial = float(told.trace["optimization/training/mse"][0])
+    assert rows(told)[MIN_MSE.key].bound < initial
+    assert rows(told)[MIN_MSE.key].verdict == rows(told)[MIN_RMSE.key].verdict == "holds"
+
+
+def test_no_reason_of_a_row_is_told_again_in_a_note():
+    for fields in ({}, {"nu": 2.0}, {"eta": 3.0}, {"method": "gd"}, {"task": "ar"}, LEAVES,
+                   {"task": "ar"} | RECURRENT, {"task": "ar"} | COMPUTED):  # fmt: skip
+        found = outcome(**fields)
+        for row in found.checks:
+            assert not any(row.reason and row.reason in note for note in found.notes)
+        assert not any("no bound" in note or "not met" in note for note in found.notes)
+
+
+def test_whether_the_trajectory_left_the_ball_is_asked_once(monkeypatch):
+    asked, left = [], judging._left
+    monkeypatch.setattr(judging, "_left", lambda run: asked.append(run) or left(run))
+    outcome(**LEAVES)
+    assert len(asked) == 1
+
+
+def test_no_level_is_shown_above_the_closed_form():
+    """A priori knows less than the realised norms: where it says less it is left out."""
+    narrow, wide = (levels(outcome(m=m, delta=0.001, d=4)) for m in (2, 256))
+    for found in (narrow, wide):
+        for term, known in found.items():
+            closed = known.get("closed-form", math.inf)
+            assert known.get("a-priori", 0) <= closed, term
+            assert known.get("a-posteriori", 0) <= closed * (1 + 1e-12), term
+    assert "a-priori" not in narrow["feature_norm"], "nothing was left out: the test shows nothing"
+    assert "a-priori" in wide["linearization"]
+
+
+def levels(found):
+    known = {}
+    for row in found.certificates:
+        known.setdefault(row.term, {})[row.level] = row.value
+    return known
 
 
 def test_the_statement_is_about_declared_quantities():

@@ -39,7 +39,7 @@ def test_a_computed_transport_defines_the_terms_but_not_the_bounds(data, folder,
     checks = {(c.term, c.probe): c for c in record.checks}
     for term in ("approximation", "optimization"):
         probe = "transported" if term == "approximation" else "training"
-        assert checks[term, probe].verdict == "not-defined"
+        assert checks[term, probe].verdict == "condition-not-met"
         assert "computed from φ_0" in checks[term, probe].reason
     for probe in ("trajectory", "worst"):
         assert checks["change_of_feature", probe].verdict == "holds"

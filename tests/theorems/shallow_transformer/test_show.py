@@ -11,7 +11,7 @@ CONFIG = {
     "m": 64, "tau": 100, "n": 32, "T": 4, "d": 3, "task": "teacher", "lag": None,
     "positions": None, "transport": "rank-one", "activation": "tanh", "query": "last",
     "model": "transformer", "omega": None, "rho": {"c": 1.0, "W": 2.5}, "method": "projgd",
-    "eta": 0.012345, "seed": 7,
+    "eta": 0.012345, "seed": 7, "dtype": "float32",
 }  # fmt: skip
 TRAINING = {"min_mse": 0.00123456, "best_step": 98, "final_mse": None}
 
@@ -57,3 +57,19 @@ def test_facts_of_training():
     ]
     assert facts(made()) == told
     assert facts(made({"min_validation_mse": 0.25})) == [*told, "minimum validation MSE 0.25"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rmse", "told"),
+    [
+        ("float32", 7e-5, "minimum RMSE 7e-05 is less than 10 times the noise floor of float32, "
+                          "7.63e-06: rounding may limit it"),
+        ("float32", 8e-5, None),
+        ("float64", 7e-5, None),
+        ("float64", 1e-13, "minimum RMSE 1e-13 is less than 10 times the noise floor of float64, "
+                           "1.42e-14: rounding may limit it"),
+    ],
+)  # fmt: skip
+def test_a_minimum_near_the_noise_floor_is_told(dtype, rmse, told):
+    found = [fact for fact in facts(made({"min_mse": rmse**2}, dtype=dtype)) if "noise" in fact]
+    assert found == ([] if told is None else [told])

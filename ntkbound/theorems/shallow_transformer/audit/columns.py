@@ -26,7 +26,7 @@ class Run:
     end: float  # V_τ
     app_rms: float
     app_max: float
-    min_mse: float  # over all s < τ
+    min_mse: float  # over all s ≤ τ
 
     def mean(self, values: Array) -> float:
         """The average over all s < τ of a column, interpolated between audited steps."""

@@ -21,7 +21,7 @@ from ntkbound.theorems.shallow_transformer.audit.constants import (
 )
 from ntkbound.theorems.shallow_transformer.audit.observer import Columns
 
-LinkVerdict = Literal["holds", "violated", "inconclusive", "condition-not-met", "not-defined"]
+LinkVerdict = Literal["holds", "violated", "inconclusive", "condition-not-met", "vacuous"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ def links_without_target(columns: Columns, known: Constants) -> list[Link]:
         "approximation": "(4)", "change-of-feature": "(4)", "one-step": "(6)", "bound": "(6)",
     }  # fmt: skip
     reason = "φ̃ is unknown: no transport map"
-    found += [Link(n, s, "", verdict="not-defined", reason=reason) for n, s in missing.items()]
+    found += [
+        Link(n, s, "", verdict="condition-not-met", reason=reason) for n, s in missing.items()
+    ]
     return sorted(found, key=lambda link: link.step)
 
 
@@ -106,8 +108,8 @@ def links(run: Run, known: TargetConstants) -> list[Link]:
     ]  # fmt: skip
     last = ("bound", "(6)", "√min R̂ ≤ bound")
     if bound.value is None:
-        held.append(Link(*last, left=math.sqrt(run.min_mse), verdict="not-defined",
-                         reason=f"vacuous: {bound.reason}"))  # fmt: skip
+        held.append(Link(*last, left=math.sqrt(run.min_mse), verdict="vacuous",
+                         reason=bound.reason))  # fmt: skip
     else:
         held.append(
             _inequality(*last, np.array([math.sqrt(run.min_mse)]), np.array([bound.value]), at[:1])

@@ -22,7 +22,6 @@ from ntkbound.theorems.shallow_transformer.audit.observer import ProofObserver, 
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
 from ntkbound.theorems.shallow_transformer.certificates import (
     TRANSFORMER_ONLY,
-    Met,
     certify,
     sharpened,
 )
@@ -133,7 +132,7 @@ def _bounds(start: Start, level: str) -> tuple[Bounds, tuple[str, ...]]:
         return closed, ()
     if not in_theorem(start.model):
         return closed, (TRANSFORMER_ONLY,)
-    certified = certify(start, Met(start.radii), closed)
+    certified = certify(start, start.radii, closed)
     told = certified.missing or "constants are the a-posteriori certificates, largest over samples"
     return sharpened(closed, certified.certificates, start.problem), (told,)
 

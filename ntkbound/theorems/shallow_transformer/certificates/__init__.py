@@ -12,7 +12,6 @@ from ntkbound.theorems.shallow_transformer.certificates.certificate import Level
 from ntkbound.theorems.shallow_transformer.certificates.certify import (
     TRANSFORMER_ONLY,
     Certified,
-    Met,
     certify,
     sharpened,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "TRANSFORMER_ONLY",
     "Certified",
     "Level",
-    "Met",
     "Suprema",
     "TargetSuprema",
     "approximation",

@@ -21,7 +21,7 @@ from scipy.special import chdtr, chdtrc
 
 from ntkbound.core.outcome import Bound
 from ntkbound.heads.activations import ACTIVATIONS
-from ntkbound.theorems.shallow_transformer.bounds import OUTSIDE, rmse_root
+from ntkbound.theorems.shallow_transformer.bounds import OUTSIDE, descent_bound
 from ntkbound.theorems.shallow_transformer.certificates.geometry import THIRD_CUMULANT
 from ntkbound.theorems.shallow_transformer.minimum import minimum
 from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
@@ -176,7 +176,8 @@ def approximation(problem: Problem) -> float:
 
 
 def training_rmse(problem: Problem) -> Bound:
-    """Bound on √min_{s<τ} R̂(φ_s): 90 % of δ for approximation, 5 % each for the other two."""
+    """Bound on √min_{s<τ} R̂(φ_s) in exact arithmetic: 90 % of δ for approximation, 5 % each for
+    the other two."""
     if not problem.target_inside:
         return OUTSIDE
     epsilon, L2 = ingredients(problem)
@@ -188,13 +189,6 @@ def ingredients(problem: Problem) -> tuple[float, float]:
     small = replace(problem, delta=problem.delta / 20)
     app = approximation(replace(problem, delta=0.9 * problem.delta))
     return combined(small) + app, squared_feature_norm(small)
-
-
-def descent_bound(problem: Problem, epsilon: float, L2: float, V0: float) -> Bound:
-    """[ε + √(ε² + k V_0/(ητ))]/(2k), k = 1 − ηL² (docs/theory.md §4)."""
-    if problem.eta * L2 >= 1:
-        return Bound(None, f"needs ηL² < 1, and ηL² = {problem.eta * L2:.3g}")
-    return Bound(rmse_root(epsilon, L2, V0, problem.eta, problem.tau))
 
 
 @cache

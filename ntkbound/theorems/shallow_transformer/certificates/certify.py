@@ -6,17 +6,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from ntkbound.core.outcome import Bound, Certificate
 from ntkbound.heads.model import Params
 from ntkbound.heads.sums import squared_distance
 from ntkbound.heads.terms.approximation import approximation_errors
-from ntkbound.heads.training.descent import RunDescent
-from ntkbound.heads.training.projection import margin
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.heads.transport import TransportMap
-from ntkbound.theorems.shallow_transformer.bounds import Bounds
+from ntkbound.theorems.shallow_transformer.bounds import Bounds, descent_bound
 from ntkbound.theorems.shallow_transformer.certificates import a_priori
 from ntkbound.theorems.shallow_transformer.certificates.certificate import Level, tightest
 from ntkbound.theorems.shallow_transformer.certificates.exchangeable import approximation_bound
@@ -26,41 +22,34 @@ from ntkbound.theorems.shallow_transformer.certificates.suprema import (
     suprema,
     target_suprema,
 )
-from ntkbound.theorems.shallow_transformer.problem import Problem
+from ntkbound.theorems.shallow_transformer.problem import Norms, Problem
+from ntkbound.theorems.shallow_transformer.rounding import Rounding, rounding
 from ntkbound.theorems.shallow_transformer.start import Start
 
 ROUNDED = 1e-12  # of a realised distance, which was measured in float64
-SEEN = 2.0  # gradient errors between the recorded steps, beyond the largest that was measured
 NARROWER = 0.9  # suprema over the ball that training met are worth finding below this share of ρ
 TRANSFORMER_ONLY = "certificates beyond the closed forms are known for the Transformer only"
 PROOFS = "docs/certificates.md"
 TERMS = ("linearization", "approximation", "change_of_feature", "feature_norm", "training_rmse")
 
 
-@dataclass(frozen=True)
-class Met:
-    """What training met."""
-
-    reach: Mapping[str, float]  # block → max over heads and steps of ‖φ_i(s) − φ_i(0)‖
-    gradient_error: float = 0.0  # largest ‖ĝ − ∇R̂‖ of the gradients ĝ of the recorded steps
-    gradient_norm: float = 0.0  # largest ‖ĝ‖
-
-    @classmethod
-    def by(cls, descent: RunDescent) -> Met:
-        return cls(descent.reach, descent.gradient_error, descent.gradient_norm_max)
+PRICE = 1.02  # of single precision, in the training bound, from which on it is told
 
 
 @dataclass(frozen=True)
 class Certified:
-    """Every certificate that is defined for a run, and why others are absent ('' if none)."""
+    """Every certificate that is defined for a run, why others are absent ('' if none), and what
+    the precision of training costs ('' if next to nothing)."""
 
     certificates: tuple[Certificate, ...]
     missing: str = ""
+    price: str = ""
 
 
-def certify(start: Start, met: Met, closed: Bounds) -> Certified:
+def certify(start: Start, reach: Mapping[str, float], closed: Bounds) -> Certified:
     """The certificates of a run whose closed forms (docs/theory.md §4) are ``closed``.
 
+    ``reach``: block → the largest ‖φ_i(s) − φ_i(0)‖ over heads and steps that training met.
     Only the Transformer has the constants that the other levels need.
     """
     model, likely = start.model, _likely(start.problem)
@@ -71,35 +60,30 @@ def certify(start: Start, met: Met, closed: Bounds) -> Certified:
         source = f"theorem, docs/theory.md §4{note}"
         known.append(_certificate("closed-form", term, bound.value, source))
     if not isinstance(model, ShallowTransformer):
-        return Certified(_finite(known), TRANSFORMER_ONLY)
+        return Certified(_telling(known), TRANSFORMER_ONLY)
     if not model.activation.smooth:
         why = f"no constant is known for the third derivative of {model.activation.name}"
-        return Certified(_finite(known), why)
-    return Certified(_finite([*known, *_beyond(start, model, met)]))
+        return Certified(_telling(known), why)
+    mapping, transported = start.task.transport, start.transported
+    if transported is None or mapping is None:
+        sure = suprema(model, start.initial, start.radii, start.task.inputs, start.workers)
+        return Certified(_telling([*known, *_before(start), *_over_the_ball(sure)]))
+    target = _Target(start, model, transported)
+    whole = target.over(start.radii)
+    known += [*_before(start), *_about_target(target, whole, mapping)]
+    if not (start.projected and start.problem.target_inside):
+        return Certified(_telling(known))
+    training = _training(target, whole, reach)
+    return Certified(_telling([*known, *training.certificates()]), price=training.price())
 
 
-def _beyond(start: Start, model: ShallowTransformer, met: Met) -> Iterator[Certificate]:
-    """The certificates of a Transformer beyond its closed forms."""
+def _before(start: Start) -> Iterator[Certificate]:
+    """What is known of a Transformer before a head is drawn, without a target."""
     problem = start.problem
     source = f"{PROOFS} §5, {_likely(problem)}"
     yield _certificate("a-priori", "linearization", a_priori.linearization(problem), source)
     norm = math.sqrt(a_priori.squared_feature_norm(problem))
     yield _certificate("a-priori", "feature_norm", norm, source)
-    mapping, transported = start.task.transport, start.transported
-    if transported is None or mapping is None:
-        sure = suprema(model, start.initial, start.radii, start.task.inputs, start.workers)
-        yield from _over_the_ball(sure)
-        return
-    target = _Target(start, model, transported)
-    sure_of_target = target.over(start.radii)
-    yield from _over_the_ball(sure_of_target)
-    cof = float(sure_of_target.change_of_feature.max())
-    source = f"{PROOFS} §3, sure, for the realised φ̃"
-    yield _certificate("a-posteriori", "change_of_feature", cof, source)
-    if problem.target == "drawn":  # a map that knows φ_0 has no bound over φ_0
-        yield from _over_the_draw(start, transported, mapping)
-    if start.projected and problem.target_inside:
-        yield from _of_training(target, sure_of_target, met)
 
 
 def _over_the_ball(sure: Suprema) -> Iterator[Certificate]:
@@ -119,7 +103,7 @@ def _over_the_draw(
     yield _certificate("a-priori", "change_of_feature", a_priori.change_of_feature(problem), source)
     if start.projected:
         prior = a_priori.training_rmse(problem).value
-        yield _certificate("a-priori", "training_rmse", prior, source)
+        yield _certificate("a-priori", "training_rmse", prior, f"{source}, in exact arithmetic")
     drawn, guessed = approximation_bound(start, transported, mapping)
     source = f"{PROOFS} §4, {_likely(problem)} and fresh heads"
     yield _certificate("a-posteriori", "approximation", float(drawn.max()), source)
@@ -142,39 +126,63 @@ class _Target:
         )
 
 
-def _of_training(target: _Target, whole: TargetSuprema, met: Met) -> Iterator[Certificate]:
-    """The training bound with everything realised that is known before the first step, and the
-    ball no larger than what training met; ``whole`` is over all of Ω_ρ."""
+def _about_target(
+    target: _Target, whole: TargetSuprema, mapping: TransportMap
+) -> Iterator[Certificate]:
+    """What ``whole``, over all of Ω_ρ, says, and what the draw of φ_0 adds."""
+    yield from _over_the_ball(whole)
+    source = f"{PROOFS} §3, sure, for the realised φ̃"
+    cof = float(whole.change_of_feature.max())
+    yield _certificate("a-posteriori", "change_of_feature", cof, source)
+    if target.start.problem.target == "drawn":  # a map that knows φ_0 has no bound over φ_0
+        yield from _over_the_draw(target.start, target.transported, mapping)
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What the training bound of a run is made of; ``met``: the radii of the ball it is over."""
+
+    start: Start
+    met: Norms
+    epsilon: float
+    L2: float
+    V0: float
+
+    def rounding(self, dtype: str = "") -> Rounding:
+        return rounding(self.start, self.met, math.sqrt(self.L2), dtype)
+
+    def bound(self, dtype: str = "") -> float | None:
+        rounded = self.rounding(dtype)
+        return descent_bound(self.start.problem, self.epsilon, self.L2, self.V0, rounded).value
+
+    def certificates(self) -> Iterator[Certificate]:
+        source = f"{PROOFS} §6, sure: approximation error and reach of training are realised"
+        yield _certificate("a-posteriori", "training_rmse", self.bound(), source)
+        source = f"{PROOFS} §6, sure: ‖ĝ − ∇R̂‖ at every step, ĝ as it is rounded"
+        yield _certificate("a-posteriori", "gradient_error", self.rounding().gradient, source)
+
+    def price(self) -> str:
+        """What single precision costs, where that is more than a trifle."""
+        here, exact = self.bound(), self.bound("float64")
+        if here is None or exact is None or here <= PRICE * exact:
+            return ""
+        told = f"{here:.3g} instead of {exact:.3g}: set dtype float64 for that"
+        return f"rounding of {self.start.config.dtype} gradients makes the bound on RMSE {told}"
+
+
+def _training(target: _Target, whole: TargetSuprema, reach: Mapping[str, float]) -> _Training:
+    """With everything realised that is known before the first step, and the ball no larger than
+    what training met; ``whole`` is over all of Ω_ρ."""
     start, radii = target.start, target.start.radii
-    ball = {b: min(r, met.reach[b] * (1 + ROUNDED)) for b, r in radii.items()}
+    ball = {b: min(r, reach[b] * (1 + ROUNDED)) for b, r in radii.items()}
     narrow = all(ball[b] < NARROWER * r for b, r in radii.items())
     sure = target.over(ball) if narrow else whole
     app = approximation_errors(start.lin, target.transported, start.task.y)
     epsilon = float((sure.combined + app.abs()).square().mean().sqrt())
     L2 = float(sure.squared_feature_norm.mean())
     V0 = squared_distance(start.model, target.transported, start.initial, start.workers)
-    V0 += start.problem.tau * _rounding(start, met)
-    realised = a_priori.descent_bound(start.problem, epsilon, L2, V0).value
-    source = f"{PROOFS} §6, sure: approximation error and reach of training are realised"
-    if start.config.dtype != "float64":
-        source += f"; float32 gradients, their error measured at {start.config.records} steps"
-    yield _certificate("a-posteriori", "training_rmse", realised, source)
-
-
-def _rounding(start: Start, met: Met) -> float:
-    """By how much rounding may lengthen ‖φ_s − φ̃‖² in one step: docs/certificates.md §6."""
-    problem, workers = start.problem, start.workers
-    scale = math.sqrt(problem.m)
-    nu = start.task.transport.nu if start.task.transport is not None else start.config.rho
-    far = math.sqrt(sum((scale * met.reach[b] + nu[b]) ** 2 for b in start.radii))  # D
-    zero = {b: torch.zeros(()).expand(v.shape) for b, v in start.initial.items()}
-    size = math.sqrt(squared_distance(start.model, start.initial, zero, workers))
-    rho = math.sqrt(sum(r**2 for r in start.config.rho.values()))
-    narrower = max(margin(v[0].numel()) for v in start.initial.values())
-    omega = 2 * torch.finfo(torch.float64).eps * (size + rho) + 2 * narrower * rho
-    error, eta = SEEN * met.gradient_error, problem.eta
-    of_gradient = 2 * eta * error * far + eta**2 * error * (2 * met.gradient_norm + 3 * error)
-    return of_gradient + omega * (2 * far + 3 * omega)
+    met = Norms.of({b: math.sqrt(start.problem.m) * r for b, r in ball.items()})
+    return _Training(start, met, epsilon, L2, V0)
 
 
 def _likely(problem: Problem) -> str:
@@ -186,8 +194,16 @@ def _certificate(level: Level, term: str, value: float | None, source: str) -> C
     return Certificate(term, level, math.inf if value is None else value, source)
 
 
-def _finite(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
-    return tuple(c for c in certificates if math.isfinite(c.value))
+def _telling(certificates: Sequence[Certificate]) -> tuple[Certificate, ...]:
+    """Those that are finite, and a priori those that are not above the closed form: it knows the
+    norms that were drawn, and a larger number says less of this run."""
+    closed = {c.term: c.value for c in certificates if c.level == "closed-form"}
+    return tuple(
+        c
+        for c in certificates
+        if math.isfinite(c.value)
+        and (c.level != "a-priori" or c.value <= closed.get(c.term, math.inf))
+    )
 
 
 def sharpened(closed: Bounds, certificates: Sequence[Certificate], problem: Problem) -> Bounds:
