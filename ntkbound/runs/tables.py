@@ -53,13 +53,16 @@ def read_tables(paths: Sequence[Path]) -> Frame:
 
     Raises InputError of one line that names the file, and where it can the row and the column.
     """
-    gathered, notes = Gathered(), list[str]()
+    gathered, about = Gathered(), dict[str, list[Path]]()
     for number, path in enumerate(paths):
-        before = gathered.count
-        for chunk in _chunks(path, notes):
+        before, said = gathered.count, list[str]()
+        for chunk in _chunks(path, said):
             gathered.add(chunk, number)
         if gathered.count == before:
             raise InputError(f"{path} has no rows below its header")
+        for sentence in said:
+            about.setdefault(sentence, []).append(path)
+    notes = [f"{_files(own)}: {sentence}" for sentence, own in about.items()]
     columns = {name: column.cells() for name, column in gathered.columns.items()}
     file = np.concatenate(gathered.file)
     settings = set()
@@ -74,6 +77,10 @@ def read_tables(paths: Sequence[Path]) -> Frame:
     rows = np.concatenate(gathered.rows)
     names = tuple(str(path) for path in paths)
     return Frame(columns, rows, names, file, frozenset(settings), tuple(notes))
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
 
 
 def _chunks(path: Path, notes: list[str]) -> Chunks:

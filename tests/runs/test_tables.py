@@ -167,6 +167,16 @@ def test_what_was_passed_over_is_told(tmp_path):
     ]
 
 
+def test_what_is_said_of_many_files_is_said_once(tmp_path):
+    for seed in range(3):
+        (tmp_path / f"seed{seed}.csv").write_text("m;loss\n8;0.5\n", encoding="utf-8")
+    first = tmp_path / "seed0.csv"
+    assert read_tables(find_tables(tmp_path, "*.csv")).notes == (
+        f"{first} and 2 more: separated by semicolon",
+        "from the paths of 3 files: seed",
+    )
+
+
 @pytest.mark.parametrize(
     ("paths", "columns"),
     [

@@ -116,11 +116,20 @@ def test_integers_text_and_flags_are_arms():
     assert roles(columns).arms == ("depth", "ema")
 
 
-def test_two_arms_of_one_width_each_stay_apart():
-    """A method that was run at widths of its own is no follower of the width."""
+@pytest.mark.parametrize(
+    "own", [{8: "a", 16: "a", 32: "b", 64: "b"}, {8: "a", 16: "b", 32: "c", 64: "d"}]
+)
+def test_methods_run_at_widths_of_their_own_stay_apart(own):
+    """A word is no follower of the width: joined, two methods would make one line."""
     columns = with_loss(grid(m=(8, 16, 32, 64), seed=SEEDS))
-    columns["method"] = ["gd" if m < 20 else "adam" for m in columns["m"]]
+    columns["method"] = [own[m] for m in columns["m"]]
     assert roles(columns).arms == ("method",)
+
+
+def test_a_column_of_numbers_and_words_has_its_numbers_first():
+    codes, values = cells_of(["x", "10", "2", "auto", "x"]).coded
+    assert values == (2, 10, "auto", "x")
+    assert codes.tolist() == [3, 1, 0, 2, 3]
 
 
 def test_what_a_path_says_is_a_setting():

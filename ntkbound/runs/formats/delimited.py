@@ -53,12 +53,12 @@ def read(stream: TextIO, name: str, notes: list[str]) -> Chunks:
     number, line = _first(stream, name)
     separator = max(SEPARATORS, key=QUOTED.sub("", line).count)
     if separator != "," and separator in line:
-        notes.append(f"{name}: separated by {SEPARATORS[separator]}")
+        notes.append(f"separated by {SEPARATORS[separator]}")
     reader = Layout(name, separator, []).reader(itertools.chain([line], stream))
     header = _header(_next(reader, 1, name, number - 1)[0], f"{name}: row {number}")
     nameless = [str(i + 1) for i, cell in enumerate(header) if not cell]
     if nameless:
-        notes.append(f"{name}: passed over column {', '.join(nameless)}, which has no name")
+        notes.append(f"passed over column {', '.join(nameless)}, which has no name")
     layout = Layout(name, separator, header)
     before = number - 1 + reader.line_num
     lines = list(itertools.islice(stream, CHUNK))

@@ -29,7 +29,7 @@ def read(path: Path, notes: list[str]) -> Chunks:
     names = [name for name in table.column_names if not name.startswith("__index_level_")]
     nested = [name for name in names if pyarrow.types.is_nested(table.schema.field(name).type)]
     if nested:
-        notes.append(f"{path}: passed over nested columns {', '.join(nested)}")
+        notes.append(f"passed over nested columns {', '.join(nested)}")
     for start in range(0, table.num_rows, CHUNK):
         chunk = table.slice(start, CHUNK)
         yield (
