@@ -22,6 +22,7 @@ from ntkbound.cli.common import (
     tell,
     unknown_theorems,
 )
+from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
 from ntkbound.core.claim import Claim, axis_of
@@ -37,9 +38,10 @@ from ntkbound.core.preset import (
 )
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
+from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult, Verdict
+    from ntkbound.stats import Changes, CheckResult, Verdict
 
 Unknown = dict[str, list[Record]]  # theorem → its records
 
@@ -194,6 +196,8 @@ def check(
     pattern: Pattern = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
+    baseline: Baseline = None,
+    tolerance: Tolerance = REPEATED,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -201,13 +205,17 @@ def check(
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
     claims. A table is judged by the claims of a file. The Markdown summary also goes to
-    $GITHUB_STEP_SUMMARY where that is set.
+    $GITHUB_STEP_SUMMARY where that is set. With a baseline, any change since then exits 1, too
+    (ntkbound diff).
     """
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
     own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
+    old = read_baseline(baseline, tolerance, out if is_preset(reference) else Path(reference))
     failed: dict[str, str] = {}
     if own.about_tables:
+        if old is not None:
+            raise InputError("is for records, not for tables", field="baseline")
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         if wanted is None or not wanted.claims:
@@ -228,13 +236,15 @@ def check(
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         records = _load([Path(reference)])
+    everything = records
     records, unknown = _known_theorems(records, "not judged")
     judged = _claims(records, wanted)
+    changes = changes_since(old, everything, judged, tolerance)
     records, diverged = _converged(records)
     failed |= diverged
     result = _judge(records, judged, unclaimed=False)
     others = {name: f"{len(own)} records of this theorem" for name, own in unknown.items()}
-    raise typer.Exit(_told(result, (failed, others), (junit, markdown), as_json, quiet))
+    raise typer.Exit(_told(result, (failed, others), (junit, markdown), as_json, quiet, changes))
 
 
 def _told(
@@ -243,24 +253,32 @@ def _told(
     summaries: tuple[Path | None, Path | None],
     as_json: bool,
     quiet: bool,
+    changes: Changes | None = None,
 ) -> int:
     """Prints a check and writes its JUnit and Markdown summaries; its exit code.
 
     lost: runs that failed, and theorems that are not known, with what is to be said of each.
+    changes: since a baseline, where there is one.
     """
     from ntkbound.report import rates_table as report
+    from ntkbound.report.changes import print_changes
     from ntkbound.report.summary import write_summaries
 
     failed, unknown = lost
-    write_summaries(result, *summaries, failed | unknown)
+    write_summaries(result, *summaries, failed | unknown, changes)
     if as_json:
-        print_json(result.as_json() | {"failed": failed, "unknown": unknown})
+        told = {"changes": changes.as_json()} if changes else {}
+        print_json(result.as_json() | {"failed": failed, "unknown": unknown} | told)
     elif not quiet:
+        if changes is not None:
+            print_changes(stdout(), changes)
         report.print_rates(stdout(), result, result.fits)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
         tell(f"failed {identifier}: {reason}")
     code = exit_code([result.verdict])
+    if changes is not None and changes.found:
+        return CHANGED
     return INCONCLUSIVE if code == 0 and (failed or unknown) else code
 
 

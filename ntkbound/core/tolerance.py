@@ -18,6 +18,10 @@ FACTOR = 64.0  # covers the accumulation of long sums
 # Of an amplitude: both sides are sums over samples and parameters, whose rounding grows with them.
 RELATIVE = 1e-12
 
+# Of one number measured twice by two versions of the code: another order of the same sums, or
+# another library, may change it by this; the same code in the same environment by nothing.
+REPEATED = 1e-9
+
 
 def exceeds(measured: float, bound: float, noise: Noise = "amplitude") -> bool:
     """measured > bound, beyond rounding; squares (≥ 0) are compared by their roots."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ntkbound.core.glossary import UNTESTED
+
 if TYPE_CHECKING:
     from ntkbound.studies.study import Finding, Outcome
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 SHOWN: Mapping[str, str] = {
     "violated": "**Contradicted**",
     "bound-violated": "**The proved bound is exceeded**",
-    "tight": "Agrees, from both sides",
+    "tight": "Agrees, within the margin on both sides",
     "holds": "Agrees",
     "faster": "Agrees, with a steeper decay than claimed",
     "not-defined": "Measured, and judged by no claim",
@@ -22,7 +24,8 @@ LEFT_OPEN: Mapping[str, str] = {
     "inconclusive": "Undecided",
     "condition-not-met": "Not covered, its conditions are not met",
     "vacuous": "Not constrained, the bound says nothing here",
-    "faster": "That the claimed rate is needed (the measured one is steeper)",
+    "faster": "That the claimed rate is attained (the measured one is steeper)",
+    "tight": "Which rate within the margin it is",
     "holds": "That the claim is sharp",
 }
 EXPLAINED = frozenset(
@@ -61,15 +64,18 @@ def _lines(findings: Sequence[Finding], words: Mapping[str, str]) -> list[str]:
 
 
 def _headline(findings: Sequence[Finding]) -> str:
-    judged = [finding for finding in findings if finding.verdict != "not-defined"]
+    """How many statements were put to the test and what came of them; the others are counted."""
+    judged = [finding for finding in findings if finding.verdict not in UNTESTED]
     against = [f.statement for f in judged if f.verdict in ("violated", "bound-violated")]
+    others = sum(f.verdict in UNTESTED - {"not-defined"} for f in findings)
+    beside = f" {others} more not covered: conditions not met, or a bound that says nothing."
     if not judged:
-        return "Nothing was judged: what follows is observation."
+        return "Nothing was judged: what follows is observation." + beside * bool(others)
     agree = sum(f.verdict in ("holds", "tight", "faster") for f in judged)
     told = (
         f"Of {len(judged)} statements judged, {agree} agree with the measurement, "
         f"{len(against)} {'is' if len(against) == 1 else 'are'} contradicted and "
-        f"{len(judged) - agree - len(against)} undecided or not covered."
+        f"{len(judged) - agree - len(against)} undecided." + beside * bool(others)
     )
     return told + (f" Contradicted: {'; '.join(against)}." if against else "")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ntkbound.report.figures import FORMATS as SUFFIXES
 from ntkbound.report.figures import new_panels, save_figure
@@ -31,16 +33,17 @@ def plot_study(path: Path, panels: Sequence[Panel]) -> None:
 def _draw(axis: Any, panel: Panel) -> None:
     from matplotlib.ticker import NullLocator
 
-    solid = 0
+    solid = beside = 0
     for line in panel.lines:
         colour = f"C{max(solid - line.dashed, 0) % 10}"  # a bound has its line's colour
-        style = "--" if line.dashed else "o-"
+        style = ("--", ":")[min(beside, 1)] if line.dashed else "o-"
         axis.plot(
             line.x, line.y, style, color=colour, markersize=3, linewidth=1, label=line.label or None
         )
         if line.low is not None and line.high is not None:
             axis.fill_between(line.x, line.low, line.high, color=colour, alpha=0.2, linewidth=0)
         solid += not line.dashed
+        beside = beside + 1 if line.dashed else 0  # a second one beside the same line is dotted
     values = np.array([v for line in panel.lines for v in _all(line)])
     x = np.array([v for line in panel.lines if not line.dashed for v in line.x])
     axis.set_xlabel(panel.x, fontsize=8)
@@ -48,10 +51,8 @@ def _draw(axis: Any, panel: Panel) -> None:
         axis.set_ylabel(panel.y, fontsize=8)
     if (x > 0).all():
         axis.set_xscale("log")
-        ticks = np.unique(x)
-        if len(ticks) > TICKS:
-            ticks = ticks[np.linspace(0, len(ticks) - 1, TICKS).round().astype(int)]
-        axis.set_xticks(ticks, labels=[f"{value:.3g}" for value in ticks])
+        ticks = spread_ticks(np.unique(x))
+        axis.set_xticks(ticks, labels=[f"{v:.0f}" if v >= 1000 else f"{v:.3g}" for v in ticks])
         axis.xaxis.set_minor_locator(NullLocator())
     if (values[np.isfinite(values)] > 0).all():
         axis.set_yscale("log")
@@ -59,6 +60,17 @@ def _draw(axis: Any, panel: Panel) -> None:
     axis.tick_params(which="both", labelsize=7)
     if axis.get_legend_handles_labels()[1]:
         axis.legend(fontsize=6)
+
+
+def spread_ticks(values: NDArray[np.float64]) -> list[float]:
+    """Those of sorted positive values that lie apart on a logarithmic axis: labels of nearer ones
+    would cover each other."""
+    apart = math.log(values[-1] / values[0]) / TICKS
+    kept: list[float] = []
+    for value in values:
+        if not kept or math.log(value / kept[-1]) >= apart:
+            kept.append(float(value))
+    return kept
 
 
 def _all(line: Line) -> list[float]:

@@ -10,27 +10,44 @@ from xml.etree import ElementTree as ET
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import Effect
+from ntkbound.report.changes import as_case
+from ntkbound.report.changes import as_markdown as changes_as_markdown
 from ntkbound.report.rates_table import cells, markdown_table, titles
 
 if TYPE_CHECKING:
-    from ntkbound.stats import BoundVerdict, CheckResult, Verdict
+    from ntkbound.stats import BoundVerdict, Changes, CheckResult, Verdict
 
 ELEMENTS: Mapping[Effect, str] = {"refutes": "failure", "undecided": "error", "untested": "skipped"}
 NOTHING = "No claim could be judged"
 
 
 def write_summaries(
-    result: CheckResult, junit: Path | None, markdown: Path | None, lost: Mapping[str, str]
+    result: CheckResult,
+    junit: Path | None,
+    markdown: Path | None,
+    lost: Mapping[str, str],
+    changes: Changes | None = None,
 ) -> None:
     """``lost``: what could not be judged, a run or a theorem's records, each with the reason.
 
     Writes what was asked for, and appends to $GITHUB_STEP_SUMMARY where that is set.
 
-    Raises InputError if a file cannot be written.
+    changes: against a baseline, where there is one. Raises InputError if a file cannot be written.
     """
     text = as_markdown(result, lost)
+    if changes is not None:
+        text += f"\n{changes_as_markdown(changes)}"
     if junit is not None:
-        _write("junit", junit, ET.tostring(as_junit(result, lost), encoding="unicode"), "w")
+        suite = as_junit(result, lost, changes)
+        _write("junit", junit, ET.tostring(suite, encoding="unicode"), "w")
+    write_markdown(text, markdown)
+
+
+def write_markdown(text: str, markdown: Path | None) -> None:
+    """Writes a summary, and appends it to $GITHUB_STEP_SUMMARY where that is set.
+
+    Raises InputError if a file cannot be written.
+    """
     if markdown is not None:
         _write("markdown", markdown, text, "w")
     step = os.environ.get("GITHUB_STEP_SUMMARY")
@@ -41,9 +58,11 @@ def write_summaries(
             raise InputError(f"GITHUB_STEP_SUMMARY {step}: {error}") from None
 
 
-def as_junit(result: CheckResult, lost: Mapping[str, str]) -> ET.Element:
-    """One test case per claim, per bound and per lost run; what could not be judged is skipped,
-    and so is a case of its own where no claim could be."""
+def as_junit(
+    result: CheckResult, lost: Mapping[str, str], changes: Changes | None = None
+) -> ET.Element:
+    """One test case per claim, per bound, per lost run and for a baseline; what could not be
+    judged is skipped, and so is a case of its own where no claim could be."""
     suite = ET.Element("testsuite", name="ntkbound")
     cases: list[tuple[str, str, Effect, str]] = [
         (".".join(filter(None, fit.key)), _claimed(fit), fit.effect,
@@ -63,6 +82,8 @@ def as_junit(result: CheckResult, lost: Mapping[str, str]) -> ET.Element:
     if not result.judged:
         case = ET.SubElement(suite, "testcase", classname="check", name="claims")
         ET.SubElement(case, "skipped", message=f"{result.verdict}: {NOTHING}")
+    if changes is not None:
+        suite.append(as_case(changes))
     for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{kind}"))))
     suite.set("tests", str(len(suite)))

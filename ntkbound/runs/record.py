@@ -81,9 +81,10 @@ def sealed(data: Mapping[str, Any]) -> str:
     return f'{head}{SEAL}{hashlib.sha256(head.encode()).hexdigest()}"\n}}\n'
 
 
-def read_run_json(path: Path) -> Record:
-    """The content of one run.json; absent or damaged is an InputError, of another schema or of
-    another version of its theorem a StaleError. A theorem that is not known here has no version."""
+def read_run_json(path: Path, *, current: bool = True) -> Record:
+    """The content of one run.json; absent or damaged is an InputError, of another schema or, where
+    it has to be ``current``, of another version of its theorem a StaleError. A theorem that is not
+    known here has no version."""
     try:
         text = path.read_text(encoding="utf-8")
         data = json.loads(text)
@@ -103,7 +104,7 @@ def read_run_json(path: Path) -> Record:
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{path}: not a record of ntkbound") from None
     theorem = known(record.theorem)
-    if theorem is not None and record.version != theorem.version:
+    if current and theorem is not None and record.version != theorem.version:
         raise StaleError(path, f"version {record.version} is not {theorem.version}")
     return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
 

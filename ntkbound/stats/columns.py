@@ -188,6 +188,9 @@ def arm_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+UNSET = arm_text(None)  # of a field that a run leaves unset
+
+
 def _matrix(terms: Sequence[Terms]) -> tuple[tuple[Key, ...], Array]:
     """Sorted keys (K) and their numbers (N, K), NaN where a row has none."""
     keys: list[Key] = []

@@ -145,7 +145,7 @@ def lines(
 ) -> list[Series]:
     """The series along one axis, of the selected records and of these numbers alone (all: None).
 
-    Arms are named by the fields that vary in the whole part, whatever is selected of it.
+    Arms are named by fields that vary in the whole part, whatever is selected of it.
     """
     rules = rules or Rules()
     others = [name for name in part.varying() if name not in rules.ignore]
@@ -153,6 +153,7 @@ def lines(
     if along is None:
         return []
     x, held = along
+    held = telling(part, held)
     x = np.where(selection.rows(part, x), x, np.nan)
     if keys is None:
         return _lines(Grid(part, axis, x, held, part.keys, part.values, rules))
@@ -177,6 +178,22 @@ def _along(part: Part, axis: str, others: Sequence[str]) -> tuple[Array, tuple[s
     a, b = part.fields[above].numbers(), part.fields[below].numbers()
     ratio = np.divide(a, b, out=np.full_like(a, np.nan), where=b > 0)
     return ratio, tuple(name for name in others if name != varied)
+
+
+def telling(part: Part, names: Sequence[str]) -> tuple[str, ...]:
+    """The fewest leading fields that separate the records as all ``names`` do.
+
+    What follows from those before it (the settings of a search, one for each model) only lengthens
+    the name of an arm.
+    """
+    kept: list[str] = []
+    groups = 1
+    for name in names:
+        count = len(np.unique(part.codes([*kept, name])))
+        if count > groups:
+            kept.append(name)
+            groups = count
+    return tuple(kept)
 
 
 def _lines(grid: Grid) -> list[Series]:

@@ -16,7 +16,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Array, Part, Rows
 from ntkbound.stats.margins import MIN_SEEDS
-from ntkbound.stats.observations import Arm, seed_label
+from ntkbound.stats.observations import Arm, seed_label, telling
 from ntkbound.stats.selection import Selection
 
 
@@ -73,7 +73,7 @@ def cells(part: Part, wanted: Wanted, ignored: Collection[str] = ()) -> list[tup
     Raises InputError naming two runs of one cell and seed.
     """
     rows = np.flatnonzero(wanted.selection.rows(part, np.zeros(len(part.ids))))
-    held = [name for name in part.varying() if name not in ignored]
+    held = telling(part, [name for name in part.varying() if name not in ignored])
     codes, units = part.codes(held, rows), part.codes(part.seeds, rows)
     order = np.lexsort((units, codes))
     rows, codes, units = rows[order], codes[order], units[order]

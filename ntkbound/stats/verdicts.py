@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, Self
 from ntkbound.core.claim import Along, Claim, Order, axis_of, fields_told
 from ntkbound.core.glossary import AGREES, Effect, effect
 from ntkbound.core.quantity import Key
-from ntkbound.stats.columns import Rows
+from ntkbound.stats.columns import UNSET, Rows
 from ntkbound.stats.observations import Arm, Series
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
 from ntkbound.stats.words import count, two
@@ -275,4 +275,6 @@ def whole(effects: Iterable[Effect]) -> str:
 
 @lru_cache(maxsize=4096)
 def _place(arm: Arm) -> str:
-    return "at " + ", ".join(f"{name}={value}" for name, value in arm)
+    """The arm in words, without the fields that it leaves unset."""
+    told = [(name, value) for name, value in arm if value != UNSET] or arm
+    return "at " + ", ".join(f"{name}={value}" for name, value in told)

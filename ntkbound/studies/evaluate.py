@@ -9,7 +9,7 @@ from pathlib import Path
 from ntkbound.core.outcome import Terms
 from ntkbound.core.record import Record
 from ntkbound.runs.record import read
-from ntkbound.stats import BoundVerdict, Verdict, arm_text, check, config_of
+from ntkbound.stats import UNSET, BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
 from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
@@ -36,7 +36,7 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
     bounds: list[Finding] = []
     own = Judgement()
     if evidence.complete:
-        result = check(evidence.complete, edition.claims)
+        result = check(evidence.complete, edition.claims(evidence.complete))
         fits = [fit for fit in result.fits if fit.claim is not None]
         bounds = _of_bounds(result.bounds)
         own = study.judge(evidence)
@@ -70,9 +70,8 @@ def of_fit(fit: Verdict, study: Study) -> Finding:
     """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
     arms = () if callable(study.arms) else study.arms
-    unset = arm_text(None)
     place = ", ".join(
-        f"{field} = {value}" for field, value in fit.arm if field in arms and value != unset
+        f"{field} = {value}" for field, value in fit.arm if field in arms and value != UNSET
     )
     name += f" ({place})" if place else ""
     status = fit.claim.status if fit.claim else "stated"

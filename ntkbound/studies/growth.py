@@ -19,15 +19,11 @@ Word = Literal["exponential", "power", "log", "none", "undecided"]
 
 @dataclass(frozen=True)
 class Growth:
-    """What the fits say: whether it grows (None: not resolved), how, and the numbers in words.
-
-    not_exponential: it does not grow, or AICc prefers another form by more than `AICC_MARGIN`.
-    """
+    """What the fits say: whether it grows (None: not resolved), how, and the numbers in words."""
 
     grows: bool | None
     word: Word
     reason: str
-    not_exponential: bool = False
 
 
 def growth(series: Series) -> Growth:
@@ -41,13 +37,13 @@ def growth(series: Series) -> Growth:
     slope = f"slope {two(fit.slope)} [{two(fit.low)}, {two(fit.high)}]"
     if not fit.low > 0:
         flat = fit.high < RATE_MARGIN
-        return Growth(False, "none", slope, True) if flat else Growth(None, "undecided", slope)
+        return Growth(False, "none", slope) if flat else Growth(None, "undecided", slope)
     scores = compare_growth(series)
     told = f"{slope}; AICc above the best: exponential {scores.exponential:.1f}, "
     told += f"power {scores.power:.1f}, logarithm {scores.log:.1f}"
     others = sorted((scores.power, scores.log, scores.exponential))
     word: Word = scores.best if others[1] > AICC_MARGIN else "undecided"
-    return Growth(True, word, told, scores.exponential > AICC_MARGIN)
+    return Growth(True, word, told)
 
 
 def series_of(

@@ -14,6 +14,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import arm_text, config_of
+from ntkbound.stats.inference import t_quantile
 from ntkbound.studies.study import Arms, Evidence, Line, Panel, Study, Table
 
 Array = NDArray[np.float64]
@@ -128,6 +129,18 @@ def measured_panels(study: Study, found: Sequence[Cell]) -> list[Panel]:
 def three(value: float) -> str:
     """Three significant digits; a dash where there is no number."""
     return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def paired_ratio(above: Mapping[int, float], below: Mapping[int, float]) -> str:
+    """Geometric mean of above/below over the seeds that both have, with its 95 % interval by
+    Student's t: "0.7 [0.65, 0.75]"; a dash with fewer than two."""
+    shared = sorted(above.keys() & below.keys())
+    if len(shared) < 2:
+        return "–"
+    ratios = np.log([above[seed] / below[seed] for seed in shared])
+    half = t_quantile(len(shared)) * ratios.std(ddof=1) / len(shared) ** 0.5
+    low, middle, high = (three(float(np.exp(ratios.mean() + k * half))) for k in (-1, 0, 1))
+    return f"{middle} [{low}, {high}]"
 
 
 def _median(values: Array) -> float:

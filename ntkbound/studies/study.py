@@ -14,7 +14,7 @@ from ntkbound.core.preset import Preset, load_preset
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.core.theorem import find
-from ntkbound.stats import Verdict
+from ntkbound.stats import Verdict, claims_of
 
 Arms = Sequence[str] | Callable[[Record], str]
 
@@ -158,11 +158,12 @@ class Edition:
     size: str
     preset: Preset
 
-    @property
-    def claims(self) -> Sequence[Claim]:
-        """The preset's; where it has none, those of the theorem along the study's axis."""
-        own = find(self.study.theorem).claims
-        return self.preset.claims or [claim for claim in own if axis_of(claim) == self.study.axis]
+    def claims(self, records: Sequence[Record]) -> list[Claim]:
+        """The preset's; where it has none, what the theorem claims of these records, as in any
+        check of them, along the study's axis or along none."""
+        if self.preset.claims:
+            return list(self.preset.claims)
+        return [claim for claim in claims_of(records) if axis_of(claim) in ("", self.study.axis)]
 
 
 @dataclass(frozen=True)

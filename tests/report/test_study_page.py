@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ntkbound.report import study_files
+from ntkbound.report.study_figure import spread_ticks
 from ntkbound.report.study_page import Figure, as_markdown, print_outcome, print_studies
 from ntkbound.stats import check
 from ntkbound.studies.study import Finding, Line, Outcome, Panel, Study, Table
@@ -79,6 +81,18 @@ def test_files_of_a_study(outcome, tmp_path, monkeypatch):
     monkeypatch.setattr(study_files, "find_spec", lambda name: None)
     page = study_files.write_study(outcome, tmp_path, "svg", "ntkbound study")
     assert "No figure: it needs matplotlib" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        ([0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0], [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]),
+        ([0.1, 1.0, 1.01, 1.2, 1.34, 10.0], [0.1, 1.0, 10.0]),
+        ([3.0], [3.0]),
+    ],
+)
+def test_ticks_whose_labels_would_overlap_are_left_out(values, kept):
+    assert spread_ticks(np.array(values)) == kept
 
 
 def test_a_study_without_complete_runs_has_no_figure(outcome, tmp_path):

@@ -36,6 +36,23 @@ def test_arms_stay_apart():
     assert {s.axis for s in observe(both)} == {"m", "n"}
 
 
+def test_fields_that_follow_from_others_of_an_arm_are_not_told():
+    one = [with_fields(run, omega=None, steps=15) for run in records(law, method="gd")]
+    others = [
+        with_fields(run, omega=omega, steps=2)
+        for omega in (0.5, 1.5)
+        for run in records(law, method="sgd")
+    ]
+    arms = {series.arm for series in observe(one + others, axes=["m"])}
+    assert arms == {
+        (("method", "gd"), ("omega", "None")),
+        *((("method", "sgd"), ("omega", omega)) for omega in ("0.5", "1.5")),
+    }
+    both = [*one, *(with_fields(run, steps=2) for run in one)]
+    found = {series.arm for series in observe(both, axes=["m"])}
+    assert found == {(("steps", "15"),), (("steps", "2"),)}, "what separates arms stays"
+
+
 def test_derived_step_size_does_not_split_groups_and_a_chosen_one_does():
     runs = records(law, axis="tau", points=(100, 200, 400, 800))
     assert len({run.config["eta"] for run in runs}) == 4

@@ -281,6 +281,15 @@ def test_every_arm_is_judged_and_named():
     assert "at n=64" in next(f.reason for f in result.fits if f.verdict == "violated")
 
 
+def test_an_arm_is_told_without_the_fields_it_leaves_unset():
+    one = [with_fields(run, method="gd", omega=None) for run in records(root)]
+    other = [with_fields(run, method="sgd", omega=w) for w in (0.5, 1.5) for run in records(root)]
+    reasons = [fit.reason for fit in check(one + other, [claim()]).fits]
+    assert sorted(reason.partition("; at ")[2] for reason in reasons) == [
+        "method=gd", "method=sgd, omega=0.5", "method=sgd, omega=1.5",
+    ]  # fmt: skip
+
+
 def test_noise_floor_and_missing_seeds_are_said():
     runs = records(lambda x: 1e-11 * x**-1.0 if x < 200 else 1e-16)
     assert "noise floor" in verdict(runs).reason

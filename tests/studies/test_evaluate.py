@@ -11,6 +11,7 @@ from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.theorem import find
 from ntkbound.report.conclusions import conclude
+from ntkbound.stats import claims_of
 from ntkbound.studies.evaluate import evaluate, with_terms
 from ntkbound.studies.growth import unclaimed
 from ntkbound.studies.measured import axis_value, cells
@@ -90,8 +91,11 @@ def test_mistakes_are_one_line(name, size, message):
 
 
 def test_without_claims_of_its_own_a_preset_has_the_theorems_along_the_axis(descent):
-    assert [claim.axis for claim in descent.claims] == ["steps"]
-    assert [claim.exponent for claim in steeper(descent).claims] == [-1.0]
+    assert [claim.axis for claim in descent.claims(records())] == ["steps"]
+    assert [claim.exponent for claim in steeper(descent).claims(records())] == [-1.0]
+    assert descent.claims(records()) == claims_of(records()), "as any check of these records"
+    elsewhere = replace(descent, study=replace(descent.study, axis="d"))
+    assert elsewhere.claims(records()) == []
 
 
 def test_findings_are_claims_then_bounds(descent):
@@ -168,7 +172,7 @@ def test_what_a_study_without_claims_comes_to(descent, own, bound, expected):
 )
 def test_a_claim_is_told_in_words(descent, exponent, log_power, said):
     edition = steeper(descent, exponent)
-    (claim,) = edition.claims
+    (claim,) = edition.preset.claims
     logged = claim.model_copy(update={"log_power": log_power})
     outcome = evaluate(
         replace(edition, preset=replace(edition.preset, claims=(logged,))), records(), {}
@@ -252,9 +256,13 @@ def test_arms_are_ordered_as_numbers():
 @pytest.mark.parametrize(
     ("verdict", "shown", "left_open"),
     [
-        ("tight", "Agrees, from both sides: S.", None),
+        ("tight", "Agrees, within the margin on both sides: S.", "Which rate within the margin"),
         ("holds", "Agrees: S.", "That the claim is sharp: S."),
-        ("faster", "Agrees, with a steeper decay than claimed: S.", "That the claimed rate is"),
+        (
+            "faster",
+            "Agrees, with a steeper decay than claimed: S.",
+            "That the claimed rate is attained",
+        ),
         ("violated", "**Contradicted**: S. R.", None),
         ("bound-violated", "**The proved bound is exceeded**: S. R.", None),
         ("not-defined", "Measured, and judged by no claim: S. R.", None),
@@ -271,6 +279,16 @@ def test_every_verdict_has_its_own_conclusion(descent, verdict, shown, left_open
     assert len(about) == (left_open is not None)
     assert all(line.startswith(left_open) for line in about)
     assert said.leaves_open[-1].startswith("Anything outside the range measured: steps = 10 … 160")
+
+
+def test_what_was_not_put_to_the_test_is_not_counted_as_judged(descent):
+    verdicts = ("holds", "inconclusive", "vacuous", "condition-not-met", "not-defined")
+    findings = [Finding(verdict, verdict, "R") for verdict in verdicts]
+    told = conclude(replace(evaluate(descent, records(), {}), findings=findings)).headline
+    assert told.startswith("Of 2 statements judged, 1 agree with the measurement")
+    assert "and 1 undecided. 2 more not covered" in told
+    told = conclude(replace(evaluate(descent, records(), {}), findings=findings[2:])).headline
+    assert told.startswith("Nothing was judged") and "2 more not covered" in told
 
 
 def test_lost_runs_are_told_and_leave_nothing_certain(descent):

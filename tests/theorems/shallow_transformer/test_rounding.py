@@ -116,7 +116,8 @@ def test_it_is_proportional_to_the_unit():
     single, double = rounded(), rounded("float64")
     for name in ("residual", "constant", "relative"):
         ratio = getattr(single, name) / getattr(double, name)
-        assert ratio == pytest.approx(2.0**29, rel=1e-12), name
+        # Products of two roundings are the rest: 3e-4 of one at float32.
+        assert ratio == pytest.approx(2.0**29, rel=1e-3), name
     assert single.landing == double.landing, "iterates are float64 whatever trains"
     assert double.gradient < 1e-9
 

@@ -11,6 +11,7 @@ import pytest
 from ntkbound import studies
 from ntkbound.cli import main
 from ntkbound.core.claim import Claim
+from ntkbound.core.outcome import Bound, check
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.report import study_files
@@ -20,6 +21,7 @@ from ntkbound.studies.study import SIZES, Evidence
 from ntkbound.theorems.shallow_transformer.statement import (
     APPROXIMATION,
     FEATURE_NORM,
+    MIN_MSE,
     MIN_RMSE,
     VALIDATION,
 )
@@ -27,6 +29,7 @@ from ntkbound.theorems.shallow_transformer.studies import (
     lag,
     membership,
     projection,
+    regime,
     samples,
     seq_length,
 )
@@ -119,6 +122,20 @@ def test_a_study_resumes_and_speaks_json(width, capsys):
     assert (width / "width.svg").exists()
 
 
+def test_without_claims_every_command_judges_those_of_the_theorem(width, command):
+    assert not studies.load("width", "smoke").preset.claims
+    commands = (
+        ("study", "width", "--size", "smoke", "--out", width, "--json"),
+        ("check", "smoke/width", "--out", width, "--json"),
+        ("check", width, "--claims", "smoke/width", "--json"),
+        ("slopes", width, "--claims", "smoke/width", "--all", "--json"),
+    )
+    found = [json.loads(command(*arguments)[1])["fits"] for arguments in commands]
+    judged = [[fit for fit in fits if fit["claimed"] is not None] for fits in found]
+    assert len(judged[0]) == 8
+    assert judged[0] == judged[1] == judged[2] == judged[3]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -164,9 +181,10 @@ def test_every_size_of_every_study_is_a_valid_preset(name, size):
 )
 def test_what_each_study_claims(name, count, where, size):
     edition = studies.load(name, size)
-    assert len(edition.claims) == count
-    assert all(claim.axis == edition.study.axis for claim in edition.claims)
-    assert all(claim.where == where for claim in edition.claims)
+    claims = edition.claims([record(c.model_dump(), {}) for c in edition.preset.configs()])
+    assert len(claims) == count
+    assert all(claim.axis == edition.study.axis for claim in claims)
+    assert all(claim.where == where for claim in claims)
 
 
 # Conclusions.
@@ -208,31 +226,61 @@ def test_without_matplotlib_the_page_says_so(width, tmp_path, monkeypatch):
 # Evaluations of single studies, on planted data.
 
 
-@pytest.mark.parametrize(
-    ("where", "verdict"), [(0.6, "holds"), (1.5, "violated"), (None, "inconclusive")]
-)
-def test_the_threshold_of_membership_is_judged(where, verdict):
-    def loss(rho):
-        fall = rho - 3 if where is None else min(rho - where, 0)
-        return (0.1 - 0.3 * fall) * np.exp(0.01 * rng.standard_normal())
+def in_ball(ratio, seed, error, least=None, bound=None):
+    """One run at ρ/ν with its smallest RMSE, and what is proved below and above it."""
+    numbers = {MIN_RMSE.key: error} | ({membership.LEAST.key: least} if least else {})
+    config = {"rho": dict.fromkeys("cUW", ratio), "nu": dict.fromkeys("cUW", 1.0), "seed": seed}
+    absent = Bound(bound, absent="condition-not-met")
+    return replace(record(config, numbers), checks=[check(MIN_RMSE, error, absent)])
 
-    rng = np.random.default_rng(3)
+
+@pytest.mark.parametrize(
+    ("scale", "above", "below"),
+    [(1.0, "holds", "holds"), (0.3, "holds", "bound-violated"), (3.0, "bound-violated", "holds")],
+)
+def test_membership_judges_what_is_proved_and_nothing_else(scale, above, below):
+    curve = {0.5: (0.2, 0.1, None), 0.7: (0.1, None, None), 1.0: (0.02, None, 0.05),
+             2.0: (0.01, None, 0.06)}  # fmt: skip
     runs = [
-        record(
-            {"rho": dict.fromkeys("cUW", rho), "nu": dict.fromkeys("cUW", 1.0), "seed": seed},
-            {MIN_RMSE.key: loss(rho)},
-        )
-        for rho in RATIOS
-        for seed in range(4)
+        in_ball(ratio, seed, scale * error * 1.01**seed, least, bound)
+        for ratio, (error, least, bound) in curve.items()
+        for seed in range(3)
     ]
-    (finding,) = membership.judge(Evidence(runs, [])).findings
-    assert finding.verdict == verdict, finding.reason
+    found = membership.judge(Evidence(runs, []))
+    upper, lower, curve_found = found.findings
+    assert (upper.verdict, lower.verdict) == (above, below)
+    assert "a bound in 6 of 12 runs, from ρ/ν = 1 on" in upper.reason
+    assert "positive in 3 of 12 runs, up to ρ/ν = 0.5" in lower.reason
+    assert curve_found.verdict == "not-defined"
+    assert "error at ρ/ν = 2 over that at 1: 0.5 [0.5, 0.5]" in curve_found.reason
+    assert [row[1] for row in found.tables[0].rows] == ["0.5", "0.7", "1", "2"]
+    assert found.tables[0].rows[0][3:] == ["0.1", "–", "–"]
+    assert found.tables[0].rows[2][4:] == ["0.05", "0.2 [0.2, 0.2]"]
 
 
-@pytest.mark.parametrize(
-    ("curve", "verdict"), [(lambda T: np.exp(0.2 * T), "holds"), (lambda T: T**2, "violated")]
-)
-def test_exponential_growth_of_the_recurrence_is_decided_by_fit(curve, verdict):
+def test_membership_without_bounds_says_why():
+    runs = [in_ball(ratio, seed, 0.1) for ratio in (0.5, 0.7) for seed in range(3)]
+    upper, lower = membership.judge(Evidence(runs, [])).findings
+    assert (upper.verdict, lower.verdict) == ("condition-not-met", "vacuous")
+    void = [check(MIN_RMSE, 0.1, Bound(None, absent="vacuous"))]
+    runs[-1] = replace(runs[-1], checks=void)
+    upper, _ = membership.judge(Evidence(runs, [])).findings
+    assert (upper.verdict, upper.reason) == ("vacuous", "a bound in 0 of 6 runs")
+
+
+@pytest.mark.parametrize("grid", [(0.25, 0.5, 0.7, 1.0, 1.4, 2.0), (0.5, 0.9, 1.0, 1.1, 3.0)])
+def test_no_grid_of_ratios_changes_a_verdict_of_membership(grid):
+    runs = [
+        in_ball(x, seed, 1 / (1 + x**2), 0.2 if x < 0.6 else None, 2.0 if x >= 1 else None)
+        for x in grid
+        for seed in range(3)
+    ]
+    verdicts = [finding.verdict for finding in membership.judge(Evidence(runs, [])).findings]
+    assert verdicts == ["holds", "holds", "not-defined"]
+
+
+@pytest.mark.parametrize("curve", [lambda T: np.exp(0.2 * T), lambda T: T**2])
+def test_growth_of_the_recurrence_on_independent_tokens_is_an_observation(curve):
     lengths = [4, 8, 16, 32]
     series = planted(lengths, curve)
     runs = [
@@ -245,7 +293,28 @@ def test_exponential_growth_of_the_recurrence_is_decided_by_fit(curve, verdict):
         for seed in range(4)
     ]
     found = seq_length.judge(Evidence(runs, [])).findings
-    assert [finding.verdict for finding in found] == ["not-defined", verdict]
+    assert [finding.verdict for finding in found] == ["not-defined", "not-defined"]
+    assert all("is about AR(L): tokens here are independent" in f.reason for f in found)
+
+
+def test_the_reading_of_lag_says_where_it_differs_from_the_published_runs():
+    for difference in ("split in time", "split at random", "standardise the targets only"):
+        assert difference in lag.STUDY.reading
+
+
+def test_a_kernel_that_moved_in_some_seeds_is_not_said_never_to_move():
+    drifts = {1.0: (0.01, 0.02, 0.01), 3.0: (0.02, 0.03, 0.82), 9.0: (0.5, 0.6, 0.7)}
+    runs = [
+        record({"eta": eta, "m": 16, "seed": seed}, {regime.DRIFT.key: drift, MIN_MSE.key: 0.1})
+        for eta, values in drifts.items()
+        for seed, drift in enumerate(values)
+    ]
+    (finding,) = regime.judge(Evidence(runs, [])).findings
+    assert finding.reason.startswith(
+        "drift above 0.1 in 1 of 3 runs at η = 3 (mean 0.29), in 3 of 3 runs at η = 9 (mean 0.6); "
+    )
+    (still,) = regime.judge(Evidence(runs[:3], [])).findings
+    assert still.reason.startswith("drift above 0.1 in no run; ")
 
 
 def test_the_width_needed_is_where_the_power_law_meets_the_target():

@@ -12,8 +12,7 @@ from ntkbound.core.outcome import Terms
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import config_of
-from ntkbound.stats.inference import t_quantile
-from ntkbound.studies.measured import three
+from ntkbound.studies.measured import paired_ratio, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, Table
 from ntkbound.theorems.shallow_transformer.statement import (
     FINAL_MSE,
@@ -115,11 +114,8 @@ def _compared(title: str, first: Runs, second: Runs) -> list[Finding]:
         return []
     parts = []
     for quantity in COMPARED:
-        pairs = [(_number(first[s], quantity), _number(second[s], quantity)) for s in shared]
-        ratios = np.log([a / b for a, b in pairs])
-        half = t_quantile(len(shared)) * ratios.std(ddof=1) / len(shared) ** 0.5
-        low, middle, high = (three(float(np.exp(ratios.mean() + k * half))) for k in (-1, 0, 1))
-        parts.append(f"{quantity.title} {middle} [{low}, {high}]")
+        above, below = ({s: _number(runs[s], quantity) for s in shared} for runs in (first, second))
+        parts.append(f"{quantity.title} {paired_ratio(above, below)}")
     return [Finding(f"{title}, ratios", "not-defined", ", ".join(parts))]
 
 
