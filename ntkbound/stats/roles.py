@@ -106,7 +106,9 @@ def roles_of(frame: Frame, named: Named) -> Roles:
         frame.column(name)
     taken = {*seeds, step, *named.along, *named.fields}
     free = [name for name in frame.columns if name not in taken]
-    values = named.values or tuple(name for name in free if _real(frame, name))
+    values = named.values or tuple(
+        name for name in free if _real(frame, name) and len(frame.column(name).coded[1]) > 1
+    )
     if not values:
         told = f"no column looks measured (real-valued); columns: {some(frame.columns)}"
         raise InputError(f"{frame.source}: {told}", field="value")

@@ -50,12 +50,25 @@ WANTED = {
         PLAIN.replace("\n", "\r"),
         PLAIN.replace(",", ";"),
         PLAIN.replace(",", "\t"),
+        "sep=;\n" + PLAIN.replace(",", ";"),
         PLAIN.replace(",", ", "),
         PLAIN.replace("gd", '"gd"').replace("method", '"method"'),
         "# made by train.py\n\n" + PLAIN,
         PLAIN.replace("adam", "\n , ,,\n,,,\nadam") + "\n\n",
     ],
-    ids=["plain", "bom", "crlf", "cr", ";", "tab", "spaces", "quoted", "comment", "blank lines"],
+    ids=[
+        "plain",
+        "bom",
+        "crlf",
+        "cr",
+        ";",
+        "tab",
+        "sep",
+        "spaces",
+        "quoted",
+        "comment",
+        "blank lines",
+    ],
 )
 def test_csv_as_programs_write_it(tmp_path, content):
     assert values(frame_of(tmp_path, content)) == WANTED

@@ -140,6 +140,11 @@ def test_what_a_path_says_is_a_setting():
     assert roles(columns, values=("loss",), axes=("lr",)).axes == ("lr",)
 
 
+def test_what_never_varies_is_not_measured():
+    found = roles({**RUNS, "lr": [0.25 for _ in RUNS["m"]]})
+    assert (found.values, found.ignored) == (("loss",), {"lr": "real-valued"})
+
+
 def test_what_claims_name():
     claim = Claim(column="loss", axis="m", kind="tight", exponent=-0.5, where={"lr": {"from": 0.2}})
     named = Named().and_of([claim, claim])

@@ -24,6 +24,7 @@ from ntkbound.runs.formats.gather import CHUNK, Chunks
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 QUOTE = '"'
+PASSED_OVER = ("#", "sep=")  # above the header: comments, and a word to spreadsheets
 QUOTED = re.compile(r'"[^"]*"')
 
 Row = list[str]
@@ -46,7 +47,7 @@ class Layout:
 
 
 def read(stream: TextIO, name: str, notes: list[str]) -> Chunks:
-    """The rows in chunks; lines of ``#`` above the header, and empty lines, are passed over.
+    """The rows in chunks; `PASSED_OVER` above the header, and empty lines, are passed over.
 
     ``notes`` takes what is to be said of the file. Raises InputError naming the row at fault.
     """
@@ -76,7 +77,7 @@ def read(stream: TextIO, name: str, notes: list[str]) -> Chunks:
 def _first(stream: TextIO, name: str) -> tuple[int, str]:
     """The header's line number and text."""
     for number, line in enumerate(iter(stream.readline, ""), start=1):
-        if line.strip() and not line.startswith("#"):
+        if line.strip() and not line.startswith(PASSED_OVER):
             return number, line
     raise InputError(f"{name} is empty; a header and rows are needed")
 

@@ -23,12 +23,22 @@ def read(stream: TextIO, name: str) -> Chunks:
     while chunk := list(itertools.islice(numbered, CHUNK)):
         places, lines = zip(*chunk, strict=True)
         rows = _objects(lines, places, name)
-        columns = dict.fromkeys(itertools.chain.from_iterable(rows))
-        yield np.array(places, dtype=np.intp), {key: _column(rows, key) for key in columns}
+        names = list(rows[0])
+        if any(row.keys() != rows[0].keys() for row in rows):
+            names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
+        yield np.array(places, dtype=np.intp), {name: _column(rows, name) for name in names}
 
 
 def _objects(lines: Sequence[str], places: Sequence[int], name: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+    """Every line as an object. Raises InputError naming the first that is none."""
+    text = ",".join(lines)
+    try:
+        rows: list[dict[str, Any]] = json.loads(f"[{text}]")  # half the time of one by one
+    except ValueError:
+        rows = []
+    if len(rows) == len(lines) and set(map(type, rows)) == {dict}:
+        return rows
+    rows = []
     for place, line in zip(places, lines, strict=True):
         try:
             row = json.loads(line)
