@@ -16,6 +16,8 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.stats import check
 from ntkbound.stats.forms.fraction import interval
 from ntkbound.stats.forms.spread import Spread
+from ntkbound.stats.forms.trend import Slopes, Trend
+from ntkbound.stats.margins import RATE_MARGIN
 from tests.support.inside import STEPS, numbered, traced
 from tests.support.synthetic import KEY, PLANTED, registered
 
@@ -90,6 +92,37 @@ def test_a_late_change_of_regime_is_neither_agreement_nor_violation():
     assert found.verdict == "inconclusive" and "the rate is not reached yet" in found.reason
 
 
+def trend(whole, kind="upper", early=None, late=None, end=None):
+    """Slopes beyond the claim; where nothing is said of a part it is as the whole."""
+    parts = [np.array(whole if one is None else one) for one in (whole, early, late, end)]
+    return Trend(Slopes(*parts), kind, RATE_MARGIN, exact=False)
+
+
+WORSE = [0.2, 0.21, 0.19, 0.2, 0.22]
+
+
+def test_the_end_of_the_range_must_refute_a_claim_as_well():
+    assert trend(WORSE).p() < 1e-3
+    noisy = [0.3, -0.3, 0.4, -0.2, 0.3]
+    assert trend(WORSE, late=noisy).p() > 0.2
+    mirrored = trend([-one for one in WORSE], "lower", late=[-one for one in noisy])
+    assert mirrored.p() == pytest.approx(trend(WORSE, late=noisy).p())
+
+
+def test_a_slope_on_its_way_to_the_claim_has_not_violated_it():
+    early, late = [0.4, 0.42, 0.38, 0.41, 0.4], [0.1, 0.11, 0.1, 0.09, 0.1]
+    assert trend(WORSE, early=early, late=late).p() == 1.0
+    assert trend(WORSE, early=late, late=early).p() < 1e-3, "on its way from it"
+    half = [0.25, 0.26, 0.24, 0.25, 0.25]
+    assert trend(WORSE, early=early, late=half).p() < 1e-3, "not half of the way"
+
+
+def test_tight_needs_both_ends_within_the_margin():
+    wide = [-0.3, 0.1, -0.1, -0.25, 0.05]
+    assert trend(wide, "tight").finding() == "open"
+    assert trend([0.01, 0.0, -0.01, 0.02, 0.0], "tight").finding() == "tight"
+
+
 def test_too_few_seeds_or_points_stay_open():
     found = verdict(traced(lambda t: 1 / t, seeds=2), **along())
     assert (found.verdict, found.reason) == ("inconclusive", "2 seeds: needs at least 3")
@@ -121,8 +154,9 @@ def test_equal_seeds_are_one_and_a_deterministic_quantity_needs_one_run():
 
 def test_only_the_steps_that_all_seeds_recorded_count():
     records = traced(lambda t: 1 / t, noise=0.0)
-    short = {name: series[:120] for name, series in records[0].trace.items()}
-    found = verdict([replace(records[0], trace=short), *records[1:]], **along())
+    short = {name: series[:120] for name, series in records[2].trace.items()}
+    records[2] = replace(records[2], trace=short)
+    found = verdict(records, **along())
     assert found.evidence.points.max() <= STEPS[119] and found.verdict == "tight"
 
 
@@ -222,6 +256,7 @@ VALUES = [0.991, 0.995, 0.993, 0.998, 0.994]
         (level(0.999), "violated"),
         (level(0.994), "inconclusive"),
         (level(0.999, "upper"), "holds"),
+        (level(0.994, "upper"), "inconclusive"),
         (level(0.98, "upper"), "violated"),
         (level(0.994, "equal", tolerance=0.01), "holds"),
         (level(0.97, "equal", tolerance=0.01), "violated"),
@@ -248,7 +283,8 @@ def test_equal_values_say_what_n_equal_runs_say():
     found = verdict(numbered([1.0] * 5), **level(0.99))
     told = "at least the claimed 0.99, in all 5 runs; at least 48 % of runs at 97.5 %"
     assert (found.verdict, found.reason) == ("holds", told)
-    assert verdict(numbered([0.5] * 5), **level(0.99)).verdict == "violated"
+    against = verdict(numbered([0.5] * 5), **level(0.99))
+    assert (against.verdict, against.p) == ("violated", pytest.approx(0.2**5))
     assert verdict(numbered([0.5] * 2), **level(0.99)).verdict == "inconclusive"
 
 
@@ -262,6 +298,19 @@ def test_against_another_number_of_the_same_run():
     assert (found.verdict, found.claimed) == ("holds", 0.0)
     assert found.estimate == pytest.approx(-0.15)
     assert verdict(records, **level(bound, "lower")).verdict == "violated"
+    records[3] = numbered(VALUES)[3]
+    found = verdict(records, **level(bound, "upper"))
+    assert found.seeds == 4 and "left out seed 3: no value" in found.reason
+
+
+def test_an_equality_is_tested_on_both_sides():
+    found = verdict(numbered(VALUES), **level(0.994, "equal", tolerance=0.001))
+    one = [ttest_1samp(VALUES, end, alternative=side).pvalue
+           for end, side in ((0.995, "greater"), (0.993, "less"))]  # fmt: skip
+    assert found.p == pytest.approx(min(1.0, 2 * min(one)))
+    assert verdict(numbered(VALUES), **level(0.98, "equal", tolerance=0.01)).p == pytest.approx(
+        2 * ttest_1samp(VALUES, 0.99, alternative="greater").pvalue
+    )
 
 
 def test_one_run_of_a_deterministic_quantity_says_it_all():
