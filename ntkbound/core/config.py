@@ -38,6 +38,7 @@ class Config(BaseModel):
     implied: ClassVar[frozenset[str]] = frozenset()  # follow from others: not hashed
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # giving one unsets the other
     precision: ClassVar[str] = ""  # the field that names the dtype trained in
+    data: ClassVar[str] = ""  # the field that may name a data file: equal content is equal
     panels: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # options by topic; others come first
 
     theorem: str = Field(description="the theorem under test")

@@ -122,7 +122,11 @@ def read_table(records: Sequence[Record]) -> Table:
     for name, rows in groups.items():
         own = [records[row] for row in rows]
         known = declared(name)
-        configs = [one_numbers(record.config) | {"theorem": name} for record in own]
+        paths = _first_paths(own, known.data)
+        configs = [
+            one_numbers(record.config) | {"theorem": name} | paths.get(record.data_sha256, {})
+            for record in own
+        ]
         followed = [known.follows(record.config) for record in own]
         given = {name for fields in followed for name in fields}
         keys, values = _matrix([record.terms for record in own])
@@ -141,6 +145,15 @@ def read_table(records: Sequence[Record]) -> Table:
             )
         )
     return Table(tuple(parts))
+
+
+def _first_paths(records: Sequence[Record], field: str) -> dict[str | None, dict[str, Any]]:
+    """Data → the field that names them, as the first record with these data has it."""
+    found: dict[str | None, dict[str, Any]] = {None: {}}
+    for record in records:
+        if field in record.config:
+            found.setdefault(record.data_sha256, {field: record.config[field]})
+    return found
 
 
 def tabulate(rows: Iterable[tuple[Fields, Mapping[Key, float]]]) -> Table:

@@ -27,6 +27,8 @@ class Declared:
         Config fields in which repetitions differ.
     precision
         The field that names the dtype trained in; empty: none does.
+    data
+        The field that may name a data file, whose content counts and not its path; empty: none.
     axes
         Fields, or ratios ``a/b`` of two, along which slopes are fitted unasked.
     follows
@@ -46,6 +48,7 @@ class Declared:
     quantity: Callable[[Key], Quantity] = undeclared
     needs: Callable[[Claim], Collection[str]] = needs_nothing
     drawn: tuple[str, ...] = ()
+    data: str = ""
 
 
 UNDECLARED = Declared()
@@ -72,4 +75,5 @@ def _declared(find: Callable[[str], Theorem], name: str) -> Declared:
         quantity=found.quantity,
         needs=found.needs,
         drawn=config.drawn,
+        data=config.data,
     )

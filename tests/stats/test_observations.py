@@ -36,6 +36,20 @@ def test_arms_stay_apart():
     assert {s.axis for s in observe(both)} == {"m", "n"}
 
 
+def test_equal_data_under_two_paths_are_one_group():
+    runs = [
+        replace(with_fields(run, task=path), data_sha256=content)
+        for path, content, own in (
+            ("a/data.npz", "same", records(law, seeds=2)),
+            ("b/copy.npz", "same", records(law, seeds=4)[12:]),
+            ("c/data.npz", "other", records(law, seeds=2)),
+        )
+        for run in own
+    ]
+    arms = {dict(series.arm)["task"]: series.seeds for series in observe(runs, axes=["m"])}
+    assert arms == {"a/data.npz": ("0", "1", "2", "3"), "c/data.npz": ("0", "1")}
+
+
 def test_fields_that_follow_from_others_of_an_arm_are_not_told():
     one = [with_fields(run, omega=None, steps=15) for run in records(law, method="gd")]
     others = [

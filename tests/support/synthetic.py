@@ -30,6 +30,7 @@ class PlantedConfig(Config):
     seeds: ClassVar[tuple[str, ...]] = ("seed", "data_seed", "init_seed")
     drawn: ClassVar[tuple[str, ...]] = ("init_seed",)
     precision: ClassVar[str] = "dtype"
+    data: ClassVar[str] = "task"
 
     theorem: str = "planted"
     dtype: str = "float64"

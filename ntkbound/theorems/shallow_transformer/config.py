@@ -94,6 +94,7 @@ class Config(core.Config):
     implied: ClassVar = frozenset({"eta_scale"})  # by η and τ
     exclusive: ClassVar = (("eta", "eta_scale"),)
     precision: ClassVar = "dtype"
+    data: ClassVar = "task"
     panels: ClassVar = PANELS
 
     theorem: Literal["shallow-transformer"] = Field(
