@@ -20,6 +20,13 @@ class Key(NamedTuple):
         """A column of a table that is nobody's record."""
         return cls(name, "", "")
 
+    @property
+    def named(self) -> dict[str, str | None]:
+        """As JSON has it: term, probe, statistic and column, those that it has not as None."""
+        if self.probe:
+            return {**self._asdict(), "column": None}
+        return {"term": None, "probe": None, "statistic": None, "column": self.term}
+
     def __str__(self) -> str:
         return " / ".join(filter(None, self))
 

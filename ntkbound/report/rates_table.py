@@ -17,8 +17,8 @@ from ntkbound.stats.words import three
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
 
-COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "form", "where", "points")
-COLUMNS += ("seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin")
+COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "column", "form", "where")
+COLUMNS += ("points", "seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin")
 COLUMNS += ("verdict", "reason")
 NAME = "term / probe / statistic"
 NUMBERS = ("runs", "slope", "estimate", "95 %", "claimed")

@@ -142,13 +142,14 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The fields of `slopes --json`, in its order."""
+        named = self.key.named
         return {
             "axis": self.axis,
-            "term": self.term,
-            "probe": self.probe,
-            "statistic": self.statistic,
+            "term": named["term"],
+            "probe": named["probe"],
+            "statistic": named["statistic"],
             "form": self.form,
-            "column": self.term if self.claim and self.claim.column else None,
+            "column": named["column"],
             "label": self.label,
             "where": self.where,
             "points": self.points,
