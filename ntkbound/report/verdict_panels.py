@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ntkbound.core.claim import STEP, Exponential, Rate
+from ntkbound.core.claim import STEP, Exponential, Rate, fields_told
 from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record
 from ntkbound.report import figures
@@ -62,7 +62,7 @@ def _line(axis: Any, fit: Verdict, records: Sequence[Record]) -> None:
     if fit.axis != STEP:
         axis.set_xticks(x, labels=[f"{value:g}" for value in x])
         axis.minorticks_off()
-    _finish(axis, fit.key, fit.verdict)
+    _finish(axis, fit.key, fit.verdict, fields_told(dict(fit.arm)))
 
 
 def _curves(fit: Verdict, x: np.ndarray) -> Sequence[tuple[np.ndarray, Mapping[str, Any], str]]:
@@ -116,9 +116,11 @@ def _measure(fit: Verdict) -> str:
     return "share of runs" if fit.form == "fraction" else "mean over seeds"
 
 
-def _finish(axis: Any, key: object, verdict: str) -> None:
+def _finish(axis: Any, key: object, verdict: str, arm: str = "") -> None:
+    """Title and legend; the arm stands below the number that the panel is about."""
     term, _, rest = str(key).partition(" / ")
-    axis.set_title(f"{term}\n{rest}: {verdict}" if rest else f"{term}\n{verdict}", fontsize=8)
+    lines = [term, ", ".join(filter(None, (rest, arm))), verdict]
+    axis.set_title("\n".join(filter(None, lines)), fontsize=8)
     axis.tick_params(labelsize=7)
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize=6)

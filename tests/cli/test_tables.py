@@ -51,7 +51,7 @@ def test_slopes_guess_what_is_measured_and_say_so(command, folder):
     fits = json.loads(out)["fits"]
     assert code == 0
     assert {fit["column"] for fit in fits} == {"loss", "risk"}
-    slopes = {(f["term"], f["where"]["method"]): f["slope"] for f in fits}
+    slopes = {(f["column"], f["where"]["method"]): f["slope"] for f in fits}
     assert slopes["loss", "gd"] == pytest.approx(-0.5, abs=0.05)
     assert slopes["risk", "gd"] == pytest.approx(-1.0, abs=0.1)
     assert err == (
