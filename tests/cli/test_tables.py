@@ -59,7 +59,7 @@ def test_slopes_guess_what_is_measured_and_say_so(command, folder):
         "ignored: parameters (follows m)\n"
     )
     code, out, err = command("slopes", table, "--value", "risk", "--json")
-    assert {fit["term"] for fit in json.loads(out)["fits"]} == {"risk"}
+    assert {fit["column"] for fit in json.loads(out)["fits"]} == {"risk"}
     assert "ignored: loss (real-valued), parameters (follows m)" in err
 
 
