@@ -35,7 +35,7 @@ def study(
     """
     from ntkbound.report.study_figure import FORMATS
     from ntkbound.report.study_files import write_study
-    from ntkbound.report.study_page import print_outcome, print_studies
+    from ntkbound.report.study_page import print_evaluation, print_studies
     from ntkbound.studies import load, studies
     from ntkbound.studies.evaluate import evaluate, read_records
 
@@ -55,14 +55,14 @@ def study(
     place = Place(out, jobs, scheduler, chosen.study.save)
     progress = run_missing(chosen.preset, place, quiet or as_json)
     finished = [run for run in progress.identifiers if run not in progress.failed]
-    outcome = evaluate(chosen, read_records(out, finished), progress.failed)
+    evaluation = evaluate(chosen, read_records(out, finished), progress.failed)
     command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])
-    page = write_study(outcome, out, figure_format, command)
+    page = write_study(evaluation, out, figure_format, command)
     if as_json:
-        print_json(outcome.as_json())
+        print_json(evaluation.as_json())
     elif not quiet:
-        print_outcome(stdout(), outcome, f"page and figure: {page}")
-    for identifier, reason in outcome.lost.items():
+        print_evaluation(stdout(), evaluation, f"page and figure: {page}")
+    for identifier, reason in evaluation.lost.items():
         tell(f"left out {identifier}: {reason}")
     if strict:
-        raise typer.Exit(exit_code([outcome.verdict]))
+        raise typer.Exit(exit_code([evaluation.verdict]))

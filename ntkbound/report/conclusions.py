@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ntkbound.core.glossary import UNTESTED
 
 if TYPE_CHECKING:
-    from ntkbound.studies.study import Finding, Outcome
+    from ntkbound.studies.study import Evaluation, Finding
 
 # What a verdict says of its statements, in the order of the page; the others say nothing there.
 SHOWN: Mapping[str, str] = {
@@ -42,13 +42,15 @@ class Conclusions:
     leaves_open: Sequence[str]
 
 
-def conclude(outcome: Outcome) -> Conclusions:
+def conclude(evaluation: Evaluation) -> Conclusions:
     """Every line follows from verdicts, lost runs or the range measured: none is fixed text."""
-    leaves_open = _lines(outcome.findings, LEFT_OPEN)
-    leaves_open.append(f"Anything outside the range measured: {outcome.scope}.")
-    if outcome.lost:
-        leaves_open.append(_lost(outcome.lost))
-    return Conclusions(_headline(outcome.findings), _lines(outcome.findings, SHOWN), leaves_open)
+    leaves_open = _lines(evaluation.findings, LEFT_OPEN)
+    leaves_open.append(f"Anything outside the range measured: {evaluation.scope}.")
+    if evaluation.lost:
+        leaves_open.append(_lost(evaluation.lost))
+    return Conclusions(
+        _headline(evaluation.findings), _lines(evaluation.findings, SHOWN), leaves_open
+    )
 
 
 def _lines(findings: Sequence[Finding], words: Mapping[str, str]) -> list[str]:

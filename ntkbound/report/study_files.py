@@ -11,24 +11,24 @@ from ntkbound.report.study_page import Figure, as_markdown
 from ntkbound.runs.files import write_text
 
 if TYPE_CHECKING:
-    from ntkbound.studies.study import Outcome
+    from ntkbound.studies.study import Evaluation
 
 NO_MATPLOTLIB = Figure(None, "it needs matplotlib (pip install 'ntkbound[plot]')")
 NO_PANELS = Figure(None, "no run of this study is complete")
 
 
-def write_study(outcome: Outcome, out: Path, suffix: str, command: str) -> Path:
+def write_study(evaluation: Evaluation, out: Path, suffix: str, command: str) -> Path:
     """Writes ``out/NAME.md`` and its figure, and returns the page's path."""
-    figure = _draw(outcome, out / f"{outcome.name}.{suffix}")
-    page = out / f"{outcome.name}.md"
-    write_text(page, as_markdown(outcome, command, figure))
+    figure = _draw(evaluation, out / f"{evaluation.name}.{suffix}")
+    page = out / f"{evaluation.name}.md"
+    write_text(page, as_markdown(evaluation, command, figure))
     return page
 
 
-def _draw(outcome: Outcome, path: Path) -> Figure:
+def _draw(evaluation: Evaluation, path: Path) -> Figure:
     if find_spec("matplotlib") is None:
         return NO_MATPLOTLIB
-    if not outcome.panels:
+    if not evaluation.panels:
         return NO_PANELS
-    plot_study(path, outcome.panels)
+    plot_study(path, evaluation.panels)
     return Figure(path)

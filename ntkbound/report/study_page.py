@@ -15,7 +15,7 @@ from ntkbound.report.rates_table import cells, markdown_table, titles
 from ntkbound.report.tables import add_row, new_table, verdict
 
 if TYPE_CHECKING:
-    from ntkbound.studies.study import Outcome, Study
+    from ntkbound.studies.study import Evaluation, Study
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ def print_studies(console: Console, studies: Mapping[str, Study]) -> None:
     console.print(table)
 
 
-def print_outcome(console: Console, outcome: Outcome, page: str) -> None:
+def print_evaluation(console: Console, evaluation: Evaluation, page: str) -> None:
     """Tables, verdicts and conclusions; ``page`` says where the rest is."""
-    console.print(Text(f"{outcome.study.title}: {outcome.study.question}"), style="bold")
-    for table in outcome.tables:
+    console.print(Text(f"{evaluation.study.title}: {evaluation.study.question}"), style="bold")
+    for table in evaluation.tables:
         console.print(Text(table.title, style="dim"))
         numbers = [column for column in table.columns if column != "arm"]
         shown = new_table(table.columns, numbers, folded=table.columns, dense=True)
@@ -45,28 +45,28 @@ def print_outcome(console: Console, outcome: Outcome, page: str) -> None:
             add_row(shown, row)
         console.print(shown)
     judged = new_table(("statement", "verdict"), folded=("statement",), dense=True)
-    for finding in outcome.findings:
+    for finding in evaluation.findings:
         add_row(judged, (finding.statement, verdict(finding.verdict)))
     console.print(judged)
-    console.print(Text(conclude(outcome).headline))
+    console.print(Text(conclude(evaluation).headline))
     console.print(Text(page, style="dim"), soft_wrap=True)
 
 
-def as_markdown(outcome: Outcome, command: str, figure: Figure) -> str:
+def as_markdown(evaluation: Evaluation, command: str, figure: Figure) -> str:
     """The page, for the folder in which the figure lies."""
-    study, said = outcome.study, conclude(outcome)
+    study, said = evaluation.study, conclude(evaluation)
     drawn = f"No figure: {figure.reason}."
     if figure.path is not None:
         drawn = f"![{study.title}]({figure.path.name})"
     parts = [f"# {study.title}\n", f"```sh\n{command}\n```\n"]
-    parts += [f"**Question.** {study.question}\n", f"**Measured over** {outcome.scope}.\n"]
+    parts += [f"**Question.** {study.question}\n", f"**Measured over** {evaluation.scope}.\n"]
     parts += [f"{drawn}\n", f"**How to read it.** {study.reading}\n"]
-    for table in outcome.tables:
+    for table in evaluation.tables:
         parts += [f"## {table.title}\n", markdown_table(table.columns, table.rows)]
-    if outcome.fits:
-        judged = [cells(fit) for fit in outcome.fits]
-        parts += ["## Rates\n", markdown_table(titles(outcome.fits), judged)]
-    rows = [(f.statement, f.verdict, f.reason) for f in outcome.findings]
+    if evaluation.fits:
+        judged = [cells(fit) for fit in evaluation.fits]
+        parts += ["## Rates\n", markdown_table(titles(evaluation.fits), judged)]
+    rows = [(f.statement, f.verdict, f.reason) for f in evaluation.findings]
     parts += ["## Verdicts\n", markdown_table(("statement", "verdict", "reason"), rows)]
     parts += ["## What it shows\n", f"{said.headline}\n", _list(said.shows)]
     parts += ["## What it does not show\n", _list(said.leaves_open)]

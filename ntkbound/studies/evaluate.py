@@ -12,7 +12,7 @@ from ntkbound.runs.record import read
 from ntkbound.stats import UNSET, BoundVerdict, Verdict, arm_text, check, config_of
 from ntkbound.stats.verdicts import whole
 from ntkbound.studies.measured import axis_value, cells, measured_panels, measured_table
-from ntkbound.studies.study import Edition, Evidence, Finding, Judgement, Outcome, Study
+from ntkbound.studies.study import Edition, Evaluation, Evidence, Finding, Judgement, Study
 
 
 def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
@@ -20,7 +20,7 @@ def read_records(out: Path, identifiers: Iterable[str]) -> list[Record]:
     return [read(out / identifier) for identifier in identifiers]
 
 
-def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, str]) -> Outcome:
+def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, str]) -> Evaluation:
     """Judges the claims, the proved bounds and what else the study asks of its records.
 
     ``failed`` are the runs without a record, id → reason. Diverged runs count in the tables and in
@@ -43,7 +43,7 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
     fits += own.fits
     claims = [of_fit(fit, study) for fit in fits]
     found = cells(evidence, study.axis, study.arms)
-    return Outcome(
+    return Evaluation(
         edition.name,
         study,
         edition.size,

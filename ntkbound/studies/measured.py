@@ -15,7 +15,7 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import arm_text, config_of
 from ntkbound.stats.inference import t_quantile
-from ntkbound.studies.study import Arms, Evidence, Line, Panel, Study, Table
+from ntkbound.studies.study import Arms, Evidence, Line, Panel, Study, TextTable
 
 Array = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def cells(evidence: Evidence, axis: str, arms: Arms) -> list[Cell]:
     return [Cell(arm, x, groups[arm, x], diverged[arm, x]) for arm, x in places]
 
 
-def measured_table(study: Study, found: Sequence[Cell]) -> Table:
+def measured_table(study: Study, found: Sequence[Cell]) -> TextTable:
     """Medians; a column for diverged runs where there are any."""
     lost = any(cell.diverged for cell in found)
     columns = [*(["arm"] if study.arms else []), study.axis, "seeds"]
@@ -91,7 +91,7 @@ def measured_table(study: Study, found: Sequence[Cell]) -> Table:
         line = [cell.arm] if study.arms else []
         line += [f"{cell.x:g}", str(len(cell.records)), *([str(cell.diverged)] if lost else [])]
         rows.append(line + [three(_median(cell.values(q))) for q in study.measured])
-    return Table("Measured (medians over seeds)", columns, rows)
+    return TextTable("Measured (medians over seeds)", columns, rows)
 
 
 def measured_panels(study: Study, found: Sequence[Cell]) -> list[Panel]:

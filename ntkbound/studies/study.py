@@ -60,7 +60,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Named columns of text."""
 
     title: str
@@ -74,7 +74,7 @@ class Judgement:
 
     findings: Sequence[Finding] = ()
     fits: Sequence[Verdict] = ()
-    tables: Sequence[Table] = ()
+    tables: Sequence[TextTable] = ()
     panels: Sequence[Panel] = ()
 
 
@@ -167,7 +167,7 @@ class Edition:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Evaluation:
     """A study, evaluated. ``lost``: runs that failed or diverged, with the reason."""
 
     name: str
@@ -177,7 +177,7 @@ class Outcome:
     scope: str
     fits: Sequence[Verdict]
     findings: Sequence[Finding]  # of fits, bounds and the study's own evaluation
-    tables: Sequence[Table]
+    tables: Sequence[TextTable]
     panels: Sequence[Panel]
     records: Sequence[Record] = field(repr=False)
     lost: Mapping[str, str]

@@ -10,9 +10,9 @@ import pytest
 
 from ntkbound.report import study_files
 from ntkbound.report.study_figure import spread_ticks
-from ntkbound.report.study_page import Figure, as_markdown, print_outcome, print_studies
+from ntkbound.report.study_page import Figure, as_markdown, print_evaluation, print_studies
 from ntkbound.stats import check
-from ntkbound.studies.study import Finding, Line, Outcome, Panel, Study, Table
+from ntkbound.studies.study import Evaluation, Finding, Line, Panel, Study, TextTable
 from tests.report.made_up import NAME, claim, planted, printed
 
 MARKUP = "[red] [/] :smile:"
@@ -23,19 +23,19 @@ STUDY = Study(
 
 
 @pytest.fixture(scope="module")
-def outcome():
-    return Outcome(
+def evaluation():
+    return Evaluation(
         name="my study v1.2", study=STUDY, size="smoke", verdict="holds", scope="n = 16 … 256",
         fits=check(planted(-1.0), [claim()]).fits,
         findings=[Finding(f"it falls {MARKUP}", "holds", "a | b"), Finding("more", "vacuous", "c")],
-        tables=[Table(f"Medians {MARKUP}", ("arm", f"n {MARKUP}"), [(MARKUP, "–"), ("", "1e-9")])],
+        tables=[TextTable(f"Medians {MARKUP}", ("arm", f"n {MARKUP}"), [(MARKUP, "–"), ("", "1e-9")])],
         panels=[Panel("excess", "n", "", [Line("", [1.0, 2.0], [1.0, 0.5])])],
         records=(), lost={"ls-1": "diverged"},
     )  # fmt: skip
 
 
-def test_text_from_a_study_is_no_markup(outcome):
-    lines = printed(print_outcome, outcome, f"page: {MARKUP}", width=160)
+def test_text_from_a_study_is_no_markup(evaluation):
+    lines = printed(print_evaluation, evaluation, f"page: {MARKUP}", width=160)
     assert lines[0] == f"Samples: How does it grow {MARKUP}?"
     assert sum(line.count(MARKUP) for line in lines) == 6
     assert any(line.endswith("holds") for line in lines)
@@ -45,27 +45,27 @@ def test_text_from_a_study_is_no_markup(outcome):
     ]
 
 
-def test_nothing_is_cut_on_a_narrow_terminal(outcome):
+def test_nothing_is_cut_on_a_narrow_terminal(evaluation):
     for width in (60, 80):
-        lines = printed(print_outcome, outcome, "page", width=width)
-        assert "…" not in "".join(lines).replace(outcome.scope, "")
+        lines = printed(print_evaluation, evaluation, "page", width=width)
+        assert "…" not in "".join(lines).replace(evaluation.scope, "")
         assert max(map(len, lines)) <= width
 
 
 @pytest.mark.parametrize("name", ["my study v1.2.pdf", "plain.svg", "no-suffix"])
-def test_a_figure_is_shown_whatever_its_name(outcome, name):
-    page = as_markdown(outcome, "ntkbound study", Figure(Path("somewhere") / name))
+def test_a_figure_is_shown_whatever_its_name(evaluation, name):
+    page = as_markdown(evaluation, "ntkbound study", Figure(Path("somewhere") / name))
     assert f"![Samples]({name})\n" in page
 
 
-def test_a_missing_figure_has_a_reason_whatever_it_says(outcome):
-    page = as_markdown(outcome, "ntkbound study", Figure(None, "a.pdf"))
+def test_a_missing_figure_has_a_reason_whatever_it_says(evaluation):
+    page = as_markdown(evaluation, "ntkbound study", Figure(None, "a.pdf"))
     assert "No figure: a.pdf.\n" in page
     assert "![" not in page
 
 
-def test_the_page_says_everything(outcome):
-    page = as_markdown(outcome, "ntkbound study mine", Figure(None, "none"))
+def test_the_page_says_everything(evaluation):
+    page = as_markdown(evaluation, "ntkbound study mine", Figure(None, "none"))
     for part in ("# Samples", "ntkbound study mine", "## Rates", "## Verdicts", "## What it shows"):
         assert part in page
     assert r"| a \| b |" in page
@@ -73,13 +73,13 @@ def test_the_page_says_everything(outcome):
     assert "diverged" in page
 
 
-def test_files_of_a_study(outcome, tmp_path, monkeypatch):
-    page = study_files.write_study(outcome, tmp_path, "svg", "ntkbound study")
+def test_files_of_a_study(evaluation, tmp_path, monkeypatch):
+    page = study_files.write_study(evaluation, tmp_path, "svg", "ntkbound study")
     assert page == tmp_path / "my study v1.2.md"
     assert "(my study v1.2.svg)" in page.read_text(encoding="utf-8")
     assert (tmp_path / "my study v1.2.svg").exists()
     monkeypatch.setattr(study_files, "find_spec", lambda name: None)
-    page = study_files.write_study(outcome, tmp_path, "svg", "ntkbound study")
+    page = study_files.write_study(evaluation, tmp_path, "svg", "ntkbound study")
     assert "No figure: it needs matplotlib" in page.read_text(encoding="utf-8")
 
 
@@ -95,7 +95,9 @@ def test_ticks_whose_labels_would_overlap_are_left_out(values, kept):
     assert spread_ticks(np.array(values)) == kept
 
 
-def test_a_study_without_complete_runs_has_no_figure(outcome, tmp_path):
-    page = study_files.write_study(replace(outcome, panels=[]), tmp_path, "pdf", "ntkbound study")
+def test_a_study_without_complete_runs_has_no_figure(evaluation, tmp_path):
+    page = study_files.write_study(
+        replace(evaluation, panels=[]), tmp_path, "pdf", "ntkbound study"
+    )
     assert study_files.NO_PANELS.reason in page.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["my study v1.2.md"]

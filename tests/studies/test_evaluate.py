@@ -99,14 +99,15 @@ def test_without_claims_of_its_own_a_preset_has_the_theorems_along_the_axis(desc
 
 
 def test_findings_are_claims_then_bounds(descent):
-    outcome = evaluate(descent, records(), {})
-    assert outcome.verdict == "holds"
-    assert [(f.statement, f.verdict) for f in outcome.findings] == [
+    evaluation = evaluate(descent, records(), {})
+    assert evaluation.verdict == "holds"
+    assert [(f.statement, f.verdict) for f in evaluation.findings] == [
         ("error / training / rmse: exactly steps^−0.5", "tight"),
         ("every proved bound that is defined here", "holds"),
     ]
     assert (
-        outcome.scope == "steps = 10 … 160 (5 values), 4 seeds; theorem planted-squares, n 16, d 2"
+        evaluation.scope
+        == "steps = 10 … 160 (5 values), 4 seeds; theorem planted-squares, n 16, d 2"
     )
 
 
@@ -119,22 +120,22 @@ def test_a_violated_claim_changes_what_is_concluded(descent):
 
 
 def test_an_exceeded_bound_is_a_finding(descent):
-    outcome = evaluate(descent, records(bound=0.3), {})
-    assert outcome.verdict == "violated"
-    (finding,) = [f for f in outcome.findings if f.verdict == "bound-violated"]
+    evaluation = evaluate(descent, records(bound=0.3), {})
+    assert evaluation.verdict == "violated"
+    (finding,) = [f for f in evaluation.findings if f.verdict == "bound-violated"]
     assert finding.statement == "error / training / rmse is below its proved bound"
 
 
 def test_a_study_in_which_no_claim_could_be_judged_is_inconclusive(descent):
     """As a check is, even where bounds hold."""
     limited = replace(find("planted-squares"), needs=lambda claim: ("tame",))
-    outcome = evaluate(descent, records(), {})
-    assert outcome.verdict == "holds"
+    evaluation = evaluate(descent, records(), {})
+    assert evaluation.verdict == "holds"
     with registered(limited):
         for bound in (100.0, None):
-            outcome = evaluate(descent, records(bound=bound), {})
-            assert outcome.findings[0].verdict == "condition-not-met"
-            assert outcome.verdict == "inconclusive"
+            evaluation = evaluate(descent, records(bound=bound), {})
+            assert evaluation.findings[0].verdict == "condition-not-met"
+            assert evaluation.verdict == "inconclusive"
         # What the study itself finds was judged.
         own = Judgement([Finding("S", "holds", "R")])
         found = replace(descent, study=replace(descent.study, judge=lambda evidence: own))
@@ -157,9 +158,9 @@ def test_a_study_in_which_no_claim_could_be_judged_is_inconclusive(descent):
 def test_what_a_study_without_claims_comes_to(descent, own, bound, expected):
     found = Judgement([Finding("S", verdict, "R") for verdict in own])
     study = replace(descent.study, judge=lambda evidence: found, axis="d")
-    outcome = evaluate(replace(descent, study=study), records(bound=bound), {})
-    assert outcome.fits == []
-    assert outcome.verdict == expected
+    evaluation = evaluate(replace(descent, study=study), records(bound=bound), {})
+    assert evaluation.fits == []
+    assert evaluation.verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -174,10 +175,10 @@ def test_a_claim_is_told_in_words(descent, exponent, log_power, said):
     edition = steeper(descent, exponent)
     (claim,) = edition.preset.claims
     logged = claim.model_copy(update={"log_power": log_power})
-    outcome = evaluate(
+    evaluation = evaluate(
         replace(edition, preset=replace(edition.preset, claims=(logged,))), records(), {}
     )
-    assert outcome.findings[0].statement == f"error / training / rmse: {said}"
+    assert evaluation.findings[0].statement == f"error / training / rmse: {said}"
 
 
 def test_a_slope_of_which_nothing_is_claimed_is_shown_and_never_judged(descent):
@@ -189,23 +190,23 @@ def test_a_slope_of_which_nothing_is_claimed_is_shown_and_never_judged(descent):
         with_terms(row, {"weights": {"final": {"norm": row.config["steps"] ** 0.25}}})
         for row in records()
     ]
-    outcome = evaluate(replace(descent, study=study), own, {})
-    fit = outcome.fits[-1]
+    evaluation = evaluate(replace(descent, study=study), own, {})
+    fit = evaluation.fits[-1]
     assert (fit.claim, fit.verdict) == (None, "not-defined")
     assert fit.slope == pytest.approx(0.25, abs=0.01)
-    assert outcome.findings[1].statement == "weights / final / norm: no rate claimed in steps"
-    assert outcome.verdict == "holds"
+    assert evaluation.findings[1].statement == "weights / final / norm: no rate claimed in steps"
+    assert evaluation.verdict == "holds"
 
 
 def test_the_table_has_medians_and_the_figure_bounds_where_there_are_any(descent):
-    outcome = evaluate(
+    evaluation = evaluate(
         descent, [*records(), record({"steps": 10, "seed": 9}, 1.0, 1.0, "diverged")], {}
     )
-    (table,) = outcome.tables
+    (table,) = evaluation.tables
     assert table.columns == ["arm", "steps", "seeds", "diverged", "RMSE", "‖w‖"]
     assert [row[1:4] for row in table.rows[:2]] == [["10", "4", "1"], ["20", "4", "0"]]
     assert {row[5] for row in table.rows} == {"–"}
-    (panel,) = outcome.panels
+    (panel,) = evaluation.panels
     assert [(line.label, line.dashed) for line in panel.lines] == [
         ("d 2", False),
         ("bound d 2", True),
@@ -213,7 +214,7 @@ def test_the_table_has_medians_and_the_figure_bounds_where_there_are_any(descent
     assert set(panel.lines[1].y) == {100.0}
     (bare,) = evaluate(descent, records(bound=None), {}).panels
     assert [line.dashed for line in bare.lines] == [False]
-    assert outcome.lost == {"steps10-seed9": "diverged"}
+    assert evaluation.lost == {"steps10-seed9": "diverged"}
 
 
 def test_derived_terms_are_numbers_like_the_others(descent):
@@ -221,10 +222,10 @@ def test_derived_terms_are_numbers_like_the_others(descent):
         return {"weights": {"final": {"norm": 2.0 * record.config["d"]}}}
 
     study = replace(descent.study, derive=derive)
-    outcome = evaluate(replace(descent, study=study), records(), {})
-    assert {row[-1] for row in outcome.tables[0].rows} == {"4"}
-    assert outcome.records[0].number(NORM.key) == 4.0
-    assert outcome.records[0].number(ERROR.key) is not None
+    evaluation = evaluate(replace(descent, study=study), records(), {})
+    assert {row[-1] for row in evaluation.tables[0].rows} == {"4"}
+    assert evaluation.records[0].number(NORM.key) == 4.0
+    assert evaluation.records[0].number(ERROR.key) is not None
 
 
 # Places.
@@ -272,8 +273,8 @@ def test_arms_are_ordered_as_numbers():
     ],
 )
 def test_every_verdict_has_its_own_conclusion(descent, verdict, shown, left_open):
-    outcome = replace(evaluate(descent, records(), {}), findings=[Finding("S", verdict, "R")])
-    said = conclude(outcome)
+    evaluation = replace(evaluate(descent, records(), {}), findings=[Finding("S", verdict, "R")])
+    said = conclude(evaluation)
     assert [line for line in said.shows if "S" in line] == ([shown] if shown else [])
     about = [line for line in said.leaves_open if ": S." in line]
     assert len(about) == (left_open is not None)
@@ -292,12 +293,12 @@ def test_what_was_not_put_to_the_test_is_not_counted_as_judged(descent):
 
 
 def test_lost_runs_are_told_and_leave_nothing_certain(descent):
-    outcome = evaluate(descent, records(), {"x": "out of memory"})
-    assert outcome.verdict == "inconclusive"
-    said = conclude(outcome).leaves_open[-1]
+    evaluation = evaluate(descent, records(), {"x": "out of memory"})
+    assert evaluation.verdict == "inconclusive"
+    said = conclude(evaluation).leaves_open[-1]
     assert said == "What 1 run would have said that did not finish: out of memory."
 
 
 def test_a_study_whose_runs_all_failed_says_so(descent):
-    outcome = evaluate(descent, [], {"x": "out of memory"})
-    assert (outcome.verdict, outcome.scope) == ("inconclusive", "no run has a record")
+    evaluation = evaluate(descent, [], {"x": "out of memory"})
+    assert (evaluation.verdict, evaluation.scope) == ("inconclusive", "no run has a record")

@@ -13,7 +13,7 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import exceeds
 from ntkbound.studies.measured import Cell, cells, paired_ratio, three
-from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, Table
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, TextTable
 from ntkbound.theorems.shallow_transformer.statement import IN_BALL, MIN_RMSE, NAME, WORST
 
 AXIS = "rho/nu"
@@ -79,7 +79,9 @@ def judge(evidence: Evidence) -> Judgement:
     title = "The whole curve: smallest RMSE, its proved bounds, and its ratio to the ρ/ν before"
     columns = ("arm", AXIS, MIN_RMSE.title, LEAST.title, GUARANTEED, "ratio")
     panel = Panel("min RMSE between what is proved of it", AXIS, MIN_RMSE.title, lines)
-    return Judgement(findings, tables=[Table(title, columns, rows)], panels=[panel] * bool(lines))
+    return Judgement(
+        findings, tables=[TextTable(title, columns, rows)], panels=[panel] * bool(lines)
+    )
 
 
 def _checks(cell: Cell) -> list[Check]:

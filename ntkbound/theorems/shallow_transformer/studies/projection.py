@@ -13,7 +13,7 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import config_of
 from ntkbound.studies.measured import paired_ratio, three
-from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, Table
+from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, TextTable
 from ntkbound.theorems.shallow_transformer.statement import (
     FINAL_MSE,
     LOSS_GRADIENT,
@@ -80,7 +80,7 @@ def judge(evidence: Evidence) -> Judgement:
         for decay, own in sorted(searched.items())
     ]
     columns = ("decay", DISTANCE.title, "closest to ProjGD's at ρ")
-    table = Table("Search for the decay of the same final distance", columns, lines)
+    table = TextTable("Search for the decay of the same final distance", columns, lines)
     panels = [_against_distance(quantity, runs) for quantity in (FINAL_MSE, FINAL_GRADIENT)]
     return Judgement(findings, tables=[table], panels=panels)
 
