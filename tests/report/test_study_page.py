@@ -28,7 +28,9 @@ def evaluation():
         name="my study v1.2", study=STUDY, size="smoke", verdict="holds", scope="n = 16 … 256",
         fits=check(planted(-1.0), [claim()]).fits,
         findings=[Finding(f"it falls {MARKUP}", "holds", "a | b"), Finding("more", "vacuous", "c")],
-        tables=[TextTable(f"Medians {MARKUP}", ("arm", f"n {MARKUP}"), [(MARKUP, "–"), ("", "1e-9")])],
+        tables=[
+            TextTable(f"Medians {MARKUP}", ("arm", f"n {MARKUP}"), [(MARKUP, "–"), ("", "1e-9")]),
+        ],
         panels=[Panel("excess", "n", "", [Line("", [1.0, 2.0], [1.0, 0.5])])],
         records=(), lost={"ls-1": "diverged"},
     )  # fmt: skip
