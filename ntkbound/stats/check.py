@@ -13,7 +13,8 @@ from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
 from ntkbound.stats.insides import every_inside
-from ntkbound.stats.observations import Series, lines
+from ntkbound.stats.levels import ONCE, Levels
+from ntkbound.stats.observations import Arm, Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
 from ntkbound.stats.verdicts import Verdict, counted, describe, whole
 
@@ -44,6 +45,11 @@ class CheckResult:
         """Whether any claim could be put to the test."""
         return any(fit.judged for fit in self.fits)
 
+    @property
+    def wants_seeds(self) -> int:
+        """How many claims that gate are open for want of seeds."""
+        return sum(fit.wants == "seeds" and fit.effect == "undecided" for fit in self.fits)
+
     def as_json(self) -> dict[str, Any]:
         return {
             "fits": [fit.as_json() for fit in self.fits],
@@ -58,6 +64,7 @@ def check(
     *,
     unclaimed: bool = False,
     axes: Collection[str] | None = None,
+    levels: Levels = ONCE,
 ) -> CheckResult:
     """Judge the claims and the explicit bounds of records, or the claims about a table.
 
@@ -66,17 +73,37 @@ def check(
     `CHECK_LEVEL`. unclaimed: report also the slopes that no claim is about, along `axes` and those
     of the claims (None: along the axes that the records' theorem names). Runs that do not meet the
     conditions of a claim are left out, and an arm without any other is `condition-not-met`; a check
-    in which no claim could be judged is inconclusive, even where bounds hold.
+    in which no claim could be judged is inconclusive, even where bounds hold. levels: what this
+    look at the data may spend, where there are several; for claims, not for bounds.
 
     Raises InputError for duplicate runs.
     """
     table = evidence if isinstance(evidence, Table) else read_table(evidence)
     about = concerns(table, claims)
-    fits = judge_concerns(claims, about)
+    fits = judge_concerns(claims, about, levels)
     if unclaimed:
         along = [c.axis for c in claims if isinstance(c, Along) and not c.inside]
         fits += [describe(fit) for fit in fit_power_laws(_others(table, axes, along, about))]
     bounds = () if isinstance(evidence, Table) else judge_bounds(evidence, table=table)
+    return _result(fits, bounds)
+
+
+def kept(before: CheckResult, now: CheckResult) -> CheckResult:
+    """The later of two looks, in which a claim that was decided at the earlier one stays so.
+
+    The error rates of a plan of looks (`stats.levels`) add up whether or not claims are judged
+    again; a decision that was made is not lost to the stricter level of a later look.
+    """
+    decided = {_about(fit): fit for fit in before.fits if fit.decided}
+    return _result([decided.get(_about(fit), fit) for fit in now.fits], now.bounds)
+
+
+def _about(fit: Verdict) -> tuple[str, Arm]:
+    """Equal at every look for one claim in one arm."""
+    return fit.claim.model_dump_json() if fit.claim else "", fit.arm
+
+
+def _result(fits: Sequence[Verdict], bounds: tuple[BoundVerdict, ...]) -> CheckResult:
     verdict = whole([*(fit.effect for fit in fits), *(bound.effect for bound in bounds)])
     if verdict == "holds" and not any(fit.judged for fit in fits):
         verdict = "inconclusive"
