@@ -13,7 +13,7 @@ from ntkbound.stats.bounds import BoundVerdict, judge_bounds
 from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.columns import Table, read_table
 from ntkbound.stats.insides import every_inside
-from ntkbound.stats.levels import ONCE, Levels
+from ntkbound.stats.levels import ONCE, Levels, Look
 from ntkbound.stats.observations import Arm, Series, lines
 from ntkbound.stats.powerlaw import fit_power_laws
 from ntkbound.stats.verdicts import Verdict, counted, describe, whole
@@ -21,11 +21,15 @@ from ntkbound.stats.verdicts import Verdict, counted, describe, whole
 
 @dataclass(frozen=True)
 class CheckResult:
-    """verdict: `violated` (any rate or bound is), else `inconclusive` (any is), else `holds`."""
+    """verdict: `violated` (any rate or bound is), else `inconclusive` (any is), else `holds`.
+
+    looks: those that were made, where several were planned.
+    """
 
     fits: tuple[Verdict, ...]
     bounds: tuple[BoundVerdict, ...]
     verdict: str
+    looks: tuple[Look, ...] = ()
 
     @property
     def claimed(self) -> list[Verdict]:
@@ -46,15 +50,22 @@ class CheckResult:
         return any(fit.judged for fit in self.fits)
 
     @property
+    def decided(self) -> int:
+        """How many claims were put to the test and came to something."""
+        return sum(fit.decided for fit in self.fits)
+
+    @property
     def wants_seeds(self) -> int:
         """How many claims that gate are open for want of seeds."""
         return sum(fit.wants == "seeds" and fit.effect == "undecided" for fit in self.fits)
 
     def as_json(self) -> dict[str, Any]:
+        looks = {"looks": [look.as_json() for look in self.looks]} if self.looks else {}
         return {
             "fits": [fit.as_json() for fit in self.fits],
             "bounds": [bound.as_json() for bound in self.bounds],
             "verdict": self.verdict,
+            **looks,
         }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from ntkbound.stats.margins import CONFIDENCE, LOOK_FACTOR, MIN_SEEDS
 
@@ -41,6 +42,9 @@ class Look:
 
     seeds: int
     levels: Levels
+
+    def as_json(self) -> dict[str, Any]:
+        return {"seeds": self.seeds, "share": self.levels.share}
 
 
 def plan_looks(first: int, last: int) -> tuple[Look, ...]:

@@ -59,7 +59,7 @@ def more_seeds(half: float, seeds: int, gap: float, confidence: float = CONFIDEN
         shrunk = error * math.sqrt(seeds / (seeds + more))
         if t_quantile(seeds + more, confidence) * shrunk <= gap:
             return Advice(f"needs about {more} more seeds", "seeds")
-    return Advice(f"not within reach of {MAX_MORE_SEEDS} more seeds")
+    return Advice(f"not within reach of {MAX_MORE_SEEDS} more seeds", "seeds")
 
 
 def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> Advice:
@@ -82,4 +82,5 @@ def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math
         fits = t_quantile(seeds + more, fit.confidence) * shrunk <= room
         if fits or t_quantile(seeds + more, 1 - CHECK_LEVEL / 10) * shrunk <= gap:
             return Advice(f"needs about {more} more seeds" + drift, "seeds")
-    return Advice("needs a wider range" + drift, "range")
+    # Few seeds estimate badly how many are missing: more of them may yet decide it.
+    return Advice("needs a wider range" + drift, "seeds")

@@ -99,7 +99,7 @@ def _more_runs(case: Case) -> Advice:
             met = low >= claim.share - FRACTION_MARGIN
         if met or p <= CHECK_LEVEL / 10:
             return Advice(f"needs about {runs - case.runs} more seeds", "seeds")
-    return Advice(f"not within reach of {MOST_RUNS} seeds")
+    return Advice(f"not within reach of {MOST_RUNS} seeds", "seeds")
 
 
 def _case(claim: Fraction, sample: Sample, confidence: float) -> Case:

@@ -136,7 +136,7 @@ def conclude(case: Case | TrendCase, p: float | None) -> Verdict:
     if p is not None and p <= CHECK_LEVEL:
         unreached = _unreached(case)
         if unreached is not None:
-            return _finish(case, "inconclusive", unreached, p)
+            return _finish(case, "inconclusive", unreached.told, p, unreached.wants)
         return _finish(case, "violated", _violation(case), p)
     found = judge(case.fit, case.claim, case.claimed)
     doubt = _form_doubt(case, found.verdict)
@@ -227,7 +227,7 @@ def _name(claim: Rate, claimed: float) -> str:
     return f"{_shape(claim)}, whose slope here is {number(claimed)}"
 
 
-def _unreached(case: Case) -> str | None:
+def _unreached(case: Case) -> Advice | None:
     """Why a violation may be one of the range alone: the curve bends towards the claim.
 
     Local slopes that approach the claim, or pass it, towards the end of the range. Not told of
@@ -246,7 +246,8 @@ def _unreached(case: Case) -> str | None:
         return None
     slopes = local_slopes(x, y)
     run = f"local slopes run from {two(slopes[0])} to {two(slopes[-1])}"
-    return f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
+    told = f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
+    return Advice(told, "range" if found.seen else "seeds")
 
 
 def _prefers_floor(comparison: FloorComparison) -> bool:
