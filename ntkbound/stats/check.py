@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ntkbound.core.claim import STEP, Along, Claim
+from ntkbound.core.glossary import REFUTES
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, concerns
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
@@ -100,13 +101,16 @@ def check(
 
 
 def kept(before: CheckResult, now: CheckResult) -> CheckResult:
-    """The later of two looks, in which a claim that was decided at the earlier one stays so.
+    """The later of two looks, in which a claim that was decided at the earlier one stays so, but
+    for one that was accepted then and is violated now.
 
-    The error rates of a plan of looks (`stats.levels`) add up whether or not claims are judged
-    again; a decision that was made is not lost to the stricter level of a later look.
+    Either way the error rates of a plan of looks (`stats.levels`) are at most the sum over looks: a
+    false acceptance or violation at any of them is counted. A decision is not lost to the stricter
+    level of a later look, and no acceptance stands against later evidence that refutes it.
     """
     decided = {_about(fit): fit for fit in before.fits if fit.decided}
-    return _result([decided.get(_about(fit), fit) for fit in now.fits], now.bounds)
+    fits = [fit if fit.verdict in REFUTES else decided.get(_about(fit), fit) for fit in now.fits]
+    return _result(fits, now.bounds)
 
 
 def _about(fit: Verdict) -> tuple[str, Arm]:

@@ -103,6 +103,28 @@ def test_a_hopeless_case_ends_at_the_last_look_and_what_was_decided_stays(comman
     assert err.splitlines()[-1] == "9 seeds: 1 of 2 claims decided, 1 need more"
 
 
+def test_a_later_counter_example_refutes_what_was_accepted(command, every, folder):
+    """No gap of seeds 0 to 3 is above 0.12 at 4 steps; that of seed 4 is."""
+    all_below = """
+[[claim]]
+term = "suboptimality"
+probe = "final"
+statistic = "gap"
+form = "fraction"
+share = 1
+below = 0.12
+where = { steps = 4 }
+"""
+    for claims, code, verdict, seeds in (
+        (all_below, 0, "holds", 4),
+        (all_below + HOPELESS, 1, "violated", 9),
+    ):
+        found, out, _ = until_decided(command, folder, claims, 9, "--json")
+        fits = {fit["form"]: fit for fit in json.loads(out)["fits"]}
+        assert found == code
+        assert (fits["fraction"]["verdict"], fits["fraction"]["seeds"]) == (verdict, seeds)
+
+
 def test_killed_and_repeated_it_says_the_same(command, every, folder):
     first = until_decided(command, folder, CLEAR + HOPELESS)
     for name in runs(every)[::7]:
