@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ntkbound.cli.common import tell
 from ntkbound.core.errors import InputError
 from ntkbound.core.growing import seeds_of, with_seeds
 from ntkbound.core.preset import Preset
@@ -53,7 +54,7 @@ def look_until_decided(
     preset: Preset,
     most: int,
     look_at: Callable[[Preset, Levels], Checked],
-    say: Callable[[str], None],
+    quiet: bool,
 ) -> Checked:
     """The check at the first look of a plan after which no claim is open for want of seeds, or at
     the last; what earlier looks decided stays.
@@ -67,6 +68,11 @@ def look_until_decided(
     if most < first:
         raise InputError(f"{preset.name} has {first} seeds already", field="max_seeds", value=most)
     plan = plan_looks(first, most)
+
+    def say(line: str) -> None:
+        if not quiet:
+            tell(line)
+
     say(_told(plan))
 
     def look_after(before: Checked | None, look: Look) -> Checked:

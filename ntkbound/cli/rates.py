@@ -42,6 +42,7 @@ from ntkbound.core.record import Record
 from ntkbound.core.theorem import DEFAULT, find
 
 if TYPE_CHECKING:
+    from ntkbound.runs.sweep import Counts
     from ntkbound.stats import CheckResult, Verdict
     from ntkbound.stats.levels import Levels
 
@@ -208,8 +209,7 @@ def check(
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
     claims. --until-decided runs more of its seeds, up to --max-seeds, while a claim is open for
     want of them; the error rates are those of one check. A table is judged by the claims of a file.
-    The Markdown summary also goes to
-    $GITHUB_STEP_SUMMARY where that is set.
+    The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
     """
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
@@ -228,19 +228,13 @@ def check(
     if grows:
         preset = _preset(reference)
         understand(wanted or preset, preset.configs(base_seed))
-        place = Place(out, jobs, scheduler)
+        place, silent = Place(out, jobs, scheduler), quiet or as_json
 
-        def look_at(grown: Preset, levels: Levels | None = None) -> Checked:
-            progress = run_missing(grown, place, quiet or as_json, base_seed)
-            made = [name for name in progress.identifiers if name not in progress.failed]
-            return _checked(_read(made, out), wanted or preset, progress.failed, levels)
+        def look(grown: Preset, levels: Levels | None = None) -> Checked:
+            progress = run_missing(grown, place, silent, base_seed)
+            return _checked(_read(progress, out), wanted or preset, progress.failed, levels)
 
-        if most is None:
-            checked = look_at(preset)
-        else:
-            checked = look_until_decided(
-                preset, most, look_at, lambda s: None if quiet else tell(s)
-            )
+        checked = look_until_decided(preset, most, look, quiet) if most else look(preset)
     else:
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
@@ -323,11 +317,13 @@ def _load(paths: list[Path]) -> list[Record]:
     return list(records.values())
 
 
-def _read(identifiers: list[str], out: Path) -> list[Record]:
-    """The records of exactly these runs, whatever else lies in the folder."""
+def _read(sweep: Counts, out: Path) -> list[Record]:
+    """The records of exactly these runs, but for failed ones, whatever else lies in the folder."""
     from ntkbound.runs.record import RUN, read_run_json
 
-    return [read_run_json(out / identifier / RUN) for identifier in identifiers]
+    return [
+        read_run_json(out / name / RUN) for name in sweep.identifiers if name not in sweep.failed
+    ]
 
 
 def _converged(records: list[Record]) -> tuple[list[Record], dict[str, str]]:

@@ -1,7 +1,8 @@
 """How often checks err that add seeds until they are decided, and how many seeds they save.
 
     python -m tests.support.calibration_looks --only alarms --trials 4000
-    python -m tests.support.calibration_looks --only alone --trials 4000
+    python -m tests.support.calibration_looks --only alone --trials 2000
+    python -m tests.support.calibration_looks --only checks --trials 400
 
 Planted as in `tests.support.calibration`: 6 points over a factor 32. A plan of looks from 5 seeds
 to 20; beside it the same data at a fixed ten seeds, and (alarms) looks that spend nothing.
@@ -18,11 +19,15 @@ import numpy as np
 from ntkbound.core.claim import Rate
 from ntkbound.core.glossary import AGREES
 from ntkbound.stats import Series
+from ntkbound.stats.applicability import Concern
 from ntkbound.stats.bends import bend
+from ntkbound.stats.check import CheckResult, kept
+from ntkbound.stats.claims import judge_concerns
 from ntkbound.stats.forms.rate import conclude, prepare
 from ntkbound.stats.inference import holm, pool, seed_mean
 from ntkbound.stats.levels import ONCE, Look, plan_looks
 from ntkbound.stats.margins import CHECK_LEVEL, VIOLATION_MARGIN
+from ntkbound.stats.verdicts import whole
 from tests.support.calibration import Law, claim, draw
 
 PLAN = plan_looks(5, 20)
@@ -147,7 +152,48 @@ def _shares(found: Sequence[End]) -> str:
     return f"{accepted:.2f} | {violated:.2f} | {100 - accepted - violated:.1f}"
 
 
-PARTS = {"alarms": alarm_rows, "alone": alone_rows}
+def check_rows(trials: int) -> Iterator[str]:
+    """Whole checks of true claims, ten upper and five tight, made as the command makes them."""
+    yield (
+        "| slope sd | noise | violated % | all decided % | seeds | "
+        "at 10: violated % | all decided % |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    about = [claim(-0.5)] * 10 + [claim(-0.5, kind="tight")] * 5
+    for sd, noise in ((0, 0.02), (0, 0.1), (0, 0.3), (0.05, 0.1), (0.13, 0.1), (0.13, 0.3)):
+        rng = np.random.default_rng(20261125)
+        law = Law(-0.5, 6, PLAN[-1].seeds, noise, slope_sd=sd)
+        told = []
+        drawn = draw(rng, CLAIMS * trials, law)
+        for plan in (PLAN, TEN):
+            done = [
+                check_of(drawn[start : start + CLAIMS], about, plan)
+                for start in range(0, len(drawn), CLAIMS)
+            ]
+            bad = 100 * np.mean([result.verdict == "violated" for result in done])
+            decided = 100 * np.mean([result.decided == CLAIMS for result in done])
+            told.append(f"{bad:.2f} | {decided:.1f}")
+            if plan is PLAN:
+                told.append(f"{np.mean([result.looks[-1].seeds for result in done]):.1f}")
+        yield f"| {sd:g} | {noise:g} | {' | '.join(told)} |"
+
+
+def check_of(series: Sequence[Series], about: Sequence[Rate], plan: Sequence[Look]) -> CheckResult:
+    """The check of these claims, each about its own series, at the look at which it stops."""
+    done = CheckResult((), (), "inconclusive")
+    # As many arms as claims: equal claims must be told apart.
+    arms = [replace(one, arm=(("claim", str(i)),)) for i, one in enumerate(series)]
+    for look in plan:
+        concerns = [Concern([_first(one, look.seeds)]) for one in arms]
+        fits = tuple(judge_concerns(about, concerns, look.levels))
+        now = CheckResult(fits, (), whole(fit.effect for fit in fits))
+        done = replace(kept(done, now), looks=(look,))
+        if not done.wants_seeds:
+            break
+    return done
+
+
+PARTS = {"alarms": alarm_rows, "alone": alone_rows, "checks": check_rows}
 
 
 def main() -> None:
