@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,6 +24,8 @@ from ntkbound.cli.common import (
     unknown_theorems,
 )
 from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
+from ntkbound.cli.looks import Checked, MaxSeeds, UntilDecided, look_until_decided, most_seeds
+from ntkbound.cli.selecting import select
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
 from ntkbound.core.claim import Claim, axis_of
@@ -41,7 +44,9 @@ from ntkbound.core.theorem import DEFAULT, find
 from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
+    from ntkbound.runs.sweep import Counts
     from ntkbound.stats import Changes, CheckResult, Verdict
+    from ntkbound.stats.levels import Levels
 
 Unknown = dict[str, list[Record]]  # theorem → its records
 
@@ -123,7 +128,7 @@ def slopes(
         result = own.judged(preset.claims if preset else (), unclaimed=True, quiet=quiet)
         fitted = _Fitted(result, list(result.fits))
     else:
-        records, diverged = _converged(_select(_load(paths), where or []))
+        records, diverged = _converged(select(_load(paths), where or []))
         for identifier, status in diverged.items():
             tell(f"left out {identifier}: {status}")
         fitted = _fitted(records, preset, Limits(axis or [], term or []), every)
@@ -189,6 +194,8 @@ def check(
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     base_seed: BaseSeed = 0,
+    until_decided: UntilDecided = False,
+    max_seeds: MaxSeeds = None,
     claims: ClaimsOf = None,
     axis: Axis = None,
     seed_column: SeedColumn = None,
@@ -204,15 +211,17 @@ def check(
     """Judge claimed rates and proved bounds: exit 0 holds, 1 violated, 3 inconclusive.
 
     On a preset the missing runs are done first; only the preset's own runs are judged, by its
-    claims. A table is judged by the claims of a file. The Markdown summary also goes to
-    $GITHUB_STEP_SUMMARY where that is set. With a baseline, any change since then exits 1, too
-    (ntkbound diff).
+    claims. --until-decided runs more of its seeds, up to --max-seeds, while a claim is open for
+    want of them; the error rates are those of one check. A table is judged by the claims of a file.
+    The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set. With a baseline, any
+    change since then exits 1, too (ntkbound diff).
     """
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
     own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
     old = read_baseline(baseline, tolerance, out if is_preset(reference) else Path(reference))
-    failed: dict[str, str] = {}
+    grows = not own.about_tables and is_preset(reference)
+    most = most_seeds(until_decided, max_seeds, grows)
     if own.about_tables:
         if old is not None:
             raise InputError("is for records, not for tables", field="baseline")
@@ -221,50 +230,57 @@ def check(
         if wanted is None or not wanted.claims:
             raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
         result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
-        raise typer.Exit(_told(result, ({}, {}), (junit, markdown), as_json, quiet))
+        raise typer.Exit(_told(Checked(result), (junit, markdown), as_json, quiet))
     if axis:
         raise InputError("is for tables only; the claims name their axes", field="axis")
-    if is_preset(reference):
+    if grows:
         preset = _preset(reference)
-        wanted = wanted or preset
-        understand(wanted, preset.configs(base_seed))
-        place = Place(out, jobs, scheduler)
-        progress = run_missing(preset, place, quiet or as_json, base_seed)
-        failed = progress.failed
-        records = _read([name for name in progress.identifiers if name not in failed], out)
+        understand(wanted or preset, preset.configs(base_seed))
+        place, silent = Place(out, jobs, scheduler), quiet or as_json
+
+        def look(grown: Preset, levels: Levels | None = None) -> Checked:
+            progress = run_missing(grown, place, silent, base_seed)
+            return _checked(_read(progress, out), wanted or preset, progress.failed, levels)
+
+        checked = look_until_decided(preset, most, look, quiet) if most else look(preset)
     else:
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
-        records = _load([Path(reference)])
+        checked = _checked(_load([Path(reference)]), wanted)
+    changes = changes_since(old, list(checked.records), list(checked.claims), tolerance)
+    raise typer.Exit(_told(checked, (junit, markdown), as_json, quiet, changes))
+
+
+def _checked(
+    records: list[Record],
+    claims: Preset | None,
+    failed: Mapping[str, str] = MappingProxyType({}),
+    levels: Levels | None = None,
+) -> Checked:
+    """The check of records by the claims of a preset, where it has any, beside runs that failed."""
     everything = records
     records, unknown = _known_theorems(records, "not judged")
-    judged = _claims(records, wanted)
-    changes = changes_since(old, everything, judged, tolerance)
+    judged = _claims(records, claims)
     records, diverged = _converged(records)
-    failed |= diverged
-    result = _judge(records, judged, unclaimed=False)
+    result = _judge(records, judged, unclaimed=False, levels=levels)
     others = {name: f"{len(own)} records of this theorem" for name, own in unknown.items()}
-    raise typer.Exit(_told(result, (failed, others), (junit, markdown), as_json, quiet, changes))
+    return Checked(result, {**failed, **diverged}, others, everything, judged)
 
 
 def _told(
-    result: CheckResult,
-    lost: tuple[dict[str, str], dict[str, str]],
+    checked: Checked,
     summaries: tuple[Path | None, Path | None],
     as_json: bool,
     quiet: bool,
     changes: Changes | None = None,
 ) -> int:
-    """Prints a check and writes its JUnit and Markdown summaries; its exit code.
-
-    lost: runs that failed, and theorems that are not known, with what is to be said of each.
-    changes: since a baseline, where there is one.
-    """
+    """Prints a check and writes its JUnit and Markdown summaries; its exit code. changes: since a
+    baseline, where there is one."""
     from ntkbound.report import rates_table as report
     from ntkbound.report.changes import print_changes
     from ntkbound.report.summary import write_summaries
 
-    failed, unknown = lost
+    result, failed, unknown = checked.result, dict(checked.failed), dict(checked.unknown)
     write_summaries(result, *summaries, failed | unknown, changes)
     if as_json:
         told = {"changes": changes.as_json()} if changes else {}
@@ -322,11 +338,13 @@ def _load(paths: list[Path]) -> list[Record]:
     return list(records.values())
 
 
-def _read(identifiers: list[str], out: Path) -> list[Record]:
-    """The records of exactly these runs, whatever else lies in the folder."""
+def _read(sweep: Counts, out: Path) -> list[Record]:
+    """The records of exactly these runs, but for failed ones, whatever else lies in the folder."""
     from ntkbound.runs.record import RUN, read_run_json
 
-    return [read_run_json(out / identifier / RUN) for identifier in identifiers]
+    return [
+        read_run_json(out / name / RUN) for name in sweep.identifiers if name not in sweep.failed
+    ]
 
 
 def _converged(records: list[Record]) -> tuple[list[Record], dict[str, str]]:
@@ -368,31 +386,6 @@ def _numeric(records: list[Record]) -> list[str]:
     )
 
 
-def _select(records: list[Record], conditions: list[str]) -> list[Record]:
-    """Records whose config has the given values; a mapping equals a number if all blocks do."""
-    for condition in conditions:
-        key, separator, value = condition.partition("=")
-        if not separator:
-            raise InputError(f"{condition!r} is not KEY=VALUE", field="where")
-        if not any(key in record.config for record in records):
-            raise InputError(f"no record has the config field {key!r}", field="where")
-        records = [record for record in records if _matches(record.config.get(key), value)]
-        if not records:
-            raise InputError("matches no record", field="where", value=condition)
-    return records
-
-
-def _matches(found: object, wanted: str) -> bool:
-    if isinstance(found, dict):
-        return all(_matches(number, wanted) for number in found.values())
-    if isinstance(found, int | float) and not isinstance(found, bool):
-        try:
-            return float(wanted) == float(found)
-        except ValueError:
-            return False
-    return str(found) == wanted
-
-
 def _claims(records: list[Record], preset: Preset | None) -> list[Claim]:
     """What the preset claims of these records; their theorems' own claims where it has none."""
     from ntkbound.stats import claims_of
@@ -404,12 +397,19 @@ def _claims(records: list[Record], preset: Preset | None) -> list[Claim]:
 
 
 def _judge(
-    records: list[Record], claims: list[Claim], *, unclaimed: bool, limits: Limits = ALL
+    records: list[Record],
+    claims: list[Claim],
+    *,
+    unclaimed: bool,
+    limits: Limits = ALL,
+    levels: Levels | None = None,
 ) -> CheckResult:
     from ntkbound.stats import check as judge
+    from ntkbound.stats.levels import ONCE
 
     claims = [claim for claim in claims if limits.admit(axis_of(claim), claim.key.term)]
-    result = judge(records, claims, unclaimed=unclaimed, axes=limits.axes or None)
+    axes = limits.axes or None
+    result = judge(records, claims, unclaimed=unclaimed, axes=axes, levels=levels or ONCE)
     fits = tuple(fit for fit in result.fits if limits.admit(fit.axis, fit.term))
     return replace(result, fits=fits)
 

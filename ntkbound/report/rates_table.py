@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ntkbound.core.theorem import known
 from ntkbound.report.tables import add_row, new_table, verdict
+from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.words import three
 
 if TYPE_CHECKING:
@@ -21,13 +22,16 @@ COLUMNS: tuple[str, ...] = ("axis", "term", "probe", "statistic", "column", "for
 COLUMNS += ("points", "seeds", "slope", "estimate", "low", "high", "claimed", "kind", "margin")
 COLUMNS += ("verdict", "reason")
 NAME = "term / probe / statistic"
-NUMBERS = ("runs", "slope", "estimate", "95 %", "claimed")
+NUMBERS = ("runs", "slope", "estimate", "95 %", "interval", "claimed")
 
 
 def titles(fits: Sequence[Verdict]) -> tuple[str, ...]:
-    """Of the columns of `cells`: an estimate is called a slope where all of them are."""
+    """Of the columns of `cells`: an estimate is called a slope where all of them are, and an
+    interval by its confidence where that is the usual one of all."""
     estimate = "slope" if all(fit.form == "rate" for fit in fits) else "estimate"
-    return ("axis", NAME, "runs", estimate, "95 %", "claimed", "verdict")
+    usual = all(fit.confidence == CONFIDENCE for fit in fits)
+    interval = f"{100 * CONFIDENCE:g} %" if usual else "interval"
+    return ("axis", NAME, "runs", estimate, interval, "claimed", "verdict")
 
 
 def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdict]:

@@ -26,11 +26,16 @@ class Bend:
     closed: float
 
     @property
+    def seen(self) -> bool:
+        """Whether it shows above the noise; else more seeds may tell that there is none."""
+        return self.p <= BEND_LEVEL
+
+    @property
     def harmless(self) -> bool:
         """The gap shrinks, and is closed at the end of the range or on the way there by half; or
         nothing speaks against its being closed."""
         closes = self.late <= VIOLATION_MARGIN or self.end <= self.start / 2
-        return self.closed > END_LEVEL or (self.p <= BEND_LEVEL and closes)
+        return self.closed > END_LEVEL or (self.seen and closes)
 
 
 def bend(x: Array, gap: Array) -> Bend | None:

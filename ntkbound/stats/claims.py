@@ -12,8 +12,9 @@ from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
 from ntkbound.stats.forms import FORMS
 from ntkbound.stats.inference import holm
+from ntkbound.stats.levels import ONCE, Levels
 from ntkbound.stats.selection import selected
-from ntkbound.stats.verdicts import Evidence, Verdict, unjudged, unmeasured
+from ntkbound.stats.verdicts import Evidence, Verdict, at_confidence, unjudged, unmeasured
 
 
 def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
@@ -56,26 +57,36 @@ def _of_theorem(claim: Claim, name: str) -> Claim:
     return claim.model_copy(update={"where": {**claim.where, "theorem": name}})
 
 
-def judge_concerns(claims: Sequence[Claim], about: Sequence[Concern]) -> list[Verdict]:
+def judge_concerns(
+    claims: Sequence[Claim], about: Sequence[Concern], levels: Levels = ONCE
+) -> list[Verdict]:
     """The verdicts of all claims, each on the series it is about; what could not be put to the
     test comes after, and claims without any series last."""
+    confidence = levels.confidence
     pairs: dict[Form, list[tuple[Claim, Evidence]]] = defaultdict(list)
     for claim, concern in zip(claims, about, strict=True):
         pairs[claim.form] += [(claim, evidence) for evidence in concern.evidence]
-    cases = [(FORMS[form], case) for form in pairs for case in FORMS[form].prepare(pairs[form])]
-    adjusted = iter(holm([case.p() for _, case in cases if case.lacking is None]))
+    cases = [
+        (FORMS[form], case)
+        for form in pairs
+        for case in FORMS[form].prepare(pairs[form], confidence)
+    ]
+    together = holm([case.p() for _, case in cases if case.lacking is None])
+    adjusted = iter([levels.corrected(p) for p in together])
     judged = [
         form.conclude(case, next(adjusted) if case.lacking is None else None)
         for form, case in cases
     ]
     every = list(zip(claims, about, strict=True))
-    outside = [_outside(claim, arm) for claim, concern in every for arm in concern.outside]
+    outside = [
+        _outside(claim, arm, confidence) for claim, concern in every for arm in concern.outside
+    ]
     silent = [unmeasured(claim, concern.unmet) for claim, concern in every if concern.silent]
-    return judged + outside + silent
+    return [at_confidence(verdict, confidence) for verdict in judged + outside] + silent
 
 
-def _outside(claim: Claim, arm: Outside) -> Verdict:
+def _outside(claim: Claim, arm: Outside, confidence: float) -> Verdict:
     """What was measured where the claim's conditions are not met: shown, not tested."""
     form = FORMS[claim.form]
-    (case,) = form.prepare([(claim, arm.evidence)])
+    (case,) = form.prepare([(claim, arm.evidence)], confidence)
     return unjudged(form.conclude(case, None), arm.verdict, arm.reason)

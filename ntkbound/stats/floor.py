@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from scipy.special import expit, fdtrc
 
 from ntkbound.stats.inference import ALONE, Array, Pooling, SeedMean, seed_mean, t_quantile
-from ntkbound.stats.margins import FLOOR_EXPONENT_LIMIT, HETEROGENEITY_LEVEL, MIN_POINTS_FLOOR
+from ntkbound.stats.margins import (
+    CONFIDENCE,
+    FLOOR_EXPONENT_LIMIT,
+    HETEROGENEITY_LEVEL,
+    MIN_POINTS_FLOOR,
+)
 from ntkbound.stats.observations import Series
 from ntkbound.stats.powerlaw import alike, log_values
 
@@ -39,6 +44,7 @@ class FloorFit:
     high: float
     _exponents: Array = field(repr=False)
     _tests: SeedMean | None = field(repr=False)
+    confidence: float = CONFIDENCE
 
     def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """Largest p-value over all b ≤ exponent: a steeper law with a floor may look flatter."""
@@ -68,8 +74,9 @@ class LogData:
     y: Array
 
 
-def fit_floors(series: Sequence[Series]) -> list[FloorFit]:
-    """Fit every series; NaN below `MIN_POINTS_FLOOR` points or two seeds.
+def fit_floors(series: Sequence[Series], confidence: float = CONFIDENCE) -> list[FloorFit]:
+    """Fit every series, with intervals at this confidence; NaN below `MIN_POINTS_FLOOR` points
+    or two seeds.
 
     Those on the same grid with as many seeds are fitted together, some at a time.
     """
@@ -86,11 +93,11 @@ def fit_floors(series: Sequence[Series]) -> list[FloorFit]:
             y = log_values([series[i] for i in part])
             data = LogData(np.log(series[part[0]].points), y)
             tests = _at(data, np.broadcast_to(grid, (len(part), len(grid))))
-            slope, low, high = _interval(data, grid, _t(tests).reshape(len(part), -1))
+            slope, low, high = _interval(data, grid, _t(tests).reshape(len(part), -1), confidence)
             for row, i in enumerate(part):
                 own = tests.rows(row * len(grid), (row + 1) * len(grid))
                 ends = float(slope[row]), float(low[row]), float(high[row])
-                fits[i] = FloorFit(series[i], *ends, grid, own)
+                fits[i] = FloorFit(series[i], *ends, grid, own, confidence)
     return fits
 
 
@@ -197,12 +204,14 @@ def _at(data: LogData, b: Array) -> SeedMean:
     return score_test(LogData(data.x, np.repeat(data.y, b.shape[1], axis=0)), b.ravel())
 
 
-def _interval(data: LogData, grid: Array, t: Array) -> tuple[Array, Array, Array]:
+def _interval(
+    data: LogData, grid: Array, t: Array, confidence: float
+) -> tuple[Array, Array, Array]:
     """Estimate (the score is 0), lowest and highest b kept by the test, refined from a grid.
 
     grid (B,), t (S, B); returns (S,) each.
     """
-    limit = t_quantile(data.y.shape[1])
+    limit = t_quantile(data.y.shape[1], confidence)
     centre = _refine(data, *_bracket(data, grid, t), level=0.0)
     kept = np.abs(t) <= limit
     lowest = np.minimum(np.where(kept, grid, np.inf).min(axis=1), centre)

@@ -79,9 +79,9 @@ class SeedMean:
             self.mean[part], self.variance[part], self.seeds, self.within[part], self.within_df
         )
 
-    def half_width(self) -> Array:
-        """(S,) t_{R−1} · sd/√R, the half-width of the interval at `CONFIDENCE`."""
-        return t_quantile(self.seeds) * np.sqrt(self.variance / self.seeds)
+    def half_width(self, confidence: float = CONFIDENCE) -> Array:
+        """(S,) t_{R−1} · sd/√R, the half-width of the interval at this confidence."""
+        return t_quantile(self.seeds, confidence) * np.sqrt(self.variance / self.seeds)
 
     def upper_tail(self, value: ArrayLike = 0.0, pooling: Pooling = ALONE) -> Array:
         """(S,) one-sided p-value of "mean ≤ value" against "mean > value".

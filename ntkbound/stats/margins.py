@@ -88,5 +88,8 @@ MIN_POINTS_FLOOR = 4
 FLOOR_EXPONENT_LIMIT = 4.0
 """Exponents of the floor form are searched in ± this; an interval reaching it is unbounded."""
 
+LOOK_FACTOR = 1.5
+"""A check that adds seeds until it is decided looks again after about so many times as many."""
+
 MAX_MORE_SEEDS = 50
 """Above this many missing seeds the advice is a wider range instead."""

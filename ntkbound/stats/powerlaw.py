@@ -7,11 +7,13 @@ from typing import Protocol
 import numpy as np
 
 from ntkbound.stats.inference import ALONE, Array, Pooling, SeedMean, seed_mean
+from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.observations import Series
 
 
 class Fit(Protocol):
-    """A fitted exponent: its estimate, interval (±inf: unbounded) and one-sided tests."""
+    """A fitted exponent: its estimate, interval (±inf: unbounded) at a confidence, and one-sided
+    tests."""
 
     @property
     def series(self) -> Series: ...
@@ -21,6 +23,8 @@ class Fit(Protocol):
     def low(self) -> float: ...
     @property
     def high(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
 
     def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         """p-value of "the true exponent is at most this"."""
@@ -43,6 +47,7 @@ class PowerLawFit:
     high: float
     seed_slopes: Array
     mean: SeedMean | None = field(default=None, repr=False)
+    confidence: float = CONFIDENCE
 
     def upper_tail(self, exponent: float, pooling: Pooling = ALONE) -> float:
         return 1.0 if self.mean is None else float(self.mean.upper_tail(exponent, pooling)[0])
@@ -51,8 +56,9 @@ class PowerLawFit:
         return 1.0 if self.mean is None else float(self.mean.lower_tail(exponent, pooling)[0])
 
 
-def fit_power_laws(series: Sequence[Series]) -> list[PowerLawFit]:
-    """Fit every series; those on the same grid with as many seeds are fitted together.
+def fit_power_laws(series: Sequence[Series], confidence: float = CONFIDENCE) -> list[PowerLawFit]:
+    """Fit every series, with intervals at this confidence; those on the same grid with as many
+    seeds are fitted together.
 
     b̂_r = Σ_j (ℓ_j − ℓ̄) log y_rj / Σ_j (ℓ_j − ℓ̄)², ℓ = log x;  b̂ ± t_{R−1} sd(b̂_r)/√R.
     The intercept of a seed drops out, and any covariance along the axis within a seed is
@@ -72,12 +78,13 @@ def fit_power_laws(series: Sequence[Series]) -> list[PowerLawFit]:
         slopes = data @ direction
         middle = slopes.mean(axis=1)
         mean = seed_mean(data, direction) if seeds > 1 else None
-        half = mean.half_width() if mean else np.full(len(members), np.nan)
+        half = mean.half_width(confidence) if mean else np.full(len(members), np.nan)
         for row, i in enumerate(members):
             b, h = float(middle[row]), float(half[row])
             fits[i] = PowerLawFit(
-                series[i], b, b - h, b + h, slopes[row], mean and mean.rows(row, row + 1)
-            )
+                series[i], b, b - h, b + h, slopes[row], mean and mean.rows(row, row + 1),
+                confidence,
+            )  # fmt: skip
     return [fit for fit in fits if fit is not None]
 
 

@@ -13,9 +13,10 @@ from ntkbound.core.claim import Along, Claim, Order, axis_of, fields_told
 from ntkbound.core.glossary import AGREES, Effect, effect
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import UNSET, Rows
+from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.observations import Arm, Series
 from ntkbound.stats.powerlaw import Fit, PowerLawFit
-from ntkbound.stats.words import count, two
+from ntkbound.stats.words import Wants, count, two
 
 
 class Evidence(Protocol):
@@ -58,8 +59,9 @@ class Verdict:
 
     axis: empty for a claim without one. claim: None for a fit that no claim is about. estimate:
     what its form estimates, for a rate the slope; told: the same with its interval, in words.
-    evidence: what it was made from, for figures; fit: the fitted slope behind a rate. Both None
-    where there was nothing to judge.
+    wants: what would probably settle an inconclusive claim, where seeds or a range would.
+    confidence: of the interval. evidence: what it was made from, for figures; fit: the fitted slope
+    behind a rate. Both None where there was nothing to judge.
     """
 
     axis: str
@@ -75,6 +77,8 @@ class Verdict:
     claim: Claim | None = None
     against: Against = Against()
     told: str = ""
+    wants: Wants = ""
+    confidence: float = CONFIDENCE
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
     fit: Fit | None = field(default=None, repr=False, compare=False)
 
@@ -124,6 +128,11 @@ class Verdict:
     def judged(self) -> bool:
         """Whether a claim was put to the test here."""
         return self.p is not None
+
+    @property
+    def decided(self) -> bool:
+        """Whether a claim was put to the test and came to something."""
+        return self.judged and self.verdict != "inconclusive"
 
     @property
     def where(self) -> dict[str, Any]:
@@ -189,7 +198,7 @@ def of_evidence(
     return Verdict(
         line.axis if line else "", evidence.key, len(line.points) if line else 1,
         len(evidence.seeds), estimate, low, high, verdict, "; ".join(parts), evidence.arm, claim,
-        against, told, evidence,
+        against, told, evidence=evidence,
     )  # fmt: skip
 
 
@@ -200,6 +209,14 @@ def of_fit(
     found = (fit.slope, fit.low, fit.high)
     said = (verdict, reason, slope_told(*found))
     return replace(of_evidence(fit.series, claim, found, said, against or Against()), fit=fit)
+
+
+def at_confidence(verdict: Verdict, confidence: float) -> Verdict:
+    """The verdict with the confidence of its interval, which its reason tells if it is unusual."""
+    if confidence == CONFIDENCE or verdict.estimate is None:
+        return verdict
+    told = f"{verdict.reason}; interval at {100 * confidence:.4g} %"
+    return replace(verdict, reason=told, confidence=confidence)
 
 
 def slope_told(slope: float, low: float, high: float) -> str:
@@ -222,7 +239,7 @@ def unjudged(fitted: Verdict, verdict: Unjudged, reason: str) -> Verdict:
     """What was fitted, with this verdict instead of one on the claim."""
     place = f"; {_place(fitted.arm)}" if fitted.arm else ""
     against = replace(fitted.against, p=None)
-    return replace(fitted, verdict=verdict, reason=reason + place, against=against)
+    return replace(fitted, verdict=verdict, reason=reason + place, against=against, wants="")
 
 
 def unmeasured(claim: Claim, unmet: str = "") -> Verdict:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ntkbound.stats.bends import local_slopes
 from ntkbound.stats.companions import curvature
 from ntkbound.stats.inference import t_quantile
-from ntkbound.stats.margins import CHECK_LEVEL, MAX_MORE_SEEDS
+from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE, MAX_MORE_SEEDS
 from ntkbound.stats.observations import Series
 from ntkbound.stats.powerlaw import Fit
+
+Wants = Literal["", "seeds", "range"]
+
+
+class Advice(NamedTuple):
+    """What would settle an open question, in words, and as what a further sweep could add: seeds,
+    points or range, or empty where neither would."""
+
+    told: str
+    wants: Wants = ""
 
 
 def number(value: float) -> str:
@@ -40,16 +51,18 @@ def within(word: str, estimate: float, low: float, high: float) -> str:
     return f"{word} {three(estimate)} [{three(low)}, {three(high)}]"
 
 
-def more_seeds(half: float, seeds: int, gap: float) -> str:
-    """How many more seeds would probably bring a half-width of `half` below `gap`."""
-    error = half / t_quantile(seeds)
+def more_seeds(half: float, seeds: int, gap: float, confidence: float = CONFIDENCE) -> Advice:
+    """How many more seeds would probably bring a half-width of `half`, of an interval at this
+    confidence, below `gap`."""
+    error = half / t_quantile(seeds, confidence)
     for more in range(1, MAX_MORE_SEEDS + 1):
-        if t_quantile(seeds + more) * error * math.sqrt(seeds / (seeds + more)) <= gap:
-            return f"needs about {more} more seeds"
-    return f"not within reach of {MAX_MORE_SEEDS} more seeds"
+        shrunk = error * math.sqrt(seeds / (seeds + more))
+        if t_quantile(seeds + more, confidence) * shrunk <= gap:
+            return Advice(f"needs about {more} more seeds", "seeds")
+    return Advice(f"not within reach of {MAX_MORE_SEEDS} more seeds", "seeds")
 
 
-def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> str:
+def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> Advice:
     """What would settle it: seeds until the half-width fits `room`, or until the slope is
     significantly above or below; else a wider range; and any bend that a seed cannot mend."""
     seeds = len(fit.series.seeds)
@@ -60,12 +73,14 @@ def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math
         first, *_, last = local_slopes(x, y)
         drift = f"; curvature: local slopes run from {two(first)} to {two(last)}"
     if not math.isfinite(half):
-        return "needs a wider range: the exponent is not separated from the floor" + drift
-    error = half / t_quantile(seeds)
+        told = "needs a wider range: the exponent is not separated from the floor"
+        return Advice(told + drift, "range")
+    error = half / t_quantile(seeds, fit.confidence)
     gap = max(fit.slope - above, below - fit.slope)
     for more in range(1, MAX_MORE_SEEDS + 1):
         shrunk = error * math.sqrt(seeds / (seeds + more))
-        fits = t_quantile(seeds + more) * shrunk <= room
+        fits = t_quantile(seeds + more, fit.confidence) * shrunk <= room
         if fits or t_quantile(seeds + more, 1 - CHECK_LEVEL / 10) * shrunk <= gap:
-            return f"needs about {more} more seeds" + drift
-    return "needs a wider range" + drift
+            return Advice(f"needs about {more} more seeds" + drift, "seeds")
+    # Few seeds estimate badly how many are missing: more of them may yet decide it.
+    return Advice("needs a wider range" + drift, "seeds")

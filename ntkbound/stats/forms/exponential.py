@@ -21,11 +21,11 @@ from ntkbound.stats.forms.trend import (
     trend_lacking,
 )
 from ntkbound.stats.insides import inside
-from ntkbound.stats.margins import EXPONENTIAL_MARGIN
+from ntkbound.stats.margins import CONFIDENCE, EXPONENTIAL_MARGIN
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Verdict
-from ntkbound.stats.words import three
+from ntkbound.stats.words import Advice, three
 
 
 def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[list[Series]]:
@@ -39,8 +39,10 @@ def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[
     return found
 
 
-def prepare(pairs: Sequence[tuple[Exponential, Series]]) -> list[TrendCase]:
-    return [_case(claim, series) for claim, series in pairs]
+def prepare(
+    pairs: Sequence[tuple[Exponential, Series]], confidence: float = CONFIDENCE
+) -> list[TrendCase]:
+    return [_case(claim, series, confidence) for claim, series in pairs]
 
 
 def conclude(case: TrendCase, p: float | None) -> Verdict:
@@ -48,17 +50,17 @@ def conclude(case: TrendCase, p: float | None) -> Verdict:
     return conclude_trend(case, p)
 
 
-def _case(claim: Exponential, series: Series) -> TrendCase:
+def _case(claim: Exponential, series: Series, confidence: float) -> TrendCase:
     rates = series.beside
     if not isinstance(claim.rate, Number):
         rates = np.full(len(series.seeds), claim.rate)
     found = Slopes.of(series.points, np.log(series.values))
     with np.errstate(divide="ignore", invalid="ignore"):
         beyond = found.beyond(-rates, np.abs(rates))
-    trend = Trend(beyond, claim.kind, EXPONENTIAL_MARGIN, series.deterministic)
+    trend = Trend(beyond, claim.kind, EXPONENTIAL_MARGIN, series.deterministic, confidence)
     lacking = trend_lacking(series, trend.whole)
     if lacking is None and not np.isfinite(beyond.whole).all():
-        lacking = "the claimed rate is 0 or unknown in some run"
+        lacking = Advice("the claimed rate is 0 or unknown in some run")
     claimed = float(rates.mean()) if len(rates) else np.nan
     told = three(claimed)
     if isinstance(claim.rate, Number):

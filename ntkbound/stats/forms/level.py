@@ -7,18 +7,18 @@ by: what they say is reported for what it is, n equal runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ntkbound.core.claim import Claim, Level, Number
 from ntkbound.stats.columns import Array, Part
 from ntkbound.stats.forms.spread import Spread, agreeing, spread_lacking
-from ntkbound.stats.margins import CHECK_LEVEL
+from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE
 from ntkbound.stats.samples import Sample, Wanted, samples
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, of_evidence
-from ntkbound.stats.words import more_seeds, within
+from ntkbound.stats.words import Advice, Wants, more_seeds, within
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Case:
     claim: Level
     sample: Sample
     gaps: Spread
-    lacking: str | None
+    lacking: Advice | None
 
     def p(self) -> float:
         """p-value of "the mean is where it is claimed to be"."""
@@ -48,15 +48,15 @@ def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[
     ]
 
 
-def prepare(pairs: Sequence[tuple[Level, Sample]]) -> list[Case]:
-    return [_case(claim, sample) for claim, sample in pairs]
+def prepare(pairs: Sequence[tuple[Level, Sample]], confidence: float = CONFIDENCE) -> list[Case]:
+    return [_case(claim, sample, confidence) for claim, sample in pairs]
 
 
 def conclude(case: Case, p: float | None) -> Verdict:
     """*holds* if the whole interval is where the claim says."""
     claim, gaps = case.claim, case.gaps
     if case.lacking is not None:
-        return _finish(case, "inconclusive", case.lacking, None)
+        return _finish(case, "inconclusive", case.lacking.told, None, case.lacking.wants)
     target = f"the claimed {claim.sign.split(' ', 1)[1]}"
     if p is not None and p <= CHECK_LEVEL:
         side = "above" if gaps.mean > 0 else "below"
@@ -75,23 +75,26 @@ def conclude(case: Case, p: float | None) -> Verdict:
     away = min(abs(gaps.mean - end) for end in ends)
     told = f"not separated from {target}"
     if gaps.alike:
-        return _finish(case, "inconclusive", told + agreeing(gaps), p)
-    need = more_seeds(gaps.half, len(gaps.values), away)
-    return _finish(case, "inconclusive", f"{told}; {need}", p)
+        return _finish(
+            case, "inconclusive", told + agreeing(gaps), p, "" if gaps.exact else "seeds"
+        )
+    need = more_seeds(gaps.half, len(gaps.values), away, gaps.confidence)
+    return _finish(case, "inconclusive", f"{told}; {need.told}", p, need.wants)
 
 
-def _case(claim: Level, sample: Sample) -> Case:
+def _case(claim: Level, sample: Sample, confidence: float) -> Case:
     levels: Array | float = claim.level if not isinstance(claim.level, Number) else sample.beside
-    gaps = Spread(np.asarray(sample.values - levels), sample.deterministic)
+    gaps = Spread(np.asarray(sample.values - levels), sample.deterministic, confidence)
     return Case(claim, sample, gaps, spread_lacking(gaps, sample.undrawn))
 
 
-def _finish(case: Case, verdict: str, reason: str, p: float | None) -> Verdict:
+def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants = "") -> Verdict:
     beside = isinstance(case.claim.level, Number)
-    shown = case.gaps if beside else Spread(case.sample.values, case.sample.deterministic)
+    shown = case.gaps if beside else replace(case.gaps, values=case.sample.values)
     word = "difference" if beside else "mean"
     claimed = 0.0 if isinstance(case.claim.level, Number) else case.claim.level
     told = within(word, shown.mean, *shown.interval)
     found = (shown.mean, *shown.interval)
     against = Against(claimed, case.claim.tolerance, p)
-    return of_evidence(case.sample, case.claim, found, (verdict, reason, told), against)
+    done = of_evidence(case.sample, case.claim, found, (verdict, reason, told), against)
+    return replace(done, wants=wants)

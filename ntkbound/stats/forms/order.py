@@ -7,7 +7,7 @@ that differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtrc
@@ -16,11 +16,11 @@ from ntkbound.core.claim import Claim, Order
 from ntkbound.stats.columns import Part
 from ntkbound.stats.forms.fraction import interval
 from ntkbound.stats.forms.spread import Spread, agreeing, spread_lacking
-from ntkbound.stats.margins import CHECK_LEVEL
+from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE
 from ntkbound.stats.samples import Pairs, Wanted, pairs
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, of_evidence
-from ntkbound.stats.words import more_seeds, within
+from ntkbound.stats.words import Advice, Wants, more_seeds, within
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Case:
     claim: Order
     pairs: Pairs
     gaps: Spread
-    lacking: str | None
+    lacking: Advice | None
 
     @property
     def binary(self) -> bool:
@@ -59,10 +59,10 @@ def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[
     ]
 
 
-def prepare(pairs: Sequence[tuple[Order, Pairs]]) -> list[Case]:
+def prepare(pairs: Sequence[tuple[Order, Pairs]], confidence: float = CONFIDENCE) -> list[Case]:
     cases = []
     for claim, one in pairs:
-        gaps = Spread(one.differences, one.deterministic)
+        gaps = Spread(one.differences, one.deterministic, confidence)
         cases.append(Case(claim, one, gaps, spread_lacking(gaps, one.undrawn)))
     return cases
 
@@ -71,14 +71,14 @@ def conclude(case: Case, p: float | None) -> Verdict:
     """*holds* if the interval of the differences lies above 0."""
     gaps = case.gaps
     if case.lacking is not None:
-        return _finish(case, "inconclusive", case.lacking, None)
+        return _finish(case, "inconclusive", case.lacking.told, None, case.lacking.wants)
     names = case.claim.said
     agree, differ = case.discordant
     counts = f"{agree} of {len(gaps.values)} pairs agree, {differ} the other way"
     if p is not None and p <= CHECK_LEVEL:
         return _finish(case, "violated", f"claimed {names}; {counts}", p)
     if case.binary:
-        low = interval(agree, agree + differ)[0] if agree + differ else 0.0
+        low = interval(agree, agree + differ, gaps.confidence)[0] if agree + differ else 0.0
         sure = low > 0.5
     else:
         sure = gaps.interval[0] > 0
@@ -86,14 +86,16 @@ def conclude(case: Case, p: float | None) -> Verdict:
         return _finish(case, "holds", f"{names}; {counts}", p)
     told = f"claimed {names}; {counts}"
     if case.binary or gaps.alike:
-        return _finish(case, "inconclusive", f"{told}; needs more pairs that differ", p)
-    need = more_seeds(gaps.half, len(gaps.values), abs(gaps.mean))
-    return _finish(case, "inconclusive", f"{told}; {need}", p)
+        told = f"{told}; needs more pairs that differ"
+        return _finish(case, "inconclusive", told, p, "" if gaps.exact else "seeds")
+    need = more_seeds(gaps.half, len(gaps.values), abs(gaps.mean), gaps.confidence)
+    return _finish(case, "inconclusive", f"{told}; {need.told}", p, need.wants)
 
 
-def _finish(case: Case, verdict: str, reason: str, p: float | None) -> Verdict:
+def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants = "") -> Verdict:
     gaps = case.gaps
     found = (gaps.mean, *gaps.interval)
     told = within("difference", *found) + ("" if case.lacking else agreeing(gaps))
     against = Against(0.0, None, p)
-    return of_evidence(case.pairs, case.claim, found, (verdict, reason, told), against)
+    done = of_evidence(case.pairs, case.claim, found, (verdict, reason, told), against)
+    return replace(done, wants=wants)

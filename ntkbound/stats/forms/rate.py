@@ -9,6 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,6 +38,7 @@ from ntkbound.stats.insides import inside
 from ntkbound.stats.margins import (
     AICC_MARGIN,
     CHECK_LEVEL,
+    CONFIDENCE,
     FORM_MARGIN,
     LOG_MARGIN,
     MIN_POINTS,
@@ -49,7 +51,7 @@ from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, finite, of_fit
-from ntkbound.stats.words import count, missing, number, two
+from ntkbound.stats.words import Advice, Wants, count, missing, number, two
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +68,7 @@ class Case:
     claimed: float
     comparison: FloorComparison
     other: Fit | None
-    lacking: str | None
+    lacking: Advice | None
     pure: PowerLawFit
     pooling: Pooling = ALONE
 
@@ -86,10 +88,21 @@ def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[
     return [inside(part, c, selection, "log") if c.inside else along[c.key] for c in own]
 
 
-def prepare(pairs: Sequence[tuple[Rate, Series]]) -> list[Case | TrendCase]:
+class Finding(NamedTuple):
+    """A verdict by an interval, its reason and what would settle it."""
+
+    verdict: str
+    reason: str
+    wants: Wants = ""
+
+
+def prepare(
+    pairs: Sequence[tuple[Rate, Series]], confidence: float = CONFIDENCE
+) -> list[Case | TrendCase]:
     """The cases of all claims of one check."""
-    along = iter(together(measure([(c, series) for c, series in pairs if not c.inside])))
-    return [_inside(c, series) if c.inside else next(along) for c, series in pairs]
+    fields = [(claim, series) for claim, series in pairs if not claim.inside]
+    along = iter(together(measure(fields, confidence)))
+    return [_inside(c, series, confidence) if c.inside else next(along) for c, series in pairs]
 
 
 def together(cases: Sequence[Case]) -> list[Case]:
@@ -99,17 +112,18 @@ def together(cases: Sequence[Case]) -> list[Case]:
     return [replace(case, pooling=pooling) for case in cases]
 
 
-def measure(pairs: Sequence[tuple[Rate, Series]]) -> list[Case]:
+def measure(pairs: Sequence[tuple[Rate, Series]], confidence: float = CONFIDENCE) -> list[Case]:
     """Fit each claim's declared form, and the other one where AICc prefers it."""
     series = [one for _, one in pairs]
-    pure = fit_power_laws(series)
+    pure = fit_power_laws(series, confidence)
     compared = compare_floor(series)
     wanted = [
         i
         for i, (claim, _) in enumerate(pairs)
         if claim.floor or (not claim.log_power and _prefers_floor(compared[i]))
     ]
-    floors = dict(zip(wanted, fit_floors([series[i] for i in wanted]), strict=True))
+    fitted = fit_floors([series[i] for i in wanted], confidence)
+    floors = dict(zip(wanted, fitted, strict=True))
     return [_case(claim, pure[i], compared[i], floors.get(i)) for i, (claim, _) in enumerate(pairs)]
 
 
@@ -118,31 +132,32 @@ def conclude(case: Case | TrendCase, p: float | None) -> Verdict:
     if isinstance(case, TrendCase):
         return conclude_trend(case, p)
     if case.lacking is not None:
-        return _finish(case, "inconclusive", case.lacking, None)
+        return _finish(case, "inconclusive", case.lacking.told, None, case.lacking.wants)
     if p is not None and p <= CHECK_LEVEL:
         unreached = _unreached(case)
         if unreached is not None:
-            return _finish(case, "inconclusive", unreached, p)
+            return _finish(case, "inconclusive", unreached.told, p, unreached.wants)
         return _finish(case, "violated", _violation(case), p)
-    verdict, reason = judge(case.fit, case.claim, case.claimed)
-    doubt = _form_doubt(case, verdict)
+    found = judge(case.fit, case.claim, case.claimed)
+    doubt = _form_doubt(case, found.verdict)
     if doubt is not None:
         return _finish(case, "inconclusive", doubt, p)
-    return _finish(case, verdict, reason, p)
+    return _finish(case, found.verdict, found.reason, p, found.wants)
 
 
-def _inside(claim: Rate, series: Series) -> TrendCase:
+def _inside(claim: Rate, series: Series, confidence: float) -> TrendCase:
     """A rate along the steps of runs: only seeds are independent there."""
     x, y = np.log(series.points), np.log(series.values)
     lacking = None
     curve, claimed = claim.exponent * x, claim.exponent
     if claim.log_power and len(x) and x[0] <= 0:
-        lacking = f"a logarithm of {claim.axis} needs values above 1"
+        lacking = Advice(f"a logarithm of {claim.axis} needs values above 1")
     elif claim.log_power and len(x) > 1:
         curve = curve + claim.log_power * np.log(x)
         claimed += log_slope(series.points, claim.log_power)
     found = Slopes.of(x, y)
-    trend = Trend(Slopes.of(x, y - curve), claim.kind, margin(claim), series.deterministic)
+    beyond, exact = Slopes.of(x, y - curve), series.deterministic
+    trend = Trend(beyond, claim.kind, margin(claim), exact, confidence)
     plain = bool(claim.log_power) and not claim.exponent
     room = f"{margin(claim):.2f}"
     words = Wording("slope", _name(claim, claimed), room, grows=claimed > 0, plain=plain)
@@ -161,7 +176,7 @@ def margin(claim: Rate) -> float:
     return LOG_MARGIN if claim.log_power else RATE_MARGIN
 
 
-def judge(fit: Fit, claim: Rate, claimed: float) -> tuple[str, str]:
+def judge(fit: Fit, claim: Rate, claimed: float) -> Finding:
     """Verdict and reason from the interval alone.
 
     With room = `margin`: *holds* if the interval excludes every rate worse than the claim by more
@@ -175,19 +190,19 @@ def judge(fit: Fit, claim: Rate, claimed: float) -> tuple[str, str]:
     if not contradicted:
         if claim.kind == "upper" and steep and not claim.log_power:
             near = f", within ±{room:g} of it" if below > 0 else ""
-            return "faster", f"faster than the claimed {c}{near}"
+            return Finding("faster", f"faster than the claimed {c}{near}")
         both = above > 0 and below > 0
         if both and (claim.kind == "tight" or not claim.log_power):
-            return "tight", f"within ±{room:.2f} of the claimed {c}"
+            return Finding("tight", f"within ±{room:.2f} of the claimed {c}")
         if claim.kind != "tight" and (above if claim.kind == "upper" else below) > 0:
             worse = "slower" if claim.kind == "upper" else "faster"
             if claim.log_power or claimed > 0:
                 worse = "faster" if claim.kind == "upper" else "slower"
-            return "holds", f"no {worse} than the claimed {c}, within {room:.2f}"
-    return "inconclusive", _open(fit, claim, claimed)
+            return Finding("holds", f"no {worse} than the claimed {c}, within {room:.2f}")
+    return Finding("inconclusive", *_open(fit, claim, claimed))
 
 
-def _open(fit: Fit, claim: Rate, claimed: float) -> str:
+def _open(fit: Fit, claim: Rate, claimed: float) -> Advice:
     """What an undecided claim is, and what would settle it."""
     room, c = margin(claim), _name(claim, claimed)
     up, down = claimed + room - fit.slope, fit.slope - claimed + room
@@ -197,11 +212,13 @@ def _open(fit: Fit, claim: Rate, claimed: float) -> str:
         up = -math.inf
     if claim.kind == "tight":
         ends = top, claimed - room
-        return f"claimed tight at {c}, ±{room:.2f}; " + missing(fit, min(up, down), *ends)
-    if claim.kind == "lower":
+        told, need = f"tight at {c}, ±{room:.2f}", missing(fit, min(up, down), *ends)
+    elif claim.kind == "lower":
         down = -math.inf if down < bottom - fit.slope else down
-        return f"claimed at least {c}, within {room:.2f}; " + missing(fit, down, below=bottom)
-    return f"claimed at most {c}, within {room:.2f}; " + missing(fit, up, top)
+        told, need = f"at least {c}, within {room:.2f}", missing(fit, down, below=bottom)
+    else:
+        told, need = f"at most {c}, within {room:.2f}", missing(fit, up, top)
+    return Advice(f"claimed {told}; {need.told}", need.wants)
 
 
 def _name(claim: Rate, claimed: float) -> str:
@@ -210,7 +227,7 @@ def _name(claim: Rate, claimed: float) -> str:
     return f"{_shape(claim)}, whose slope here is {number(claimed)}"
 
 
-def _unreached(case: Case) -> str | None:
+def _unreached(case: Case) -> Advice | None:
     """Why a violation may be one of the range alone: the curve bends towards the claim.
 
     Local slopes that approach the claim, or pass it, towards the end of the range. Not told of
@@ -229,7 +246,8 @@ def _unreached(case: Case) -> str | None:
         return None
     slopes = local_slopes(x, y)
     run = f"local slopes run from {two(slopes[0])} to {two(slopes[-1])}"
-    return f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
+    told = f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
+    return Advice(told, "range" if found.seen else "seeds")
 
 
 def _prefers_floor(comparison: FloorComparison) -> bool:
@@ -266,17 +284,19 @@ def _p_value(fit: Fit, case: Case) -> float:
     return min(1.0, 2 * min(upper, fit.lower_tail(claimed - margin(claim), pooling)))
 
 
-def _lacking(claim: Rate, fit: Fit) -> str | None:
+def _lacking(claim: Rate, fit: Fit) -> Advice | None:
     """Why no verdict is possible at all."""
     series = fit.series
     need = MIN_POINTS_FLOOR if claim.floor else MIN_POINTS
     if len(series.seeds) < MIN_SEEDS or len(series.points) < need:
-        return f"{count(series)}: needs at least {need} points and {MIN_SEEDS} seeds"
+        told = f"{count(series)}: needs at least {need} points and {MIN_SEEDS} seeds"
+        return Advice(told, "range" if len(series.points) < need else "seeds")
     if series.undrawn:
         names = ", ".join(series.undrawn)
-        return f"{names}: needs at least {MIN_SEEDS} values, the claim is about its randomness"
+        told = f"{names}: needs at least {MIN_SEEDS} values, the claim is about its randomness"
+        return Advice(told)
     if claim.log_power and series.points[0] <= 1:
-        return f"a logarithm of {claim.axis} needs values above 1"
+        return Advice(f"a logarithm of {claim.axis} needs values above 1")
     return None
 
 
@@ -295,10 +315,10 @@ def _form_doubt(case: Case, verdict: str) -> str | None:
     if claim.floor:
         # The pure law is the declared form at c = 0, so the interval above covers either way;
         # AICc's penalty alone must not refuse it while both forms accept the claim.
-        other, reason = judge(case.other, claim, case.claimed)
-        if {verdict, other} <= AGREES:
+        other = judge(case.other, claim, case.claimed)
+        if {verdict, other.verdict} <= AGREES:
             return None
-        return f"AICc prefers a pure power law by {by}, which says: {reason}"
+        return f"AICc prefers a pure power law by {by}, which says: {other.reason}"
     # A decay towards a constant keeps every promise of the kind "does not grow".
     if claim.kind == "upper" and case.claimed >= 0 and case.comparison.exponent < 0:
         return None
@@ -337,8 +357,8 @@ def _shape(claim: Rate) -> str:
     return power + f"(log {claim.axis})^{claim.log_power:g}".removesuffix("^1")
 
 
-def _finish(case: Case, verdict: str, reason: str, p: float | None) -> Verdict:
+def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants = "") -> Verdict:
     against = Against(finite(case.claimed), margin(case.claim), p)
     if p is not None and case.pooling.varies and verdict in ("violated", "inconclusive"):
         reason += f"; slopes vary between seeds (p = {case.pooling.p:.1g}, claims together)"
-    return of_fit(case.fit, verdict, reason, case.claim, against)
+    return replace(of_fit(case.fit, verdict, reason, case.claim, against), wants=wants)

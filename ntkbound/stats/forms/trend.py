@@ -9,7 +9,7 @@ into violation (last third), and a slope on its way to the claimed one has not v
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,13 +20,14 @@ from ntkbound.stats.forms.spread import Spread, spread_lacking
 from ntkbound.stats.margins import (
     BEND_LEVEL,
     CHECK_LEVEL,
+    CONFIDENCE,
     LATE_LEVEL,
     MIN_POINTS,
     VIOLATION_MARGIN,
 )
 from ntkbound.stats.observations import Series
 from ntkbound.stats.verdicts import Against, Verdict, of_evidence
-from ntkbound.stats.words import count, more_seeds, two
+from ntkbound.stats.words import Advice, Wants, count, more_seeds, two
 
 Finding = Literal["faster", "tight", "holds", "open", "bends"]
 
@@ -61,20 +62,22 @@ class Slopes:
 @dataclass(frozen=True, eq=False)
 class Trend:
     """Slopes beyond the claimed one, in the units of the margins; ``exact``: of a line without
-    randomness, which is one seed, and whose interval ends at the slopes of its parts."""
+    randomness, which is one seed, and whose interval ends at the slopes of its parts;
+    ``confidence``: of intervals."""
 
     beyond: Slopes
     kind: Kind
     room: float
     exact: bool
+    confidence: float = CONFIDENCE
 
     @property
     def whole(self) -> Spread:
-        return Spread(self.beyond.whole, self.exact)
+        return Spread(self.beyond.whole, self.exact, self.confidence)
 
     @property
     def late(self) -> Spread:
-        return Spread(self.beyond.late, self.exact)
+        return Spread(self.beyond.late, self.exact, self.confidence)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -111,7 +114,7 @@ class Trend:
     def finding(self) -> Finding:
         """What the intervals say; ``bends`` where the whole agrees and the end does not."""
         found = self._of_whole()
-        low, high = Spread(self.beyond.end, self.exact).interval
+        low, high = Spread(self.beyond.end, self.exact, self.confidence).interval
         worse = {
             "upper": low > VIOLATION_MARGIN,
             "lower": high < -VIOLATION_MARGIN,
@@ -170,24 +173,24 @@ class TrendCase:
     found: Slopes
     claimed: float
     words: Wording
-    lacking: str | None
+    lacking: Advice | None
 
     def p(self) -> float:
         """p-value of "the claim is true"."""
         return self.trend.p()
 
 
-def trend_lacking(series: Series, whole: Spread) -> str | None:
+def trend_lacking(series: Series, whole: Spread) -> Advice | None:
     """Why nothing can be concluded of a line."""
     if len(series.points) < MIN_POINTS:
-        return f"{count(series)}: needs at least {MIN_POINTS} points"
+        return Advice(f"{count(series)}: needs at least {MIN_POINTS} points", "range")
     return spread_lacking(whole, series.undrawn)
 
 
 def conclude_trend(case: TrendCase, p: float | None) -> Verdict:
     """The verdict, given the claim's p-value corrected for all claims of the check."""
     if case.lacking is not None:
-        return _finish(case, "inconclusive", case.lacking, None)
+        return _finish(case, "inconclusive", case.lacking.told, None, case.lacking.wants)
     words, kind = case.words, case.claim.kind
     target = f"the claimed {words.target}"
     slow, fast = ("faster", "slower") if words.grows else ("slower", "faster")
@@ -203,7 +206,8 @@ def conclude_trend(case: TrendCase, p: float | None) -> Verdict:
         told = f"the rate is not reached yet: {_run(case)}, claimed {words.target}"
         return _finish(case, "inconclusive", told, p)
     if found == "open":
-        return _finish(case, "inconclusive", _open(case), p)
+        told, wants = _open(case)
+        return _finish(case, "inconclusive", told, p, wants)
     if found == "faster":
         return _finish(case, "faster", f"{fast} than {target}", p)
     if found == "holds" or (words.plain and kind != "tight"):
@@ -212,14 +216,15 @@ def conclude_trend(case: TrendCase, p: float | None) -> Verdict:
     return _finish(case, "tight", f"within ±{words.room} of {target}", p)
 
 
-def _open(case: TrendCase) -> str:
+def _open(case: TrendCase) -> Advice:
     """What an undecided claim is, and what would settle it."""
     how = {"upper": "at most", "lower": "at least", "tight": "tight at"}[case.claim.kind]
     told = f"claimed {how} {case.words.target}, within {case.words.room}"
     if case.trend.whole.exact:
-        return f"{told}; needs a longer range"
+        return Advice(f"{told}; needs a longer range", "range")
     spread = case.trend.whole
-    return f"{told}; {more_seeds(spread.half, len(spread.values), case.trend.gap())}"
+    need = more_seeds(spread.half, len(spread.values), case.trend.gap(), spread.confidence)
+    return Advice(f"{told}; {need.told}", need.wants)
 
 
 def _run(case: TrendCase) -> str:
@@ -237,8 +242,10 @@ def _slopes(x: Array, y: Array) -> Array:
     return np.asarray(y @ centred / (centred @ centred))
 
 
-def _finish(case: TrendCase, verdict: str, reason: str, p: float | None) -> Verdict:
-    shown = Spread(case.found.whole, case.trend.exact)
+def _finish(
+    case: TrendCase, verdict: str, reason: str, p: float | None, wants: Wants = ""
+) -> Verdict:
+    shown = Spread(case.found.whole, case.trend.exact, case.trend.confidence)
     low, high = shown.interval
     if shown.exact and len(case.found.late):
         late = float(case.found.late.mean())
@@ -247,6 +254,7 @@ def _finish(case: TrendCase, verdict: str, reason: str, p: float | None) -> Verd
     if np.isfinite(low):
         told = f"{case.words.word} {number(shown.mean)} [{number(low)}, {number(high)}]"
     against = Against(case.claimed, case.trend.room, p)
-    return of_evidence(
+    done = of_evidence(
         case.series, case.claim, (shown.mean, low, high), (verdict, reason, told), against
     )
+    return replace(done, wants=wants)
