@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,6 +17,7 @@ from ntkbound.core import theorem as registry
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import EXIT_CODES, VERDICTS
 from ntkbound.core.record import Record
+from ntkbound.core.tolerance import REPEATED
 
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
@@ -83,6 +84,17 @@ def tell(line: str) -> None:
 def in_options(error: InputError) -> str:
     """The line of an error, its field as the option that sets it."""
     return error.told(f"--{error.field.replace('_', '-')}")
+
+
+def check_baseline(baseline: Path | None, tolerance: float, judged: Sequence[Path]) -> None:
+    """Raises InputError for a baseline that is among what is judged, which never differs from
+    itself, and for a tolerance without one."""
+    if baseline is None:
+        if tolerance != REPEATED:
+            raise InputError("only with a baseline", field="tolerance")
+    elif baseline.resolve() in [path.resolve() for path in judged]:
+        told = "is what is judged, too; keep what was earlier in a place of its own"
+        raise InputError(told, field="baseline", value=baseline)
 
 
 def fail(message: str, code: int = BAD_INPUT) -> NoReturn:

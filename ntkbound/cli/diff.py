@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Quiet, print_json, stdout, tell, unknown_theorems
+from ntkbound.cli.common import (
+    Json,
+    Quiet,
+    check_baseline,
+    print_json,
+    stdout,
+    tell,
+    unknown_theorems,
+)
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
 from ntkbound.core.claim import Claim
 from ntkbound.core.config import digest
 from ntkbound.core.errors import InputError, StaleError
@@ -34,24 +43,45 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(metavar="A", help="a results folder, or one record")],
+    old: Annotated[Path, typer.Argument(metavar="A", help="a results folder, a record, a table")],
     new: Annotated[Path, typer.Argument(metavar="B", help="the same runs, made later")],
     claims: Annotated[
         str | None, typer.Option(help="preset whose claims to judge, a file or a shipped name")
     ] = None,
     tolerance: Tolerance = REPEATED,
+    seed_column: SeedColumn = None,
+    value: Value = None,
+    pattern: Pattern = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Tell what changed between the same runs made twice: exit 0 nothing, 1 something.
 
-    Compares config, numbers, bounds, and the verdicts of claims and bounds. Runs are matched by
-    their theorem and config, not by id. A change is not a violation. The Markdown summary also
-    goes to $GITHUB_STEP_SUMMARY where that is set.
+    Compares config, numbers, bounds, and the verdicts of claims and bounds, or two tables of your
+    own. Runs are matched by their theorem and config, not by id. A change is not a violation. The
+    Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set.
     """
     from ntkbound.report.changes import as_markdown, print_changes
     from ntkbound.report.summary import write_markdown
+
+    asked = Asked([new], seed=seed_column, values=value or [], pattern=pattern)
+    if asked.about_tables:
+        wanted = load_preset(claims).claims if claims else ()
+        found = asked.changes(old, wanted, tolerance)
+    else:
+        found = _of_records(old, new, claims, tolerance)
+    write_markdown(as_markdown(found), markdown)
+    if as_json:
+        print_json(found.as_json())
+    elif not quiet:
+        print_changes(stdout(), found)
+    if found.found:
+        raise typer.Exit(CHANGED)
+
+
+def _of_records(old: Path, new: Path, claims: str | None, tolerance: float) -> Changes:
+    """What changed between records; claims are the preset's, or those of their theorems."""
     from ntkbound.stats import claims_of, compare_records
 
     before, after = read_side(old), read_side(new)
@@ -64,27 +94,14 @@ def diff(
         preset = load_preset(claims)
         understand_names(preset, {record.theorem for record in known})
         wanted = list(preset.claims)
-    found = compare_records(before, after, wanted or claims_of(known), tolerance)
-    write_markdown(as_markdown(found), markdown)
-    if as_json:
-        print_json(found.as_json())
-    elif not quiet:
-        print_changes(stdout(), found)
-    if found.found:
-        raise typer.Exit(CHANGED)
+    return compare_records(before, after, wanted or claims_of(known), tolerance)
 
 
 def read_baseline(baseline: Path | None, tolerance: float, judged: Path) -> list[Record] | None:
     """The earlier records; None without a baseline. Raises InputError where it is what is
     `judged`, which never differs from itself, and for a tolerance without one."""
-    if baseline is None:
-        if tolerance != REPEATED:
-            raise InputError("only with a baseline", field="tolerance")
-        return None
-    if baseline.resolve() == judged.resolve():
-        told = "is what is judged, too; keep earlier results in a folder of their own"
-        raise InputError(told, field="baseline", value=baseline)
-    return read_side(baseline)
+    check_baseline(baseline, tolerance, [judged])
+    return None if baseline is None else read_side(baseline)
 
 
 def changes_since(

@@ -219,20 +219,19 @@ def check(
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
     own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
-    old = read_baseline(baseline, tolerance, out if is_preset(reference) else Path(reference))
     grows = not own.about_tables and is_preset(reference)
     most = most_seeds(until_decided, max_seeds, grows)
     if own.about_tables:
-        if old is not None:
-            raise InputError("is for records, not for tables", field="baseline")
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         if wanted is None or not wanted.claims:
             raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
+        moved = own.since(baseline, wanted.claims, tolerance)
         result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
-        raise typer.Exit(_told(Checked(result), (junit, markdown), as_json, quiet))
+        raise typer.Exit(_told(Checked(result), (junit, markdown), as_json, quiet, moved))
     if axis:
         raise InputError("is for tables only; the claims name their axes", field="axis")
+    old = read_baseline(baseline, tolerance, out if grows else Path(reference))
     if grows:
         preset = _preset(reference)
         understand(wanted or preset, preset.configs(base_seed))

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import tell
+from ntkbound.cli.common import check_baseline, tell
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult
+    from ntkbound.stats import Changes, CheckResult
+    from ntkbound.stats.own import Own
 
 SeedColumn = Annotated[
     str | None, typer.Option(help="of a table: the column that numbers repetitions")
@@ -64,8 +65,41 @@ class Asked:
 
         Raises InputError of one line for anything that cannot be used.
         """
-        from ntkbound.runs.tables import find_tables, read_tables
         from ntkbound.stats import check
+
+        own = self.read(claims)
+        result = check(own.table, claims, unclaimed=unclaimed, axes=own.roles.axes)
+        if not quiet:
+            for line in (*own.notes, own.roles.told()):
+                tell(line)
+        return result
+
+    def changes(self, old: Path, claims: Sequence[Claim], tolerance: float) -> Changes:
+        """What changed since earlier tables of the same runs, read by the same options.
+
+        Raises InputError for those that cannot be used.
+        """
+        from ntkbound.stats import compare_tables
+
+        before = replace(self, paths=[old]).read(claims)
+        return compare_tables(before.table, self.read(claims).table, claims, tolerance)
+
+    def since(
+        self, baseline: Path | None, claims: Sequence[Claim], tolerance: float
+    ) -> Changes | None:
+        """The same, of a check; None without a baseline.
+
+        Raises InputError also where the baseline is what is judged, and for a tolerance alone.
+        """
+        check_baseline(baseline, tolerance, self.paths)
+        return None if baseline is None else self.changes(baseline, claims, tolerance)
+
+    def read(self, claims: Sequence[Claim]) -> Own:
+        """The tables as one, each column in its role; what claims name is kept.
+
+        Raises InputError of one line for anything that cannot be used.
+        """
+        from ntkbound.runs.tables import find_tables, read_tables
         from ntkbound.stats.own import own_table
         from ntkbound.stats.roles import Named
 
@@ -79,9 +113,4 @@ class Asked:
                 raise InputError(f"{condition!r} is not KEY=VALUE", field="where")
             frame = frame.where(name, wanted)
         named = Named(tuple(self.values), tuple(self.axes), self.seed or "")
-        own = own_table(frame, named.and_of(claims))
-        result = check(own.table, claims, unclaimed=unclaimed, axes=own.roles.axes)
-        if not quiet:
-            for line in (*own.notes, own.roles.told()):
-                tell(line)
-        return result
+        return own_table(frame, named.and_of(claims))

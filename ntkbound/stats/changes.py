@@ -129,14 +129,19 @@ class Changes:
         }
 
 
-def compare_tables(old: Table, new: Table, tolerance: float = REPEATED) -> Changes:
-    """What changed between two tables of numbers, whatever they come from.
+def compare_tables(
+    old: Table, new: Table, claims: Sequence[Claim] = (), tolerance: float = REPEATED
+) -> Changes:
+    """What changed between two tables of numbers, whatever they come from; `claims` are judged on
+    both.
 
     tolerance: relative, of a single number. Raises InputError for a tolerance that is none, runs
     that match several, and tables without a run in common.
     """
     _check(tolerance)
-    return _changes(match(old, new), tolerance)
+    before, after = (check(side, claims) for side in (old, new))
+    verdicts = tuple(_verdicts(before, after, tolerance))
+    return replace(_changes(match(old, new), tolerance), verdicts=verdicts)
 
 
 def compare_records(

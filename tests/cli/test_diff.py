@@ -259,6 +259,5 @@ def test_a_tolerance_of_the_baseline(command, old):
 def test_a_baseline_is_no_folder_that_is_judged(refused, old):
     assert "is what is judged" in refused("check", old, "--baseline", old)
     assert "is what is judged" in refused("check", SMOKE, "--out", old, "--baseline", old)
-    assert "not for tables" in refused("check", "a.csv", "--claims", SMOKE, "--baseline", old)
     assert "only with a baseline" in refused("check", old, "--tolerance", 1e-3)
     assert "no such results folder" in refused("check", old, "--baseline", "nowhere")

@@ -344,7 +344,7 @@ def test_numbers_that_are_no_records_are_compared_by_the_same_rules():
         for fields, number in reversed(rows)
     )
     assert not compare_tables(old, old).found
-    (moved,) = compare_tables(old, new, REPEATED).moved
+    (moved,) = compare_tables(old, new, tolerance=REPEATED).moved
     assert {arm.arm: arm.changed for arm in moved.arms} == {
         (("optimizer", "adam"),): 0,
         (("optimizer", "sgd"),): 4,
