@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import CommandInfo
 
-from ntkbound.cli import diff, explain, rates, runs, studies, sweeps, theorems
+from ntkbound.cli import check, diff, explain, runs, slopes, studies, sweeps, theorems
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
 from ntkbound.cli.options import theorem_asked_for
 from ntkbound.core import theorem as registry
@@ -52,7 +52,7 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
         ),
     )
     runs.register(app, name)
-    for part in (sweeps, rates, diff, studies, theorems, explain):
+    for part in (sweeps, slopes, check, diff, studies, theorems, explain):
         part.register(app)
     first = dict.fromkeys((name, registry.DEFAULT))
     _bring(app, list(first), registry.names() if everything else [])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ntkbound.stats import bends
-from ntkbound.stats.forms import rate
+from ntkbound.stats.forms import interval, rate
 from ntkbound.stats.inference import Pooling
 from tests.support import calibration
 from tests.support.calibration import (
@@ -63,7 +63,7 @@ def test_a_slope_too_flat_by_0_15_is_not_accepted(seeds, noise, spread, monkeypa
     law = Law(-0.35, 6, seeds, noise, slope_sd=spread)
     found = alone(np.random.default_rng(7), 1000, law, claim(-0.5))
     assert accepted_share(found) <= 2.5 + 400 * np.sqrt(0.025 * 0.975 / 1000)
-    monkeypatch.setattr(rate, "RATE_MARGIN", 0.25)  # as it was
+    monkeypatch.setattr(interval, "RATE_MARGIN", 0.25)  # as it was
     loose = alone(np.random.default_rng(7), 1000, law, claim(-0.5))
     assert accepted_share(loose) > 9
 

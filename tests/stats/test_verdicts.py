@@ -12,7 +12,7 @@ from ntkbound.core.claim import Claim, Form
 from ntkbound.core.errors import InputError
 from ntkbound.stats import check, judge_claims, observe, selected, tabulate
 from ntkbound.stats.forms import FORMS
-from ntkbound.stats.forms.rate import judge
+from ntkbound.stats.forms.interval import judge
 from ntkbound.stats.powerlaw import PowerLawFit
 from tests.support.synthetic import (
     WIDTHS,

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from ntkbound.stats.alternatives import (
 from ntkbound.stats.bends import bend, local_slopes
 from ntkbound.stats.columns import Part
 from ntkbound.stats.floor import FloorFit, fit_floors
+from ntkbound.stats.forms.interval import judge, margin, name_of, shape_of
 from ntkbound.stats.forms.trend import (
     Slopes,
     Trend,
@@ -40,18 +40,16 @@ from ntkbound.stats.margins import (
     CHECK_LEVEL,
     CONFIDENCE,
     FORM_MARGIN,
-    LOG_MARGIN,
     MIN_POINTS,
     MIN_POINTS_FLOOR,
     MIN_SEEDS,
-    RATE_MARGIN,
     VIOLATION_MARGIN,
 )
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, finite, of_fit
-from ntkbound.stats.words import Advice, Wants, count, missing, number, two
+from ntkbound.stats.words import Advice, Wants, count, number, two
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,14 +84,6 @@ def evidence(part: Part, claims: Sequence[Claim], selection: Selection) -> list[
         for series in lines(part, own[0].axis, selection, {claim.key for claim in own}):
             along[series.key].append(series)
     return [inside(part, c, selection, "log") if c.inside else along[c.key] for c in own]
-
-
-class Finding(NamedTuple):
-    """A verdict by an interval, its reason and what would settle it."""
-
-    verdict: str
-    reason: str
-    wants: Wants = ""
 
 
 def prepare(
@@ -160,7 +150,7 @@ def _inside(claim: Rate, series: Series, confidence: float) -> TrendCase:
     trend = Trend(beyond, claim.kind, margin(claim), exact, confidence)
     plain = bool(claim.log_power) and not claim.exponent
     room = f"{margin(claim):.2f}"
-    words = Wording("slope", _name(claim, claimed), room, grows=claimed > 0, plain=plain)
+    words = Wording("slope", name_of(claim, claimed), room, grows=claimed > 0, plain=plain)
     lacking = lacking or trend_lacking(series, trend.whole)
     return TrendCase(claim, series, trend, found, claimed, words, lacking)
 
@@ -169,62 +159,6 @@ def log_slope(points: Array, power: float) -> float:
     """Least-squares log-log slope of (log x)^power on this grid (points above 1)."""
     x = np.log(points) - np.log(points).mean()
     return float(power * (np.log(np.log(points)) @ x) / (x @ x))
-
-
-def margin(claim: Rate) -> float:
-    """An accepted claim is within this of the measured slope."""
-    return LOG_MARGIN if claim.log_power else RATE_MARGIN
-
-
-def judge(fit: Fit, claim: Rate, claimed: float) -> Finding:
-    """Verdict and reason from the interval alone.
-
-    With room = `margin`: *holds* if the interval excludes every rate worse than the claim by more
-    than that, *tight* if it does so on both sides. An interval wholly on the wrong side of the
-    claim by `VIOLATION_MARGIN` contradicts it, if not yet beyond doubt, and is not accepted.
-    """
-    room, c = margin(claim), _name(claim, claimed)
-    above, below = claimed + room - fit.high, fit.low - claimed + room  # positive: excluded
-    slow, steep = fit.low - claimed > VIOLATION_MARGIN, claimed - fit.high > VIOLATION_MARGIN
-    contradicted = steep if claim.kind == "lower" else slow
-    if not contradicted:
-        if claim.kind == "upper" and steep and not claim.log_power:
-            near = f", within ±{room:g} of it" if below > 0 else ""
-            return Finding("faster", f"faster than the claimed {c}{near}")
-        both = above > 0 and below > 0
-        if both and (claim.kind == "tight" or not claim.log_power):
-            return Finding("tight", f"within ±{room:.2f} of the claimed {c}")
-        if claim.kind != "tight" and (above if claim.kind == "upper" else below) > 0:
-            worse = "slower" if claim.kind == "upper" else "faster"
-            if claim.log_power or claimed > 0:
-                worse = "faster" if claim.kind == "upper" else "slower"
-            return Finding("holds", f"no {worse} than the claimed {c}, within {room:.2f}")
-    return Finding("inconclusive", *_open(fit, claim, claimed))
-
-
-def _open(fit: Fit, claim: Rate, claimed: float) -> Advice:
-    """What an undecided claim is, and what would settle it."""
-    room, c = margin(claim), _name(claim, claimed)
-    up, down = claimed + room - fit.slope, fit.slope - claimed + room
-    top, bottom = claimed + VIOLATION_MARGIN, claimed - VIOLATION_MARGIN
-    # An interval that fits the margin and still contradicts the claim settles nothing for it.
-    if up < fit.slope - top:
-        up = -math.inf
-    if claim.kind == "tight":
-        ends = top, claimed - room
-        told, need = f"tight at {c}, ±{room:.2f}", missing(fit, min(up, down), *ends)
-    elif claim.kind == "lower":
-        down = -math.inf if down < bottom - fit.slope else down
-        told, need = f"at least {c}, within {room:.2f}", missing(fit, down, below=bottom)
-    else:
-        told, need = f"at most {c}, within {room:.2f}", missing(fit, up, top)
-    return Advice(f"claimed {told}; {need.told}", need.wants)
-
-
-def _name(claim: Rate, claimed: float) -> str:
-    if not claim.log_power:
-        return number(claimed)
-    return f"{_shape(claim)}, whose slope here is {number(claimed)}"
 
 
 def _unreached(case: Case) -> Advice | None:
@@ -246,7 +180,7 @@ def _unreached(case: Case) -> Advice | None:
         return None
     slopes = local_slopes(x, y)
     run = f"local slopes run from {two(slopes[0])} to {two(slopes[-1])}"
-    told = f"the rate is not reached yet: {run}, claimed {_name(claim, case.claimed)}"
+    told = f"the rate is not reached yet: {run}, claimed {name_of(claim, case.claimed)}"
     return Advice(told, "range" if found.seen else "seeds")
 
 
@@ -340,7 +274,7 @@ def _violation(case: Case) -> str:
     if case.claim.log_power:
         grows = "faster" if fit.slope > case.claimed else "slower"
         plain = case.claim.exponent == 0 and case.claim.log_power == 1
-        shape = "a logarithm" if plain else _shape(case.claim)
+        shape = "a logarithm" if plain else shape_of(case.claim)
         text = f"grows {grows} than {shape}, whose slope here is {c}"
     if case.claim.kind == "tight":
         text += " (claimed tight)"
@@ -349,12 +283,6 @@ def _violation(case: Case) -> str:
         if growth.best == "exponential" and growth.power > AICC_MARGIN:
             text += f"; AICc prefers exponential growth in {fit.series.axis} by {growth.power:.1f}"
     return text
-
-
-def _shape(claim: Rate) -> str:
-    """ "n^−1 (log n)^2"."""
-    power = f"{claim.axis}^{number(claim.exponent)} " if claim.exponent else ""
-    return power + f"(log {claim.axis})^{claim.log_power:g}".removesuffix("^1")
 
 
 def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants = "") -> Verdict:
