@@ -85,7 +85,9 @@ class LocalPool(Pool):
         for child in multiprocessing.active_children():
             child.terminate()
         for executor in self._free:
-            executor.shutdown(wait=False, cancel_futures=True)
+            # Its thread is waited for: one that still closes its pipe while the interpreter ends
+            # leaves a traceback on stderr.
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin() -> None:
