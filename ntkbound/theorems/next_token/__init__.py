@@ -22,6 +22,7 @@ THEOREM = Theorem(
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.run", "prepare"),
+    verify=deferred(f"{__name__}.verify", "verify"),
     headline=show.headline,
     facts=show.facts,
     prefix=show.prefix,

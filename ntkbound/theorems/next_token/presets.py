@@ -11,8 +11,14 @@ task = ["example1"]
 seed = { from = 0, to = 4 }
 
 [[sweep]]
-task = ["cyclic", "rollout"]
+task = ["cyclic"]
 V = [12]
+seed = { from = 0, to = 4 }
+
+[[sweep]]
+task = ["rollout"]
+V = [12]
+method = ["ngd", "gd"]
 seed = { from = 0, to = 4 }
 """
 SMALL = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.theorem import Prepared
 from ntkbound.core.tools import Tools
 from ntkbound.theorems.next_token.bounds import judge
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.measure import terms, trace
+from ntkbound.theorems.next_token.sentences import Sentences
 from ntkbound.theorems.next_token.tasks import sentences
 from ntkbound.theorems.next_token.text import read_text
 from ntkbound.theorems.next_token.trained import Trained, train
@@ -37,10 +40,23 @@ def run(config: Config, tools: Tools) -> Outcome:
         conditions=judged.conditions,
         notes=_notes(trained),
         trace=trace(trained),
-        params={
-            "W_ov": trained.first.W, "W_kq": trained.W_kq, "start.W_ov": trained.first.start
-        } if tools.save else {},
-    )  # fmt: skip
+        params=_params(trained) if tools.save else {},
+        inputs=_inputs(trained.sentences),
+    )
+
+
+def _params(run: Trained) -> dict[str, np.ndarray]:
+    """Both matrices, and where stage 1 started."""
+    return {"W_ov": run.first.W, "W_kq": run.W_kq, "start.W_ov": run.first.start}
+
+
+def _inputs(data: Sentences) -> dict[str, np.ndarray]:
+    """Inputs (N, L) with −1 after the end of the shorter ones, targets and counts (N,)."""
+    rows = np.full((len(data.inputs), data.longest), -1)
+    for row, sentence in zip(rows, data.inputs, strict=True):
+        row[: len(sentence)] = sentence
+    targets, counts = np.array(data.targets), np.array(data.counts)
+    return {"inputs": rows, "targets": targets, "counts": counts}
 
 
 def _notes(run: Trained) -> list[str]:
