@@ -108,7 +108,7 @@ def test_its_options_are_its_own(refused):
     told = refused("train", "--theorem=least-squares", "--n=0")
     assert told == "--n: input should be greater than or equal to 1, not 0"
     assert refused("train", "--theorem=least-sqares") == (
-        "--theorem: 'least-sqares' is unknown; accepted: least-squares, shallow-transformer; "
+        "--theorem: 'least-sqares' is unknown; accepted: least-squares, next-token, shallow-transformer; "
         "did you mean 'least-squares'?"
     )
 

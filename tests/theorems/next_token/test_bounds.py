@@ -1,0 +1,148 @@
+"""Bounds hold for every run, are not met or vacuous where they say so, and fail where made wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ntkbound.machine.parallel import Workers
+from ntkbound.machine.tools import Tools
+from ntkbound.theorems.next_token import THEOREM, bounds, kernel, statement
+from ntkbound.theorems.next_token.audit import audit, telescoped
+from ntkbound.theorems.next_token.config import Config
+from ntkbound.theorems.next_token.measure import margin_certificate
+from tests.theorems.next_token.support import trained
+
+TASKS = st.sampled_from(["rollout", "cyclic", "free", "counterexample", "example1"])
+
+
+def outcome(**fields):
+    prepared = THEOREM.prepare(Config(**fields))
+    return THEOREM.run(prepared.config, Tools(Workers(1), data=prepared.data))
+
+
+def verdicts(found):
+    return [row.verdict for row in found.checks]
+
+
+@settings(max_examples=25)
+@given(task=TASKS, seed=st.integers(0, 99), eta=st.floats(1e-3, 0.3), tau=st.integers(1, 300),
+       weights=st.sampled_from(["uniform", "zipf"]), init=st.sampled_from([0.0, 0.5]),
+       method=st.sampled_from(["ngd", "gd", "sgd", "adam"]))  # fmt: skip
+def test_no_bound_is_exceeded(task, seed, eta, tau, weights, init, method):
+    found = outcome(task=task, seed=seed, eta=eta, tau=tau, ov_weights=weights, ov_init=init,
+                    method=method, T0=200)  # fmt: skip
+    assert "bound-violated" not in verdicts(found)
+    assert [row.delta for row in found.checks if row.bound is not None] == [0.0] * sum(
+        row.bound is not None for row in found.checks
+    )
+    numbers = [value for probes in found.terms.values() for one in probes.values()
+               for value in one.values()]  # fmt: skip
+    assert np.isfinite(numbers).all()
+    assert all(np.isfinite(series).all() for series in found.trace.values())
+    declared = {quantity.key for quantity in THEOREM.quantities}
+    measured = {(term, probe, statistic) for term, probes in found.terms.items()
+                for probe, one in probes.items() for statistic in one}  # fmt: skip
+    assert measured <= declared
+
+
+@pytest.mark.parametrize("task", ["rollout", "free", "counterexample"])
+def test_certificates_lie_above_the_gap_at_every_step(task):
+    run = trained(task=task, tau=3000)
+    gap = run.second.of(kernel.GAP)[1:]
+    assert (margin_certificate(run) >= gap - 1e-14).all()
+    ratio = telescoped(run) / gap
+    assert ratio.min() >= 1
+    assert task == "counterexample" or ratio[899] < 1.6  # how tight the telescoped one is
+
+
+def test_what_is_vacuous_and_what_is_not_met():
+    found = outcome(task="rollout")
+    assert verdicts(found) == ["condition-not-met", "holds", "holds", "vacuous", "holds", "vacuous",
+                               "holds"]  # fmt: skip
+    early, _, _, first, _, loss, _ = found.checks
+    assert early.reason.startswith("Theorem 1: t ≥ t0 of Lemma 7 is not met (t0 = ")
+    assert first.reason == "Proposition 1: 310 times 2, the largest gap there is"
+    assert loss.reason.startswith("Theorem 2: ")
+    assert found.conditions[statement.LATE] is False
+    assert "lemma7" not in found.terms["audit"]
+    t0 = {"example1": 2080, "cyclic": 21_825}
+    late = outcome(task="example1", eta0=0.1, eta=0.025, tau=t0["example1"])
+    assert verdicts(late)[0] == "vacuous" and late.conditions[statement.LATE] is True
+    assert late.terms["audit"]["theorem1"]["worst"] < 1
+    before = outcome(task="example1", eta0=0.1, eta=0.025, tau=t0["example1"] - 1)
+    assert verdicts(before)[0] == "condition-not-met"
+    told = outcome(task="cyclic", tau=10).checks[0].reason
+    assert told.endswith(f"(t0 = {t0['cyclic']})")
+
+
+def test_other_methods_and_starts_leave_the_papers_bounds():
+    other = outcome(task="rollout", V=12, method="gd", tau=50)
+    assert verdicts(other)[2] == "condition-not-met"
+    assert other.checks[2].reason.endswith(f"{statement.NORMALISED} is not met")
+    other = outcome(task="rollout", V=12, ov_init=0.3, tau=50)
+    assert verdicts(other)[3] == verdicts(other)[5] == "condition-not-met"
+    assert other.checks[3].reason == f"Proposition 1: {statement.ZERO_START} is not met"
+    broken = outcome(task="counterexample", tau=50)
+    assert broken.checks[0].reason == f"Theorem 1: {statement.CLOSED_FORM} is not met"
+
+
+def test_a_bound_made_wrong_is_violated(monkeypatch):
+    """Each certificate, a little smaller than the mathematics allows."""
+    config = {"task": "rollout", "V": 12, "tau": 900}
+    for name, factor in (("margin_certificate", 0.05), ("telescoped", 0.5)):
+        whole = getattr(bounds, name)
+        with monkeypatch.context() as patch:
+            patch.setattr(bounds, name, lambda run, f=factor, w=whole: f * w(run))
+            assert "bound-violated" in verdicts(outcome(**config))
+    with monkeypatch.context() as patch:
+        patch.setattr(bounds, "attention_certificate", lambda run: 0.0)
+        assert verdicts(outcome(**config))[-1] == "bound-violated"
+
+
+def test_the_attention_certificate_is_the_loss_where_attention_is_perfect():
+    run = trained(task="example1", eta0=0.1, eta=0.025, tau=5000)
+    assert bounds.attention_certificate(run) == pytest.approx(run.second.floor, rel=1e-9)
+
+
+def test_the_audit_sees_each_inequality_fail():
+    run = trained(task="example1", eta0=0.1, eta=0.025, tau=2500)
+    found = audit(run)
+    assert set(found) == set(statement.AUDITED)
+    assert all(0 < worst <= 1 + 1e-12 for worst in found.values())
+
+    def broken(stage, column, factor):
+        one = getattr(run, stage)
+        series = one.series.copy()
+        series[-1, column] *= factor
+        return audit(dataclasses.replace(run, **{stage: dataclasses.replace(one, series=series)}))
+
+    assert broken("first", 3, 100)["lemma4"] > 1
+    assert broken("second", kernel.LEAST, 0.1)["lemma5"] > 1
+    assert broken("second", kernel.DOWN_BEST, 0.1)["lemma6"] > 1
+    assert broken("second", kernel.DOWN_SELF, 1e8)["lemma7"] > 1
+    assert broken("second", kernel.GAP, 1e15)["theorem1"] > 1
+
+
+def test_audit_of_a_rollout():
+    """The prototype found lemma 6 to hold by 7.25 against attention/(2‖W*‖)."""
+    found = audit(trained(task="rollout", tau=20_000))
+    assert 6 < 1 / found["lemma6"] < 8.5
+    # All tokens alike: ‖G‖/√2 over −⟨G, W_ov*⟩ is 1/√(2(V − 1)) at every step.
+    assert found["lemma4"] == pytest.approx(1 / np.sqrt(38), rel=1e-10)
+
+
+def test_conditions_of_claims():
+    by_label = {claim.title: claim for claim in THEOREM.claims}
+    assert THEOREM.needs(by_label["NGD beats GD"]) == ()
+    assert THEOREM.needs(by_label["Theorem 1"]) == [statement.NORMALISED]
+    monotone = THEOREM.needs(by_label["Lemma 5, monotone"])
+    assert monotone == [statement.NORMALISED, statement.FREQUENT]
+    assert THEOREM.needs(by_label["linear in T0 (D2)"]) == ()
+    for claim in THEOREM.claims:
+        THEOREM.understand(claim)
+        assert set(THEOREM.needs(claim)) <= set(bounds.conditions(trained(tau=1)))
