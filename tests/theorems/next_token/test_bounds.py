@@ -1,4 +1,4 @@
-"""Bounds hold for every run, are not met or vacuous where they say so, and fail where made wrong."""
+"""Bounds hold in every run, are not met or vacuous where they say so, and fail if made wrong."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ TRAIN = ("train", "--theorem=next-token")
 
 
 def test_a_run_is_trained_shown_and_verified(command, folder):
-    code, out, err = command(*TRAIN, "--V=12", "--seed=3")
+    code, out, _ = command(*TRAIN, "--V=12", "--seed=3")
     assert code == 0
     assert "rollout, V = 12, max_len = 8, seed 3" in out and "telescoped" not in out
     assert "sentences never seen" in out and "trivial here (D1)" in " ".join(out.split())

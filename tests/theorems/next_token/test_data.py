@@ -132,8 +132,9 @@ def test_a_text_is_trained_and_known_by_its_content(command, folder):
     assert told["config"]["V"] == 3 and told["data_sha256"]
     (record,) = folder.glob("results/nt-text-*")
     (folder / "text.txt").rename(folder / "moved.txt")
-    code, _, err = command(*(a.replace("text.txt", "moved.txt") for a in arguments))
-    assert code == 0 and record.name.rsplit("-", 1)[1] in str(list(folder.glob("results/*")))
+    code, out, _ = command(*(a.replace("text.txt", "moved.txt") for a in arguments), "--json")
+    assert code == 0 and json.loads(out)["terms"] == told["terms"]
+    assert json.loads(out)["id"].rsplit("-", 1)[1] == record.name.rsplit("-", 1)[1]
     assert command("verify", record)[0] == 0
     (folder / "moved.txt").rename(folder / "text.txt")
     code, out, _ = command("train", f"--config={record / 'run.json'}", "--tau=50", "--json", "-q")

@@ -15,8 +15,9 @@ from ntkbound.theorems.next_token.second import fixed, layout, work
 from ntkbound.theorems.next_token.sentences import of_pairs
 from tests.theorems.next_token.support import plain_loss, trained
 
-REPEATED = of_pairs(4, [((x,), (x + 1) % 4) for x in range(4)]
-                    + [((0, 1, 0), 1), ((2, 0, 2, 0, 0), 1), ((0, 3, 3), 1), ((1, 1), 2)])  # fmt: skip
+SINGLES = [((x,), (x + 1) % 4) for x in range(4)]
+LONGER = [((0, 1, 0), 1), ((2, 0, 2, 0, 0), 1), ((0, 3, 3), 1), ((1, 1), 2)]
+REPEATED = of_pairs(4, [*SINGLES, *LONGER])
 DATA = {
     "rollout": tasks.rollout(Config(V=12, seed=3)),
     "free": tasks.free(Config(task="free", V=9, seed=1)),

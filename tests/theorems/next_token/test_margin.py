@@ -24,7 +24,7 @@ def matrix(order, tokens):
 
 
 def flows(order, tokens):
-    """Whether λ ≥ 0 exists with Aᵀλ equal to the closed form: then, and only then, it is optimal."""
+    """Whether λ ≥ 0 exists with Aᵀλ equal to the closed form: only then is it optimal."""
     A = matrix(order, tokens)
     found = linprog(np.ones(len(A)), A_eq=A.T, b_eq=closed_form(order, tokens))
     return found.status == 0
