@@ -5,7 +5,7 @@ on, ``margin`` the directions that training should find, ``first`` and ``second`
 ``measure``, ``audit`` and ``bounds`` put one beside the other.
 """
 
-from ntkbound.core.theorem import Theorem, deferred
+from ntkbound.core.theorem import Command, Theorem, deferred
 from ntkbound.theorems.next_token import show
 from ntkbound.theorems.next_token.config import Config, follows
 from ntkbound.theorems.next_token.presets import PRESETS
@@ -23,6 +23,7 @@ THEOREM = Theorem(
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.run", "prepare"),
     verify=deferred(f"{__name__}.verify", "verify"),
+    cost=show.cost,
     headline=show.headline,
     facts=show.facts,
     prefix=show.prefix,
@@ -30,4 +31,7 @@ THEOREM = Theorem(
     axes=("V", "tau", "T0", "eta"),
     certified=CERTIFIED,
     presets=PRESETS,
+    commands=(
+        Command("audit", f"{__name__}.command", "ntkbound audit --theorem next-token --tau 20000"),
+    ),
 )

@@ -1,38 +1,81 @@
 """The inequalities of the proof along a run: Lemmas 4 to 7 and Theorem 1, step by step.
 
-Each is left ≤ right; what is told is the largest left/right over the steps it is about, so that 1
-is where it would fail. Sources: arXiv 2409.17335, Lemmas 4 to 7, Theorem 1.
+Each is left ≤ right. Sources: arXiv 2409.17335, Lemmas 4 to 7, Theorem 1.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from ntkbound.core.tolerance import RELATIVE
 from ntkbound.theorems.next_token import first_kernel, kernel
 from ntkbound.theorems.next_token.trained import Trained
 
 
-def audit(run: Trained) -> dict[str, float]:
-    """Name of the inequality → the largest left/right; absent where it is about no step here."""
+@dataclass(frozen=True)
+class Link:
+    """One inequality left ≤ right, both sides at the step where left/right is largest.
+
+    key: its probe in the record. name, statement: for people.
+    """
+
+    key: str
+    name: str
+    statement: str
+    left: float
+    right: float
+    step: int
+
+    @property
+    def worst(self) -> float:
+        """The largest left/right: above 1 the inequality fails."""
+        return self.left / self.right
+
+    @property
+    def holds(self) -> bool:
+        return self.worst <= 1 + RELATIVE
+
+
+def audit(run: Trained) -> list[Link]:
+    """Every inequality that is about some step of this run."""
+    return [*_first(run), *_second(run), *_late(run)]
+
+
+def _link(names: tuple[str, str, str], steps: np.ndarray, left: np.ndarray, right: np.ndarray
+          ) -> Link:  # fmt: skip
+    at = int((left / right).argmax())
+    return Link(*names, float(left[at]), float(right[at]), int(steps[at]))
+
+
+def _first(run: Trained) -> Iterator[Link]:
     size, along = run.first.of(first_kernel.GRADIENT), run.first.of(first_kernel.ALONG)
+    names = ("lemma4", "Lemma 4", "‖G‖/√2 ≤ −⟨G, W_ov*⟩")
+    yield _link(names, np.arange(len(size)), size / math.sqrt(2), along)
+
+
+def _second(run: Trained) -> Iterator[Link]:
     least, descent = run.second.of(kernel.LEAST), run.second.of(kernel.DOWN_BEST)
-    found = {
-        # ‖G‖/√2 ≤ −⟨G, W_ov*⟩
-        "lemma4": float((size / math.sqrt(2) / along).max()),
-        # 1/L ≤ attention on the optimal type; that it never falls is attention's largest_drop
-        "lemma5": float((1 / run.sentences.longest / least).max()),
-        # attention/(2‖W*‖) ≤ −⟨G, W*⟩/(‖G‖‖W*‖)
-        "lemma6": float((least / (2 * run.best.norm) / descent).max()),
-    }
+    steps, L = np.arange(len(least)), run.sentences.longest
+    names = ("lemma5", "Lemma 5", "1/L ≤ φ₊")
+    yield _link(names, steps, np.full(len(least), 1 / L), least)
+    names = ("lemma6", "Lemma 6", "φ₊/(2‖W*‖) ≤ −⟨G, W*⟩/(‖G‖‖W*‖)")
+    yield _link(names, steps, least / (2 * run.best.norm), descent)
+
+
+def _late(run: Trained) -> Iterator[Link]:
+    """From t0 on, of normalised descent."""
     late = np.arange(math.ceil(first_step(run)), run.second.steps + 1)
-    if len(late) and run.config.method == "ngd":
-        ratio = run.second.of(kernel.DOWN_SELF)[late] / descent[late]
-        found["lemma7"] = float((ratio / (1 + alpha(run, run.second.of(kernel.NORM)[late]))).max())
-        gap = run.second.of(kernel.GAP)[late]
-        found["theorem1"] = float((gap / theorem1(run, late)).max())
-    return found
+    if len(late) == 0 or run.config.method != "ngd":
+        return
+    ratio = run.second.of(kernel.DOWN_SELF)[late] / run.second.of(kernel.DOWN_BEST)[late]
+    allowed = 1 + alpha(run, run.second.of(kernel.NORM)[late])
+    yield _link(("lemma7", "Lemma 7", "R_t ≤ 1 + α_t"), late, ratio, allowed)
+    names = ("theorem1", "Theorem 1", "gap ≤ 27NL⁴‖W*‖⁴log²t/(tη)")
+    yield _link(names, late, run.second.of(kernel.GAP)[late], theorem1(run, late))
 
 
 def first_step(run: Trained) -> float:

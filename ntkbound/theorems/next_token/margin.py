@@ -1,7 +1,9 @@
 """Max-margin directions: min ‖w‖² subject to w_o − w_b ≥ 1 for every compared pair (o, b).
 
-Solved as least-distance programming (Lawson, Hanson, *Solving Least Squares Problems*, ch. 23)
-through non-negative least squares. Sources: arXiv 2409.17335, Eqs. (2), (14), (15); what is said of
+Solved as least-distance programming through non-negative least squares (Lawson, Hanson, *Solving
+Least Squares Problems*, ch. 23), written out here: where columns depend on each other, as those of
+complete sets of pairs do, ``scipy.optimize.nnls`` of 1.15 to 1.17 may return a point that is not
+the minimiser (scipy issue 25389). Sources: arXiv 2409.17335, Eqs. (2), (14), (15); what is said of
 the closed forms is derived in docs/next-token.md.
 """
 
@@ -12,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from ntkbound.core.errors import InputError
 from ntkbound.theorems.next_token.sentences import ABSENT, Pairs, Sentences
 
+SLOPE = 1e-13  # what rounding leaves of a gradient or a coefficient that is 0, entries being ±1
 INFEASIBLE = 1e-12  # residual below which no w has all margins 1
 
 
@@ -73,7 +75,7 @@ def _solved(order: Pairs) -> Column | None:
         A[row, place[winner]], A[row, place[loser]] = 1.0, -1.0
     E = np.vstack([A.T, np.ones(len(A))])
     f = np.append(np.zeros(len(tokens)), 1.0)
-    u, _ = nnls(E, f)
+    u = non_negative_least_squares(E, f)
     residual = E @ u - f
     if np.linalg.norm(residual) < INFEASIBLE:
         return None
@@ -81,6 +83,41 @@ def _solved(order: Pairs) -> Column | None:
     slack = A @ w - 1
     parts = (w - A.T @ multipliers, np.maximum(-slack, 0), multipliers * slack)
     return Column(tokens, w, max(float(np.abs(part).max()) for part in parts))
+
+
+def non_negative_least_squares(E: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """argmin ‖Eu − f‖ over u ≥ 0, by the active-set method of Lawson and Hanson.
+
+    A column that would enter with a coefficient that is not positive depends on those that are in;
+    it waits until the solution has moved.
+    """
+    u, inside = np.zeros(E.shape[1]), np.zeros(E.shape[1], dtype=bool)
+    waiting = inside.copy()
+    while True:
+        pull = np.where(inside | waiting, -np.inf, E.T @ (f - E @ u))
+        entering = int(pull.argmax())
+        if pull[entering] <= SLOPE:
+            return u
+        inside[entering] = True
+        found = _on(E, f, inside)
+        if found[entering] <= 0:
+            inside[entering], waiting[entering] = False, True
+            continue
+        while (found[inside] <= 0).any():
+            leaving = inside & (found <= 0)
+            step = (u[leaving] / (u[leaving] - found[leaving])).min()
+            u += step * (found - u)
+            inside &= u > SLOPE
+            u[~inside] = 0.0
+            found = _on(E, f, inside)
+        u, waiting[:] = found, False
+
+
+def _on(E: np.ndarray, f: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Least squares with the columns ``inside`` alone, 0 elsewhere."""
+    found = np.zeros(E.shape[1])
+    found[inside] = np.linalg.lstsq(E[:, inside], f, rcond=None)[0]
+    return found
 
 
 def closed_form(order: Pairs, tokens: tuple[int, ...]) -> np.ndarray:

@@ -44,7 +44,7 @@ def terms(run: Trained) -> Terms:
             },
             "ov": {"over_corollary": _over_corollary(run)},
         },
-        "audit": {name: {"worst": worst} for name, worst in audit(run).items()},
+        "audit": {link.key: {"worst": link.worst} for link in audit(run)},
     }
     return found
 

@@ -134,6 +134,7 @@ CLAIMS = (
     _every(ATTENTION_START, "Lemma 5, at least 1/L", above=1 - ROUNDED),
     *(_every(SHIFT[probe][0], "Theorem 3") for probe in UNSEEN[:-1]),
     _every(SIGN_ERRORS, "Theorem 3, signs", below=0.5),
+    _every(QP_KKT, "W_kq* is solved for", below=1e-12),
     _every(QP_CLOSED, "Proposition 2, one winner per query", below=1e-12, where=STARS),
     _every(QP_CLOSED, "Proposition 2 as stated", below=1e-12, where={"task": "counterexample"},
            status="refuted", reason="its proof forgets λ ≥ 0, and here no such λ exists"),

@@ -1,7 +1,7 @@
 """A record's numbers again from what it saved, by other means than those that made them.
 
 The model is written out with torch and differentiated by autograd, and W_kq* is found by Hildreth's
-method on the dual problem; neither the native kernels nor non-negative least squares take part.
+method on the dual problem; neither the native kernels nor active sets take part.
 """
 
 from __future__ import annotations

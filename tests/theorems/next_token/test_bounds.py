@@ -25,6 +25,10 @@ def outcome(**fields):
     return THEOREM.run(prepared.config, Tools(Workers(1), data=prepared.data))
 
 
+def worst(run):
+    return {link.key: link.worst for link in audit(run)}
+
+
 def verdicts(found):
     return [row.verdict for row in found.checks]
 
@@ -56,7 +60,7 @@ def test_certificates_lie_above_the_gap_at_every_step(task):
     gap = run.second.of(kernel.GAP)[1:]
     assert (margin_certificate(run) >= gap - 1e-14).all()
     ratio = telescoped(run) / gap
-    assert ratio.min() >= 1
+    assert ratio.min() >= 1 - 1e-12  # they are equal at the first step
     assert task == "counterexample" or ratio[899] < 1.6  # how tight the telescoped one is
 
 
@@ -111,15 +115,15 @@ def test_the_attention_certificate_is_the_loss_where_attention_is_perfect():
 
 def test_the_audit_sees_each_inequality_fail():
     run = trained(task="example1", eta0=0.1, eta=0.025, tau=2500)
-    found = audit(run)
+    found = worst(run)
     assert set(found) == set(statement.AUDITED)
-    assert all(0 < worst <= 1 + 1e-12 for worst in found.values())
+    assert all(0 < ratio <= 1 + 1e-12 for ratio in found.values())
 
     def broken(stage, column, factor):
         one = getattr(run, stage)
         series = one.series.copy()
         series[-1, column] *= factor
-        return audit(dataclasses.replace(run, **{stage: dataclasses.replace(one, series=series)}))
+        return worst(dataclasses.replace(run, **{stage: dataclasses.replace(one, series=series)}))
 
     assert broken("first", 3, 100)["lemma4"] > 1
     assert broken("second", kernel.LEAST, 0.1)["lemma5"] > 1
@@ -130,7 +134,7 @@ def test_the_audit_sees_each_inequality_fail():
 
 def test_audit_of_a_rollout():
     """The prototype found lemma 6 to hold by 7.25 against attention/(2‖W*‖)."""
-    found = audit(trained(task="rollout", tau=20_000))
+    found = worst(trained(task="rollout", tau=20_000))
     assert 6 < 1 / found["lemma6"] < 8.5
     # All tokens alike: ‖G‖/√2 over −⟨G, W_ov*⟩ is 1/√(2(V − 1)) at every step.
     assert found["lemma4"] == pytest.approx(1 / np.sqrt(38), rel=1e-10)

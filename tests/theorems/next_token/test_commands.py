@@ -91,3 +91,17 @@ def test_another_start_is_another_run():
     assert THEOREM.identity(Config(ov_init=0.1)) != THEOREM.identity(Config())
     text = Config(task="a.txt", V=5)
     assert THEOREM.identity(text, "0" * 64) == THEOREM.identity(Config(task="b.txt", V=5), "0" * 64)
+
+
+def test_the_audit(command, refused, monkeypatch):
+    code, out, _ = command("audit", "--theorem=next-token", "--V=12")
+    assert code == 0
+    assert "Lemma 6" in out and "Theorem 1 are about steps t ≥ t0 = " in out
+    arguments = ("audit", "--theorem=next-token", "--task=example1", "--eta0=0.1", "--eta=0.025")
+    links = json.loads(command(*arguments, "--tau=2500", "--json")[1])["links"]
+    assert [link["key"] for link in links] == list(statement.AUDITED)
+    assert all(link["holds"] and link["left"] <= link["right"] for link in links)
+    assert [link["step"] >= 2080 for link in links[3:]] == [True, True]
+    monkeypatch.setattr("ntkbound.theorems.next_token.audit.theorem1", lambda run, t: 1e-9 / t)
+    code, out, _ = command(*arguments, "--tau=2500")
+    assert code == 1 and "violated" in out
