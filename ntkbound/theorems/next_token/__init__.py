@@ -31,6 +31,7 @@ THEOREM = Theorem(
     axes=("V", "tau", "T0", "eta"),
     certified=CERTIFIED,
     presets=PRESETS,
+    studies=f"{__name__}.studies",
     commands=(
         Command("audit", f"{__name__}.command", "ntkbound audit --theorem next-token --tau 20000"),
     ),
