@@ -20,17 +20,28 @@ SIX = (
 
 
 def panels(evidence: Evidence) -> Judgement:
-    """The six panels, one line per run, from the first step on."""
+    """The six panels: medians over the runs of each arm, from the smallest to the largest."""
     drawn = [Panel(title, "t", y, list(_lines(evidence.complete, name))) for title, y, name in SIX]
     return Judgement(panels=drawn)
 
 
 def _lines(records: Sequence[Record], name: str) -> Iterator[Line]:
+    arms: dict[str, list[Record]] = {}
     for record in records:
-        steps, values = series(record.trace, name)
         config = record.config
-        label = f"{config['task']}, {config['method']}, {config['ov_weights']}, {config['seed']}"
-        yield Line(label, steps[steps > 0].tolist(), values[steps > 0].tolist())
+        weights = f", {config['ov_weights']}" if config["ov_weights"] != "uniform" else ""
+        arms.setdefault(f"{config['task']}, {config['method']}{weights}", []).append(record)
+    for label, runs in arms.items():
+        steps, _ = series(runs[0].trace, name)
+        values = np.array([series(run.trace, name)[1] for run in runs if _alike(run, steps, name)])
+        later = steps > 0
+        low, middle, high = np.quantile(values[:, later], [0, 0.5, 1], axis=0).tolist()
+        yield Line(label, steps[later].tolist(), middle, low, high)
+
+
+def _alike(run: Record, steps: np.ndarray, name: str) -> bool:
+    """Whether a run recorded these steps; one whose gradient vanished stopped before."""
+    return np.array_equal(series(run.trace, name)[0], steps)
 
 
 def series(trace: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
