@@ -29,7 +29,17 @@ class Config(core.Config):
     """
 
     panels: ClassVar = {
-        "Data": ("theorem", "task", "V", "max_len", "optimal", "non_optimal", "keep", "seed"),
+        "Data": (
+            "theorem",
+            "task",
+            "V",
+            "max_len",
+            "optimal",
+            "non_optimal",
+            "keep",
+            "embedding",
+            "seed",
+        ),
         "Stage 1, W_ov": ("T0", "eta0", "ov_weights", "ov_init"),
         "Stage 2, W_kq": ("tau", "eta", "method", "batch", "records"),
     }
@@ -52,6 +62,9 @@ class Config(core.Config):
     )
     keep: Annotated[float, Field(gt=0, le=1)] | None = Field(
         None, description="share of the pairs of the task free that is trained on [1]"
+    )
+    embedding: Literal["onehot", "random"] = Field(
+        "onehot", description="orthonormal embeddings; random ones change rounding alone, slowly"
     )
     T0: Count = Field(900, description="steps of stage 1, normalised descent on W_ov")
     eta0: Positive | None = Field(None, description="step size of stage 1 [0.2/√V]")

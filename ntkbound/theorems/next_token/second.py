@@ -121,18 +121,15 @@ def train_second(
     rows = 0
     while rows < len(series):
         stop = min(rows + CHUNK, len(series))
-        draws = _draws(sentences, packed, plan, rng, stop - rows)
+        drawn = draws(sentences, packed, plan, rng, stop - rows)
         reached = kernel.descend(
-            problem, state, series, (rows, stop, plan.eta, METHODS[plan.method]), draws
+            problem, state, series, (rows, stop, plan.eta, METHODS[plan.method]), drawn
         )
         progress(reached - 1, plan.steps, float(series[reached - 1, kernel.LOSS]))
         if reached < stop or series[reached - 1, kernel.GRADIENT] < kernel.STOP:
             series = series[:reached]
         rows = reached
-    # An input of one type has the loss of perfect attention whatever W_kq is.
-    alone = np.ones(len(floors), dtype=bool)
-    alone[packed.kept] = False
-    series[:, kernel.LOSS] += sentences.share[alone] @ floors[alone]
+    series[:, kernel.LOSS] += floors_of_one_type(sentences, packed, floors)
     return SecondStage(packed, logits, target, series, float(sentences.share @ floors))
 
 
@@ -147,6 +144,13 @@ def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...
     exponential[rows, after] = 0.0
     total = exponential.sum(axis=1)
     return (by_token, floor, exponential, total), np.log1p(total[list(sentences.optimal)])
+
+
+def floors_of_one_type(sentences: Sentences, packed: Layout, floors: np.ndarray) -> float:
+    """What inputs of one type of token add to the loss: perfect attention, whatever W_kq is."""
+    alone = np.ones(len(floors), dtype=bool)
+    alone[packed.kept] = False
+    return float(sentences.share[alone] @ floors[alone])
 
 
 def work(packed: Layout, V: int) -> tuple[np.ndarray, ...]:
@@ -165,7 +169,7 @@ def best_logits(best: MaxMargin, packed: Layout) -> np.ndarray:
     return np.array([values[token, query] for token, query in packed.cells.tolist()])
 
 
-def _draws(
+def draws(
     sentences: Sentences, packed: Layout, plan: SecondPlan, rng: Any, steps: int
 ) -> np.ndarray:
     """(steps, N') share of each input in the batch of each step of sgd; of others nothing."""

@@ -11,6 +11,7 @@ import numpy as np
 from ntkbound.core import streams
 from ntkbound.core.errors import InputError
 from ntkbound.core.tools import Progress
+from ntkbound.theorems.next_token import embedded
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.first import FirstPlan, FirstStage, margins, train_first
 from ntkbound.theorems.next_token.margin import MaxMargin, max_margin
@@ -97,10 +98,19 @@ def train(config: Config, sentences: Sentences, progress: Progress) -> Trained:
     eta0, eta = known(config.eta0, "eta0"), known(config.eta, "eta")
     plan = FirstPlan(config.T0, eta0, weights_of(config, sentences), start_of(config, sentences))
     every = config.T0 + config.tau
-    first = train_first(sentences, plan, lambda step, _, loss: progress(step, every, loss))
+
+    def in_first(step: int, _: int, loss: float) -> None:
+        progress(step, every, loss)
+
+    def in_second(step: int, _: int, loss: float) -> None:
+        progress(config.T0 + step, every, loss)
+
     then = SecondPlan(config.tau, eta, config.method, config.batch or 1, config.seed)
-    second = train_second(
-        sentences, first.W, best, then,
-        lambda step, _, loss: progress(config.T0 + step, every, loss),
-    )  # fmt: skip
+    if config.embedding == "random":
+        X = embedded.embeddings(sentences.V, config.seed)
+        first = embedded.train_first(sentences, plan, X, in_first)
+        second = embedded.train_second(sentences, first, best, then, X, in_second)
+    else:
+        first = train_first(sentences, plan, in_first)
+        second = train_second(sentences, first.W, best, then, in_second)
     return Trained(config, sentences, best, first, second)

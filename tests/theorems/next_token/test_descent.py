@@ -176,3 +176,20 @@ def test_chunks_leave_no_seam(monkeypatch):
     assert (again.second.series == whole.second.series).all()
     assert (again.first.W == whole.first.W).all()
     assert math.isfinite(whole.second.series.sum())
+
+
+@pytest.mark.parametrize("method", ["ngd", "gd", "sgd"])
+def test_embeddings_change_nothing_but_rounding(method):
+    fields = {"task": "rollout", "V": 9, "T0": 300, "tau": 300, "method": method, "eta": 0.2,
+              "ov_weights": "zipf", "ov_init": 0.3}  # fmt: skip
+    plain, rotated = trained(**fields), trained(**fields, embedding="random")
+    np.testing.assert_allclose(rotated.first.W, plain.first.W, atol=1e-11)
+    np.testing.assert_allclose(rotated.W_kq, plain.W_kq, atol=1e-10)
+    np.testing.assert_allclose(rotated.first.series, plain.first.series, rtol=1e-9)
+    np.testing.assert_allclose(rotated.second.series, plain.second.series, rtol=1e-8, atol=1e-12)
+
+
+def test_random_embeddings_are_another_basis():
+    fields = {"task": "rollout", "V": 9, "tau": 50, "method": "adam", "eta": 0.05}
+    plain, rotated = trained(**fields), trained(**fields, embedding="random")
+    assert np.abs(rotated.W_kq - plain.W_kq).max() > 1e-3  # Adam is not invariant
