@@ -33,6 +33,9 @@ THEOREM = Theorem(
     presets=PRESETS,
     studies=f"{__name__}.studies",
     commands=(
-        Command("audit", f"{__name__}.command", "ntkbound audit --theorem next-token --tau 20000"),
+        Command(
+            "audit", f"{__name__}.audit_command", "ntkbound audit --theorem next-token --tau 20000"
+        ),
+        Command("bench", f"{__name__}.bench_command", "ntkbound bench --theorem next-token"),
     ),
 )

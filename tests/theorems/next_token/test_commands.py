@@ -105,3 +105,15 @@ def test_the_audit(command, refused, monkeypatch):
     monkeypatch.setattr("ntkbound.theorems.next_token.audit.theorem1", lambda run, t: 1e-9 / t)
     code, out, _ = command(*arguments, "--tau=2500")
     assert code == 1 and "violated" in out
+
+
+def test_the_bench(command):
+    code, out, _ = command("bench", "--theorem=next-token", "--V=6", "--steps=20", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert set(told["ns_per_element"]) == {"kernel", "autograd", "arithmetic"}
+    for name, seconds in told["seconds_per_step"].items():
+        per_element = told["ns_per_element"][name]
+        assert per_element == pytest.approx(1e9 * seconds / told["elements"])
+    code, out, _ = command("bench", "--theorem=next-token", "--V=6", "--steps=20")
+    assert code == 0 and "autograd" in out
