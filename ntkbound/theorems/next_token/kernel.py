@@ -19,14 +19,101 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ntkbound.heads.native.cache import native
 
 # Columns of the series, one row per step.
 LOSS, EXCESS, NORM, ALONG_BEST, GRADIENT, DOWN_BEST, DOWN_SELF, LEAST, MARGIN, GAP, DROP = range(11)
 SERIES = 11
 NGD, GD, SGD, ADAM = range(4)
-HUGE = 600.0  # e^r beyond it would overflow
+HUGE = 600.0  # e^x beyond it might overflow
+DEEP = 700.0  # e^−x beyond it has lost digits
+LOG2E = 1.4426950408889634
+LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # their sum is log 2
 STOP = 1e-290  # ‖G‖ below which float64 has nothing left to divide
+
+
+@native
+def grow(delta, floor_exp, o, p, moved):
+    """e^{b + δ} and e^b expm1(δ), to rounding of each; no branch, so that it runs in vectors.
+
+    δ = k log 2 + r: expm1(δ) = 2^k expm1(r) + (2^k − 1), in which nothing cancels where k is not 0.
+    """
+    for v in range(delta.shape[0]):
+        x = max(delta[v], -DEEP)
+        k = math.floor(x * LOG2E + 0.5)
+        r = (x - k * LN2_HIGH) - k * LN2_LOW
+        tail = 1 / 6227020800
+        tail = tail * r + 1 / 479001600
+        tail = tail * r + 1 / 39916800
+        tail = tail * r + 1 / 3628800
+        tail = tail * r + 1 / 362880
+        tail = tail * r + 1 / 40320
+        tail = tail * r + 1 / 5040
+        tail = tail * r + 1 / 720
+        tail = tail * r + 1 / 120
+        tail = tail * r + 1 / 24
+        tail = tail * r + 1 / 6
+        tail = tail * r + 1 / 2
+        small = r + r * r * tail
+        two = np.int64((np.int64(k) + 1023) << 52).view(np.float64)
+        p[v] = floor_exp[o, v] * (two + two * small)
+        moved[v] = floor_exp[o, v] * (two * small + (two - 1.0))
+
+
+@native
+def spread(delta, floor, o, y, p):
+    """e^{b + δ} over e^top, their sum, e^{−top} and top, where e^{b + δ} itself would overflow."""
+    V = delta.shape[0]
+    top = 0.0
+    for v in range(V):
+        if v != y:
+            top = max(top, floor[o, v] + delta[v])
+    S = 0.0
+    for v in range(V):
+        p[v] = math.exp(floor[o, v] + delta[v] - top) if v != y else 0.0
+        S += p[v]
+    return S, math.exp(-top), top
+
+
+@native
+def largest(values):
+    """The largest of them, at least 0."""
+    found = 0.0
+    for v in range(values.shape[0]):
+        found = max(found, values[v])
+    return found
+
+
+@native
+def summed(values):
+    """Their sum, in four parts that do not wait for each other."""
+    one, two, three, four = 0.0, 0.0, 0.0, 0.0
+    whole = values.shape[0] // 4 * 4
+    for v in range(0, whole, 4):
+        one += values[v]
+        two += values[v + 1]
+        three += values[v + 2]
+        four += values[v + 3]
+    for v in range(whole, values.shape[0]):
+        one += values[v]
+    return (one + two) + (three + four)
+
+
+@native
+def against(p, by_token, s, shift, floor, o):
+    """Σ_v p_v h_v, h_v = by_token[s, v] − shift − floor[o, v], in four parts."""
+    one, two, three, four = 0.0, 0.0, 0.0, 0.0
+    whole = p.shape[0] // 4 * 4
+    for v in range(0, whole, 4):
+        one += p[v] * (by_token[s, v] - shift - floor[o, v])
+        two += p[v + 1] * (by_token[s, v + 1] - shift - floor[o, v + 1])
+        three += p[v + 2] * (by_token[s, v + 2] - shift - floor[o, v + 2])
+        four += p[v + 3] * (by_token[s, v + 3] - shift - floor[o, v + 3])
+    for v in range(whole, p.shape[0]):
+        one += p[v] * (by_token[s, v] - shift - floor[o, v])
+    return (one + two) + (three + four)
 
 
 @native
@@ -34,8 +121,8 @@ def sweep(inputs, first, weights, theta, gradient, work):
     """Adds every input's gradient to ``gradient`` (zeroed before), and leaves its loss, excess and
     φ of the optimal token in rows 0 to 2 of ``work[0]``."""
     start, token, slot, count, optimal, target, best = inputs
-    by_token, floor, floor_exp, floor_sum = first
-    told, phi, g, delta, p = work
+    by_token, floor, floor_exp, floor_sum, deepest = first
+    told, phi, g, delta, p, moved = work
     V = by_token.shape[0]
     for i in range(gradient.shape[0]):
         gradient[i] = 0.0
@@ -58,30 +145,14 @@ def sweep(inputs, first, weights, theta, gradient, work):
             shift = by_token[s, y]
             for v in range(V):
                 delta[v] += share * (by_token[s, v] - shift - floor[o, v])
-        largest = 0.0
-        for v in range(V):
-            if v != y:
-                largest = max(largest, floor[o, v] + delta[v])
-        shift = largest if largest > HUGE else 0.0
-        one = math.exp(-shift)
-        S, more = 0.0, 0.0
-        for v in range(V):
-            if v == y:
-                p[v] = 0.0
-                continue
-            if abs(delta[v]) < 1.0 and shift == 0.0:
-                grown = math.expm1(delta[v])
-                p[v] = floor_exp[o, v] * (1.0 + grown)
-                more += floor_exp[o, v] * grown
-            else:
-                p[v] = math.exp(floor[o, v] + delta[v] - shift)
-                more += p[v] - floor_exp[o, v]
-            S += p[v]
-        if shift == 0.0:
+        if largest(delta) < HUGE and deepest[o] > -DEEP:
+            grow(delta, floor_exp, o, p, moved)
+            S, one = summed(p), 1.0
             told[0, n] = math.log1p(S)
-            told[1, n] = math.log1p(more / (1.0 + floor_sum[o]))
+            told[1, n] = math.log1p(summed(moved) / (1.0 + floor_sum[o]))
         else:
-            told[0, n] = shift + math.log(one + S)
+            S, one, top = spread(delta, floor, o, y, p)
+            told[0, n] = top + math.log(one + S) if top > 0.0 else math.log1p(S)
             told[1, n] = told[0, n] - math.log1p(floor_sum[o])
         told[2, n] = phi[optimal[n] - low]
         for v in range(V):
@@ -91,14 +162,8 @@ def sweep(inputs, first, weights, theta, gradient, work):
             g[k - low] = 0.0
             if k == optimal[n]:
                 continue
-            s = token[k]
-            shift = by_token[s, y]
-            summed = 0.0
-            for v in range(V):
-                if v != y:
-                    summed += p[v] * (by_token[s, v] - shift - floor[o, v])
-            g[k - low] = summed
-            mean += phi[k - low] * summed
+            g[k - low] = against(p, by_token, token[k], by_token[token[k], y], floor, o)
+            mean += phi[k - low] * g[k - low]
         for k in range(low, high):
             gradient[slot[k]] += weights[n] * phi[k - low] * (g[k - low] - mean)
 

@@ -135,7 +135,7 @@ def train_second(
 
 def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """What the kernel wants of W_ov: its rows by token, b_v = W[v,o] − W[n(o),o] by optimal token
-    o, e^{b_v} and their sums S_0; and the floor log1p(S_0) of every input (N,)."""
+    o, e^{b_v}, their sums S_0 and the least b_v; and the floor log1p(S_0) of every input (N,)."""
     by_token = np.ascontiguousarray(W_ov.T)
     after = sentences.next.clip(0)
     rows = np.arange(len(after))
@@ -143,7 +143,8 @@ def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...
     exponential = np.exp(np.minimum(floor, kernel.HUGE))
     exponential[rows, after] = 0.0
     total = exponential.sum(axis=1)
-    return (by_token, floor, exponential, total), np.log1p(total[list(sentences.optimal)])
+    parts = (by_token, floor, exponential, total, floor.min(axis=1))
+    return parts, np.log1p(total[list(sentences.optimal)])
 
 
 def floors_of_one_type(sentences: Sentences, packed: Layout, floors: np.ndarray) -> float:
@@ -156,7 +157,8 @@ def floors_of_one_type(sentences: Sentences, packed: Layout, floors: np.ndarray)
 def work(packed: Layout, V: int) -> tuple[np.ndarray, ...]:
     """Room for one sweep over the inputs."""
     inputs, longest = len(packed.kept), int(np.diff(packed.packed[0]).max())
-    return np.zeros((3, inputs)), np.zeros(longest), np.zeros(longest), np.zeros(V), np.zeros(V)
+    return (np.zeros((3, inputs)), np.zeros(longest), np.zeros(longest),
+            *(np.zeros(V) for _ in range(3)))  # fmt: skip
 
 
 def best_logits(best: MaxMargin, packed: Layout) -> np.ndarray:
