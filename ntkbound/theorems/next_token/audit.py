@@ -54,7 +54,8 @@ def _link(names: tuple[str, str, str], steps: np.ndarray, left: np.ndarray, righ
 def _first(run: Trained) -> Iterator[Link]:
     size, along = run.first.of(first_kernel.GRADIENT), run.first.of(first_kernel.ALONG)
     names = ("lemma4", "Lemma 4", "‖G‖/√2 ≤ −⟨G, W_ov*⟩")
-    yield _link(names, np.arange(len(size)), size / math.sqrt(2), along)
+    moving = np.flatnonzero(size >= first_kernel.STOP)
+    yield _link(names, moving, size[moving] / math.sqrt(2), along[moving])
 
 
 def _second(run: Trained) -> Iterator[Link]:
@@ -62,13 +63,15 @@ def _second(run: Trained) -> Iterator[Link]:
     steps, L = np.arange(len(least)), run.sentences.longest
     names = ("lemma5", "Lemma 5", "1/L ≤ φ₊")
     yield _link(names, steps, np.full(len(least), 1 / L), least)
+    moving = np.flatnonzero(run.second.of(kernel.GRADIENT) >= kernel.STOP)
     names = ("lemma6", "Lemma 6", "φ₊/(2‖W*‖) ≤ −⟨G, W*⟩/(‖G‖‖W*‖)")
-    yield _link(names, steps, least / (2 * run.best.norm), descent)
+    yield _link(names, moving, least[moving] / (2 * run.best.norm), descent[moving])
 
 
 def _late(run: Trained) -> Iterator[Link]:
     """From t0 on, of normalised descent."""
-    late = np.arange(math.ceil(first_step(run)), run.second.steps + 1)
+    moving = np.flatnonzero(run.second.of(kernel.GRADIENT) >= kernel.STOP)
+    late = moving[moving >= max(first_step(run), 2)]
     if len(late) == 0 or run.config.method != "ngd":
         return
     ratio = run.second.of(kernel.DOWN_SELF)[late] / run.second.of(kernel.DOWN_BEST)[late]

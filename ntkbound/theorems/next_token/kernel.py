@@ -149,7 +149,10 @@ def sweep(inputs, first, weights, theta, gradient, work):
             grow(delta, floor_exp, o, p, moved)
             S, one = summed(p), 1.0
             told[0, n] = math.log1p(S)
-            told[1, n] = math.log1p(summed(moved) / (1.0 + floor_sum[o]))
+            more = summed(moved) / (1.0 + floor_sum[o])
+            told[1, n] = math.log1p(more)
+            if more < -0.5:  # W_ov prefers another token to n(o)
+                told[1, n] = told[0, n] - math.log1p(floor_sum[o])
         else:
             S, one, top = spread(delta, floor, o, y, p)
             told[0, n] = top + math.log(one + S) if top > 0.0 else math.log1p(S)

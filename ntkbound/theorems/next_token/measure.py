@@ -115,7 +115,7 @@ def _loss(run: Trained) -> Statistics:
         "initial": float(loss[0]), "final": float(loss[-1]), "floor": run.second.floor,
         "excess": float(excess[-1]), "law_rate": law,
     }  # fmt: skip
-    if run.symmetric:
+    if run.symmetric and floor_law(run) > VANISHED:
         found["floor_over_law"] = run.second.floor / floor_law(run)
     half = np.arange(len(excess) // 2, len(excess))
     half = half[excess[half] > VANISHED]
@@ -169,6 +169,7 @@ def trace(run: Trained) -> Mapping[str, np.ndarray]:
     own."""
     seconds, firsts = recorded(run.second.steps, run), recorded(run.first.steps, run)
     later = seconds[1:]
+    moving = later[run.second.of(kernel.DOWN_BEST)[later] != 0]  # the gradient has not vanished
     series = run.second.series[seconds]
     found = {
         "step": seconds,
@@ -180,8 +181,9 @@ def trace(run: Trained) -> Mapping[str, np.ndarray]:
         "direction/kq/step": later,
         "direction/kq/gap": series[1:, kernel.GAP],
         "direction/kq/margin_certificate": margin_certificate(run)[later - 1],
-        "audit/lemma7/step": later,
-        "audit/lemma7/ratio": series[1:, kernel.DOWN_SELF] / series[1:, kernel.DOWN_BEST],
+        "audit/lemma7/step": moving,
+        "audit/lemma7/ratio": run.second.of(kernel.DOWN_SELF)[moving]
+        / run.second.of(kernel.DOWN_BEST)[moving],
         "loss/first/step": firsts,
         "loss/first/final": run.first.series[firsts, first_kernel.LOSS],
         "norm/ov/step": firsts,

@@ -11,7 +11,7 @@ import numpy as np
 from ntkbound.core import streams
 from ntkbound.core.errors import InputError
 from ntkbound.core.tools import Progress
-from ntkbound.theorems.next_token import embedded
+from ntkbound.theorems.next_token import embedded, first_kernel, kernel
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.first import FirstPlan, FirstStage, margins, train_first
 from ntkbound.theorems.next_token.margin import MaxMargin, max_margin
@@ -109,8 +109,26 @@ def train(config: Config, sentences: Sentences, progress: Progress) -> Trained:
     if config.embedding == "random":
         X = embedded.embeddings(sentences.V, config.seed)
         first = embedded.train_first(sentences, plan, X, in_first)
+        _refuse_unusable(first, "eta0", "W_ov")
         second = embedded.train_second(sentences, first, best, then, X, in_second)
     else:
         first = train_first(sentences, plan, in_first)
+        _refuse_unusable(first, "eta0", "W_ov")
         second = train_second(sentences, first.W, best, then, in_second)
+    _refuse_unusable(second, "eta", "W_kq")
     return Trained(config, sentences, best, first, second)
+
+
+def _refuse_unusable(stage: FirstStage | SecondStage, step: str, matrix: str) -> None:
+    """Raises InputError for a stage that overflowed, that rounding kept at zero, or that had no
+    gradient to begin with."""
+    norm = stage.of(first_kernel.NORM if isinstance(stage, FirstStage) else kernel.NORM)
+    if not np.isfinite(stage.series).all():
+        raise InputError(f"is so large that {matrix} overflows; take a smaller one", field=step)
+    if stage.steps == 0:
+        told = "the gradient vanishes at the start of stage"
+        if isinstance(stage, FirstStage):
+            raise InputError(f"{told} 1; take a smaller one", field="ov_init")
+        raise InputError(f"{told} 2, so far did stage 1 go; take a smaller one", field="eta0")
+    if norm[1] == 0:
+        raise InputError(f"is so small that {matrix} stays zero; take a larger one", field=step)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.next_token import THEOREM, bounds, kernel, statement
-from ntkbound.theorems.next_token.audit import audit, telescoped
+from ntkbound.theorems.next_token.audit import alpha, audit, first_step, telescoped, theorem1
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.measure import margin_certificate
 from tests.theorems.next_token.support import trained
@@ -150,3 +152,47 @@ def test_conditions_of_claims():
     for claim in THEOREM.claims:
         THEOREM.understand(claim)
         assert set(THEOREM.needs(claim)) <= set(bounds.conditions(trained(tau=1)))
+
+
+def test_the_papers_constants():
+    """The prototype's rollout: N = 69, L = 7, ‖W_kq*‖ = 3.626, V = 20, 900 + 900 steps."""
+    run = SimpleNamespace(
+        sentences=SimpleNamespace(inputs=range(69), longest=7, V=20),
+        best=SimpleNamespace(norm=3.626), eta=0.05 / 20**0.5, eta0=0.2 / 20**0.5,
+        first_best=19**0.5, first=SimpleNamespace(steps=900), second=SimpleNamespace(steps=900),
+    )  # fmt: skip
+    assert theorem1(run, np.array([900.0]))[0] == pytest.approx(3.6e9, rel=0.02)
+    assert bounds.theorem2(run) == pytest.approx(29.7, abs=0.05)
+    assert first_step(run) == pytest.approx(65_855, abs=15)
+    assert alpha(run, np.array([10.0]))[0] == pytest.approx(1.06e5, rel=0.02)
+
+
+def test_one_step_of_each_stage(command):
+    """Proposition 1 is about t ≥ 2: its bound says nothing at 1, and a record is written."""
+    code, out, _ = command("train", "--theorem=next-token", "--V=5", "--T0=1", "--tau=1", "--json")
+    assert code == 0
+    first = next(row for row in json.loads(out)["checks"] if row["probe"] == "ov")
+    assert (first["verdict"], first["bound"]) == ("vacuous", None)
+    assert first["reason"] == "Proposition 1: is about steps t ≥ 2"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"eta": 1000.0},
+        {"eta0": 1e5, "T0": 50},
+        {"eta0": 1e4, "task": "example1"},
+        {"method": "gd", "eta": 1e4},
+        {"ov_init": 30.0},
+        {"eta": 1e150},
+        {"records": 2},
+        {"method": "adam", "eta": 100.0},
+    ],
+    ids=str,
+)
+def test_steps_far_from_the_papers_still_make_records(fields):
+    found = outcome(**{"task": "rollout", "tau": 300, **fields})
+    json.dumps([found.terms, [row.as_dict() for row in found.checks], found.bounds,
+                [row.as_dict() for row in found.certificates]], allow_nan=False)  # fmt: skip
+    assert all(np.isfinite(series).all() for series in found.trace.values())
+    assert "bound-violated" not in verdicts(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,10 @@ def test_unreadable_texts(folder, refused):
         (["--batch=3"], "--batch: only used by method sgd; leave it out"),
         (["--max-len=2"], "--task rollout: at seed 0 no input compares two tokens: "
          "stage 2 has nothing to learn"),
+        (["--eta=1e308"], "--eta: is so large that W_kq overflows; take a smaller one"),
+        (["--eta0=1e308"], "--eta0: is so large that W_ov overflows; take a smaller one"),
+        (["--eta=1e-300"], "--eta: is so small that W_kq stays zero; take a larger one"),
+        (["--eta0=1e-300"], "--eta0: is so small that W_ov stays zero; take a larger one"),
         (["--T0=0"], "--T0: input should be greater than or equal to 1, not 0"),
     ],
 )  # fmt: skip
@@ -139,3 +144,10 @@ def test_a_text_is_trained_and_known_by_its_content(command, folder):
     (folder / "moved.txt").rename(folder / "text.txt")
     code, out, _ = command("train", f"--config={record / 'run.json'}", "--tau=50", "--json", "-q")
     assert code == 0 and json.loads(out)["config"]["tau"] == 50
+
+
+def test_the_example_text():
+    path = Path(__file__).parents[3] / "examples" / "next_token" / "water.txt"
+    data, _ = read_text(path)
+    assert (data.V, len(data.inputs)) == (8, 40)
+    assert all(len(order.wins) == 1 for order in data.order.values())
