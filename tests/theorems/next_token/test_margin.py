@@ -90,7 +90,7 @@ def test_tokens_without_a_next_one_have_no_column():
 
 def test_a_gap_keeps_its_digits():
     one, other = np.array([1.0, 0.0]), np.array([1.0, 1e-12])
-    assert gap(one, other) == pytest.approx(5e-25, rel=1e-10)
+    assert gap(one, other) == pytest.approx(5e-25, rel=1e-10, abs=0)
     assert gap(3 * one, -2 * one) == pytest.approx(2)
 
 

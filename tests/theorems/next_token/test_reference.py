@@ -15,7 +15,7 @@ DIGITS = 6e-7  # six digits
 
 
 def close(value):
-    return pytest.approx(value, rel=DIGITS)
+    return pytest.approx(value, rel=DIGITS, abs=0)
 
 
 @pytest.fixture(scope="module")
