@@ -8,7 +8,7 @@ import pytest
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import load_preset, preset_names
-from ntkbound.core.theorem import find
+from ntkbound.core.theorem import find, theorems
 from tests.support import planted_squares
 
 FOLDER = Path(__file__).parents[2] / "presets"
@@ -50,7 +50,9 @@ def test_every_shipped_preset_is_valid(path):
 def test_every_shipped_preset_has_a_name_and_a_title():
     names = preset_names()
     shipped = {path.relative_to(FOLDER).with_suffix("").as_posix() for path in PRESETS}
-    assert set(names) == shipped | {"planted-squares/smoke/descent", "least-squares/smoke"}
+    own = {f"{name}/{preset}" for name, one in theorems().items() for preset in one.presets}
+    assert {"planted-squares/smoke/descent", "least-squares/smoke"} <= own
+    assert set(names) == shipped | own
     assert names["planted-squares/smoke/descent"] == "error against steps"
     assert list(names)[-1] == "planted-squares/smoke/descent"
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkbound.core.outcome import Bound
+from ntkbound.core.theorem import names
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems import least_squares
@@ -108,7 +109,7 @@ def test_its_options_are_its_own(refused):
     told = refused("train", "--theorem=least-squares", "--n=0")
     assert told == "--n: input should be greater than or equal to 1, not 0"
     assert refused("train", "--theorem=least-sqares") == (
-        "--theorem: 'least-sqares' is unknown; accepted: least-squares, shallow-transformer; "
+        f"--theorem: 'least-sqares' is unknown; accepted: {', '.join(names())}; "
         "did you mean 'least-squares'?"
     )
 
