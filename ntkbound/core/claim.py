@@ -50,6 +50,11 @@ class Number(BaseModel):
     def key(self) -> Key:
         return _key(self)
 
+    @property
+    def short(self) -> str:
+        """The last of its names: all that a table has room for."""
+        return self.statistic or self.column
+
 
 def _which(value: object) -> str:
     return "other" if isinstance(value, Mapping | Number) else "number"
@@ -228,7 +233,7 @@ class Exponential(Along):
 
     @property
     def sign(self) -> str:
-        rate = self.rate.key.column if isinstance(self.rate, Number) else _told(self.rate)
+        rate = self.rate.short if isinstance(self.rate, Number) else _told(self.rate)
         return f"{SIGNS[self.kind]} e^−{rate}·{self.axis}".replace("−−", "")
 
     @property
@@ -263,7 +268,8 @@ class Level(Claim):
     @property
     def sign(self) -> str:
         room = "" if self.tolerance is None else f" ± {_told(self.tolerance)}"
-        return f"{SIGNS[self.kind]} {self.target}{room}"
+        level = self.level.short if isinstance(self.level, Number) else self.target
+        return f"{SIGNS[self.kind]} {level}{room}"
 
     @property
     def said(self) -> str:

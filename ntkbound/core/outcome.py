@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,7 +63,7 @@ def check(quantity: Quantity, measured: float | None, bound: Bound) -> Check:
     key = quantity.key
     if bound.value is None or measured is None:
         return Check(*key, measured, None, None, None, bound.absent, bound.reason)
-    slack = bound.value / measured if measured > 0 else None
+    slack = bound.value / measured if measured > 0 else math.inf
     verdict: Verdict = "holds"
     reason = ""
     if exceeds(measured, bound.value, quantity.noise):
@@ -72,7 +73,8 @@ def check(quantity: Quantity, measured: float | None, bound: Bound) -> Check:
         elif bound.delta > 0:
             verdict = "inconclusive"
             reason += f", which may fail in {bound.delta:g} of runs; more seeds are needed"
-    return Check(*key, measured, bound.value, bound.delta, slack, verdict, reason)
+    finite = slack if math.isfinite(slack) else None  # of a number that is hardly above 0
+    return Check(*key, measured, bound.value, bound.delta, finite, verdict, reason)
 
 
 @dataclass(frozen=True)

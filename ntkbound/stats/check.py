@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ntkbound.core.claim import STEP, Along, Claim
-from ntkbound.core.glossary import REFUTES
+from ntkbound.core.glossary import AGREES, REFUTES
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, concerns
 from ntkbound.stats.bounds import BoundVerdict, judge_bounds
@@ -42,7 +42,7 @@ class CheckResult:
         """What was judged and what came of it, in words: "3 claims: 2 judged, …; 5 bounds: …"."""
         claims, bounds = self.claimed, self.bounds
         tested = sum(bound.runs > 0 for bound in bounds)
-        told = counted((f.verdict for f in claims), sum(f.judged for f in claims), "claim")
+        told = counted((_came_to(f) for f in claims), sum(f.judged for f in claims), "claim")
         return f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}"
 
     @property
@@ -68,6 +68,12 @@ class CheckResult:
             "verdict": self.verdict,
             **looks,
         }
+
+
+def _came_to(fit: Verdict) -> str:
+    """Its verdict; of a claim known to be false, seen so, that it is what was known."""
+    known = fit.verdict not in AGREES and fit.effect == "agrees"
+    return f"{fit.verdict} as known" if known else fit.verdict
 
 
 def check(

@@ -58,7 +58,7 @@ def test_growth_and_recorded_numbers_are_told_as_well():
     assert isinstance(level, Level) and level.sign == "≤ bound"
     assert level.others == (Key.of_column("bound"),)
     recorded = Claim(column="y", form="exponential", axis="step", kind="upper", rate=ABOUT)
-    assert recorded.sign == "≤ e^−error/training/rmse·step"
+    assert recorded.sign == "≤ e^−rmse·step"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,6 @@ def _case(claim: Exponential, series: Series, confidence: float) -> TrendCase:
     told = three(claimed)
     if isinstance(claim.rate, Number):
         told = f"{claim.rate.key}, {told} in the mean"
-    room = f"{EXPONENTIAL_MARGIN:.0%} of it"
+    room = f"{EXPONENTIAL_MARGIN:.0%}"
     words = Wording("rate", told, room, three, grows=claimed < 0)
     return TrendCase(claim, series, trend, found.beyond(0.0, -1.0), claimed, words, lacking)

@@ -18,7 +18,7 @@ from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE
 from ntkbound.stats.samples import Sample, Wanted, samples
 from ntkbound.stats.selection import Selection
 from ntkbound.stats.verdicts import Against, Verdict, of_evidence
-from ntkbound.stats.words import Advice, Wants, more_seeds, within
+from ntkbound.stats.words import Advice, Wants, more_seeds, three, within
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,8 @@ def conclude(case: Case, p: float | None) -> Verdict:
     claim, gaps = case.claim, case.gaps
     if case.lacking is not None:
         return _finish(case, "inconclusive", case.lacking.told, None, case.lacking.wants)
-    target = f"the claimed {claim.sign.split(' ', 1)[1]}"
+    within_it = "" if claim.tolerance is None else f" ± {three(claim.tolerance)}"
+    target = f"the claimed {claim.target}{within_it}"
     if p is not None and p <= CHECK_LEVEL:
         side = "above" if gaps.mean > 0 else "below"
         return _finish(case, "violated", f"{side} {target}{agreeing(gaps)}", p)

@@ -96,8 +96,6 @@ def _row(one: Proved, measured: float, missing: str, run: Trained) -> Check:
     is_loss = one.quantity == statement.LOSS
     trivial = float(run.second.of(kernel.LOSS)[0]) if is_loss else LARGEST_GAP
     row = check(one.quantity, measured, Bound(one.value))
-    if row.slack is not None and math.isinf(row.slack):  # of a loss that is hardly above 0
-        row = replace(row, slack=None)
     if row.verdict == "holds" and one.value > trivial:
         known = "the loss at the start of stage 2" if is_loss else "the largest gap there is"
         told = f"{one.source}: {one.value / trivial:.3g} times {trivial:.3g}, {known}"
