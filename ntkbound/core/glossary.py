@@ -36,7 +36,8 @@ VERDICTS: Mapping[str, Verdict] = {
         "The data agree with the statement; a claim that fails by more than the margin printed "
         "would have been seen.",
         "an upper or lower rate whose interval excludes every rate worse than the claim by more "
-        "than 0.15 (0.10 with a power of a logarithm)",
+        "than 0.15 (0.10 with a power of a logarithm, a tenth of an exponential's rate); a level "
+        "or an order whose interval is where it says; a share of runs, within 0.2",
         "no run lies above it; or, of a bound that may fail with probability δ, no more runs than "
         "δ explains",
         "a slope 0.15 worse than claimed is accepted in at most 2.6 % of checks, whatever the "
@@ -85,7 +86,8 @@ VERDICTS: Mapping[str, Verdict] = {
         "refutes",
         "The data contradict the claim beyond doubt, and do not bend towards it.",
         "a rate worse than the claim by more than 0.05 (of a tight one also better by more than "
-        "0.15): a one-sided test at 1 %, corrected by Holm over all claims of the check",
+        "0.15), a level, order or share that is not where it says: a one-sided test at 1 %, "
+        "corrected by Holm over all claims of the check",
         wrong="false in 0–0.8 % of checks of 15 true claims; a slope 0.15 too flat is found in "
         "95.5 % of checks at 6 points, 5 seeds and 10 % noise",
         advice="look at the figure (slopes --plot) and at local slopes (slopes --details)",
@@ -139,6 +141,14 @@ TERMS: Mapping[str, str] = {
     "upper": "O(·): violated only by slower decay, or faster growth, than claimed.",
     "lower": "Ω(·): violated only by faster decay, or slower growth, than claimed.",
     "rate": "A claim x^exponent (log x)^log_power, with or without a floor, along an axis.",
+    "exponential": "A claim e^(−rate·x) along an axis; the rate is a number, or one that each run "
+    "recorded.",
+    "level": "A claim that a number is at most, at least or equal to another, in the mean over "
+    "seeds.",
+    "fraction": "A claim about the share of runs that are a success.",
+    "order": "A claim that one arm is below another, seed by seed.",
+    "refuted": "The status of a claim known to be false: seen violated it costs no exit code.",
+    "conjecture": "The status of a claim that is judged and shown, and never gates.",
     "floor": "A claim of the form a·x^b + c with a constant c ≥ 0 that is not known.",
     "margin": "How far from the claim a measured rate may lie and still be accepted; it stands in "
     "the verdict's reason.",
