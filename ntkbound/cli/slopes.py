@@ -82,6 +82,8 @@ def slopes(
         records, diverged = converged(select(load(paths), where or []))
         for identifier, status in diverged.items():
             tell(f"left out {identifier}: {status}")
+        if not records:
+            raise InputError("every run diverged: there is nothing to fit")
         fitted = _fitted(records, preset, Limits(axis or [], term or []), every)
     result, shown = fitted.result, fitted.shown
     if plot is not None:

@@ -208,6 +208,21 @@ def test_diverged_runs_are_left_out_and_make_a_check_inconclusive(results, tmp_p
     assert set(json.loads(text)["failed"].values()) == {"diverged"}
 
 
+def test_a_check_of_diverged_runs_alone_is_inconclusive_and_reported(results, tmp_path, capsys):
+    def diverge(data):
+        data["status"] = "diverged"
+
+    mutant, junit = rewritten(results, tmp_path, diverge), tmp_path / "j.xml"
+    claimed = ["--claims", results[0], "--junit", junit]
+    code, text = call(["check", mutant, "--json", *claimed], capsys)
+    told = json.loads(text)
+    assert (code, told["verdict"], told["bounds"]) == (3, "inconclusive", [])
+    assert [fit["verdict"] for fit in told["fits"]] == ["inconclusive"]
+    suite = ET.parse(junit).getroot()
+    assert int(suite.get("errors")) == 1 + len(told["failed"]) and suite.get("failures") == "0"
+    assert call(["slopes", mutant], capsys)[0] == 2
+
+
 def test_claims_outside_the_theorem_are_not_judged(results, tmp_path, capsys):
     """A claim of the user's own, true of what was measured, and false a unit of slope further."""
     claims = tmp_path / "own.toml"
