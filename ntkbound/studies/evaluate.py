@@ -69,10 +69,12 @@ def with_terms(record: Record, more: Terms) -> Record:
 def of_fit(fit: Verdict, study: Study) -> Finding:
     """A fitted rate as a statement with its verdict, in which arm if the study has several."""
     name = fit.label or f"{fit.term} / {fit.probe} / {fit.statistic}"
-    arms = () if callable(study.arms) else study.arms
-    place = ", ".join(
-        f"{field} = {value}" for field, value in fit.arm if field in arms and value != UNSET
-    )
+    arms = () if callable(study.arms) else tuple(study.arms)
+    told = {field: value for field, value in fit.arm if value != UNSET}
+    shown = {field: told[field] for field in (*arms, *study.axis.split("/")) if field in told}
+    if fit.axis != study.axis:  # judged at every value of the axis, which may follow another field
+        shown = shown or told
+    place = ", ".join(f"{field} = {value}" for field, value in shown.items())
     name += f" ({place})" if place else ""
     status = fit.claim.status if fit.claim else "stated"
     return Finding(f"{name}: {_claimed(fit)}", fit.verdict, fit.sentence, status)
