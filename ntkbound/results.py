@@ -10,9 +10,8 @@ from typing import Any
 
 from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.preset import is_preset, load_preset
-from ntkbound.core.record import Record
+from ntkbound.core.record import Record, converged
 from ntkbound.report.verdict_panels import plot_verdicts
-from ntkbound.runs.record import RUN, read_run_json
 from ntkbound.runs.store import survey
 from ntkbound.stats import CheckResult, Verdict, claims_of
 from ntkbound.stats import check as judge
@@ -112,9 +111,8 @@ def sweep(
         return LocalPool(jobs or available_cores())
 
     counts = sweeps.sweep(planned, folder, pool, lambda counts, line: None)
-    made = [name for name in counts.identifiers if name not in counts.failed]
-    records = [read_run_json(folder / name / RUN) for name in made]
-    return replace(_results(records, counts.failed, {}), claims=loaded.claims)
+    found = _results(counts.records(folder), counts.failed, {})
+    return replace(found, claims=loaded.claims)
 
 
 def check(
@@ -133,8 +131,7 @@ def _results(
     records: Collection[Record], failed: Mapping[str, str], left_out: Mapping[str, str]
 ) -> Results:
     """A diverged run says nothing of a rate, and is lost as a failed one is."""
-    complete = [record for record in records if record.complete]
-    diverged = {record.id: record.status for record in records if not record.complete}
+    complete, diverged = converged(records)
     return Results(complete, {**failed, **diverged}, left_out)
 
 

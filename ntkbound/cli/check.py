@@ -14,24 +14,24 @@ from ntkbound.cli.common import (
     Json,
     Out,
     Quiet,
+    check_baseline,
     exit_code,
     print_json,
     stdout,
     tell,
 )
 from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
-from ntkbound.cli.judging import Axis, ClaimsOf, claims_for, converged, judge, known_theorems, load
+from ntkbound.cli.judging import Axis, ClaimsOf, claims_for, judge, known_theorems, load
 from ntkbound.cli.looks import Checked, MaxSeeds, UntilDecided, look_until_decided, most_seeds
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
-from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value, judge_table
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import SUFFIX, Preset, is_preset, load_preset, preset_names, understand
-from ntkbound.core.record import Record
+from ntkbound.core.record import Record, converged
 from ntkbound.core.theorem import DEFAULT, find
 from ntkbound.core.tolerance import REPEATED
 
 if TYPE_CHECKING:
-    from ntkbound.runs.sweep import Counts
     from ntkbound.stats import Changes
     from ntkbound.stats.levels import Levels
 
@@ -87,8 +87,10 @@ def check(
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         if wanted is None or not wanted.claims:
             raise InputError("a table is judged by a TOML file with [[claim]]", field="claims")
-        moved = own.since(baseline, wanted.claims, tolerance)
-        result = own.judged(wanted.claims, unclaimed=False, quiet=quiet)
+        check_baseline(baseline, tolerance, own.paths)
+        table = own.read(wanted.claims)
+        moved = own.changes(baseline, table, wanted.claims, tolerance) if baseline else None
+        result = judge_table(table, wanted.claims, unclaimed=False, quiet=quiet)
         raise typer.Exit(_told(Checked(result), (junit, markdown), as_json, quiet, moved))
     if axis:
         raise InputError("is for tables only; the claims name their axes", field="axis")
@@ -100,7 +102,7 @@ def check(
 
         def look(grown: Preset, levels: Levels | None = None) -> Checked:
             progress = run_missing(grown, place, silent, base_seed)
-            return _checked(_read(progress, out), wanted or preset, progress.failed, levels)
+            return _checked(progress.records(out), wanted or preset, progress.failed, levels)
 
         checked = look_until_decided(preset, most, look, quiet) if most else look(preset)
     else:
@@ -176,12 +178,3 @@ def _preset(reference: str) -> Preset:
         if PurePath(reference).suffix == SUFFIX or reference in preset_names():
             raise
         raise InputError(f"{error}, a results folder (there is none of this name)") from None
-
-
-def _read(sweep: Counts, out: Path) -> list[Record]:
-    """The records of exactly these runs, but for failed ones, whatever else lies in the folder."""
-    from ntkbound.runs.record import RUN, read_run_json
-
-    return [
-        read_run_json(out / name / RUN) for name in sweep.identifiers if name not in sweep.failed
-    ]

@@ -68,7 +68,7 @@ def diff(
     asked = Asked([new], seed=seed_column, values=value or [], pattern=pattern)
     if asked.about_tables:
         wanted = load_preset(claims).claims if claims else ()
-        found = asked.changes(old, wanted, tolerance)
+        found = asked.changes(old, asked.read(wanted), wanted, tolerance)
     else:
         found = _of_records(old, new, claims, tolerance)
     write_markdown(as_markdown(found), markdown)

@@ -71,12 +71,6 @@ def load(paths: list[Path]) -> list[Record]:
     return list(records.values())
 
 
-def converged(records: list[Record]) -> tuple[list[Record], dict[str, str]]:
-    """Runs that went to their end, and the others by id: a diverged run says nothing of a rate."""
-    kept = [record for record in records if record.complete]
-    return kept, {record.id: record.status for record in records if not record.complete}
-
-
 def known_theorems(records: list[Record], what: str) -> tuple[list[Record], Unknown]:
     """The records of theorems that are known here, and those of others, which a line names and of
     which ``what`` is true."""

@@ -15,17 +15,16 @@ from ntkbound.cli.judging import (
     ClaimsOf,
     Limits,
     claims_for,
-    converged,
     judge,
     known_theorems,
     load,
     numeric_fields,
 )
 from ntkbound.cli.selecting import select
-from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value
+from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value, judge_table
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Preset, load_preset
-from ntkbound.core.record import Record
+from ntkbound.core.record import Record, converged
 
 if TYPE_CHECKING:
     from ntkbound.stats import CheckResult, Verdict
@@ -76,7 +75,8 @@ def slopes(
     if own.about_tables:
         if term:
             raise InputError("is for records; a table has columns to choose by value", field="term")
-        result = own.judged(preset.claims if preset else (), unclaimed=True, quiet=quiet)
+        about = preset.claims if preset else ()
+        result = judge_table(own.read(about), about, unclaimed=True, quiet=quiet)
         fitted = _Fitted(result, list(result.fits))
     else:
         records, diverged = converged(select(load(paths), where or []))

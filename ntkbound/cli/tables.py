@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import check_baseline, tell
+from ntkbound.cli.common import tell
+from ntkbound.cli.selecting import key_and_value
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 
@@ -58,23 +59,7 @@ class Asked:
                 raise InputError("is for tables only, a .csv, .jsonl or .parquet file", field=field)
         return bool(tables)
 
-    def judged(
-        self, claims: Sequence[Claim], *, unclaimed: bool, quiet: bool = False
-    ) -> CheckResult:
-        """Reads, says on stderr what each column was taken for, and judges the claims.
-
-        Raises InputError of one line for anything that cannot be used.
-        """
-        from ntkbound.stats import check
-
-        own = self.read(claims)
-        result = check(own.table, claims, unclaimed=unclaimed, axes=own.roles.axes)
-        if not quiet:
-            for line in (*own.notes, own.roles.told()):
-                tell(line)
-        return result
-
-    def changes(self, old: Path, claims: Sequence[Claim], tolerance: float) -> Changes:
+    def changes(self, old: Path, new: Own, claims: Sequence[Claim], tolerance: float) -> Changes:
         """What changed since earlier tables of the same runs, read by the same options.
 
         Raises InputError for those that cannot be used.
@@ -82,17 +67,7 @@ class Asked:
         from ntkbound.stats import compare_tables
 
         before = replace(self, paths=[old]).read(claims)
-        return compare_tables(before.table, self.read(claims).table, claims, tolerance)
-
-    def since(
-        self, baseline: Path | None, claims: Sequence[Claim], tolerance: float
-    ) -> Changes | None:
-        """The same, of a check; None without a baseline.
-
-        Raises InputError also where the baseline is what is judged, and for a tolerance alone.
-        """
-        check_baseline(baseline, tolerance, self.paths)
-        return None if baseline is None else self.changes(baseline, claims, tolerance)
+        return compare_tables(before.table, new.table, claims, tolerance)
 
     def read(self, claims: Sequence[Claim]) -> Own:
         """The tables as one, each column in its role; what claims name is kept.
@@ -108,9 +83,19 @@ class Asked:
             paths = [found for path in paths for found in find_tables(path, self.pattern)]
         frame = read_tables(paths)
         for condition in self.where:
-            name, separator, wanted = condition.partition("=")
-            if not separator:
-                raise InputError(f"{condition!r} is not KEY=VALUE", field="where")
-            frame = frame.where(name, wanted)
+            frame = frame.where(*key_and_value(condition))
         named = Named(tuple(self.values), tuple(self.axes), self.seed or "")
         return own_table(frame, named.and_of(claims))
+
+
+def judge_table(
+    own: Own, claims: Sequence[Claim], *, unclaimed: bool, quiet: bool = False
+) -> CheckResult:
+    """Judges the claims about a table, and says on stderr what each column was taken for."""
+    from ntkbound.stats import check
+
+    result = check(own.table, claims, unclaimed=unclaimed, axes=own.roles.axes)
+    if not quiet:
+        for line in (*own.notes, own.roles.told()):
+            tell(line)
+    return result

@@ -15,11 +15,9 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
-    ValidationError,
     model_validator,
 )
 
-from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.glossary import Status
 from ntkbound.core.quantity import Key
 
@@ -353,27 +351,6 @@ FORMS: Mapping[str, type[Claim]] = {
     "fraction": Fraction,
     "order": Order,
 }
-
-
-def read_claim(table: Mapping[str, Any], where: str) -> Claim:
-    """A claim from a ``[[claim]]`` table; every mistake is one line that opens with ``where``."""
-    form = table.get("form", "rate")
-    if form not in FORMS:
-        told = nearest(str(form), FORMS) or f"; accepted: {', '.join(FORMS)}"
-        raise InputError(f"{where}: [[claim]] form: {form!r} is unknown{told}")
-    accepted = FORMS[form].model_fields
-    for name in table:
-        if name not in accepted:
-            told = nearest(name, accepted) or f"; accepted: {', '.join(accepted)}"
-            raise InputError(f"{where}: [[claim]] {name}: no such key of form {form!r}{told}")
-    try:
-        return Claim(**table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        message = first["msg"].removeprefix("Value error, ")
-        told = f"{field}: {message[0].lower()}{message[1:]}" if field else message
-        raise InputError(f"{where}: [[claim]] {told}") from None
 
 
 def axis_of(claim: Claim) -> str:

@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from ntkbound.core.claim import Claim, axis_of, read_claim
+from pydantic import ValidationError
+
+from ntkbound.core.claim import FORMS, Claim, axis_of
 from ntkbound.core.config import Config, cause, fields_of, load
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
@@ -145,6 +147,27 @@ def parse_preset(
     if fixed or given:  # else it holds claims alone, about runs made elsewhere
         understand(preset, configs)
     return preset
+
+
+def read_claim(table: Mapping[str, Any], where: str) -> Claim:
+    """A claim from a ``[[claim]]`` table; every mistake is one line that opens with ``where``."""
+    form = table.get("form", "rate")
+    if form not in FORMS:
+        told = nearest(str(form), FORMS) or f"; accepted: {', '.join(FORMS)}"
+        raise InputError(f"{where}: [[claim]] form: {form!r} is unknown{told}")
+    accepted = FORMS[form].model_fields
+    for name in table:
+        if name not in accepted:
+            told = nearest(name, accepted) or f"; accepted: {', '.join(accepted)}"
+            raise InputError(f"{where}: [[claim]] {name}: no such key of form {form!r}{told}")
+    try:
+        return Claim(**table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        message = first["msg"].removeprefix("Value error, ")
+        told = f"{field}: {message[0].lower()}{message[1:]}" if field else message
+        raise InputError(f"{where}: [[claim]] {told}") from None
 
 
 def understand(claims: Preset, configs: Sequence[Config]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,3 +111,11 @@ class Record:
             files=data["files"],
             path=path,
         )
+
+
+def converged(records: Iterable[Record]) -> tuple[list[Record], dict[str, str]]:
+    """Runs that went to their end, and the others' status by id: a diverged run says nothing of a
+    rate."""
+    every = list(records)
+    kept = [record for record in every if record.complete]
+    return kept, {record.id: record.status for record in every if not record.complete}

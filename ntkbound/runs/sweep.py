@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 
 from ntkbound.core.config import Config
+from ntkbound.core.record import Record
 from ntkbound.core.theorem import find
 from ntkbound.core.tools import Notice
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
-from ntkbound.runs.record import PARAMS, clear_failure, write_failure
+from ntkbound.runs.record import PARAMS, RUN, clear_failure, read_run_json, write_failure
 from ntkbound.runs.store import complete_record, write_plan
 from ntkbound.runs.work import TOKEN, Job, Result
 
@@ -49,6 +50,11 @@ class Counts:
     @property
     def total(self) -> int:
         return len(self.identifiers)
+
+    def records(self, out: Path) -> list[Record]:
+        """Those of exactly these runs, but for failed ones, whatever else lies in the folder."""
+        made = [name for name in self.identifiers if name not in self.failed]
+        return [read_run_json(out / name / RUN) for name in made]
 
     @property
     def left(self) -> int:

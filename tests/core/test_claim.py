@@ -7,8 +7,9 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from ntkbound.core.claim import FORMS, Claim, Level, Order, Rate, read_claim
+from ntkbound.core.claim import FORMS, Claim, Level, Order, Rate
 from ntkbound.core.errors import InputError
+from ntkbound.core.preset import read_claim
 from ntkbound.core.quantity import Key
 
 ABOUT = {"term": "error", "probe": "training", "statistic": "rmse"}
