@@ -93,6 +93,11 @@ class Part:
             code = np.unique(code, return_inverse=True)[1]  # keeps the product from overflowing
         return code
 
+    def dtype(self, row: int) -> str:
+        """What one record was trained in; empty where its theorem names no field for that."""
+        named = self.declared.precision in self.fields
+        return self.text(self.declared.precision, row) if named else ""
+
     def text(self, name: str, row: int) -> str:
         """A field of one record as an arm shows it."""
         column = self.fields[name]

@@ -17,8 +17,8 @@ from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Array, Mask, Part, Rows
 from ntkbound.stats.margins import STEP_BINS
 from ntkbound.stats.noise import NoiseFloor
-from ntkbound.stats.observations import Arm, Series, distinct, seed_label
-from ntkbound.stats.samples import Wanted, cells, column, undrawn
+from ntkbound.stats.observations import Arm, Series, distinct, seed_label, undrawn
+from ntkbound.stats.samples import Wanted, cells, column
 from ntkbound.stats.selection import EVERY, Selection
 
 Scale = Literal["log", "linear"]  # which parts of the axis are equal
@@ -85,10 +85,8 @@ def _recorded(trace: Mapping[str, Array], key: Key) -> tuple[Array, Array]:
 def _line(part: Part, claim: Along, rows: Rows, arm: Arm, scale: Scale) -> Series:
     found = curves(part, claim, rows)
     quantity = part.declared.quantity(claim.key)
-    dtype = ""
-    if part.declared.precision in part.fields:
-        dtype = part.text(part.declared.precision, int(rows[0]))
-    usable: Mask = found.values > NoiseFloor().value(quantity, dtype)  # False for NaN
+    floor = NoiseFloor().value(quantity, part.dtype(int(rows[0])))
+    usable: Mask = found.values > floor  # False for NaN
     keep: Mask = np.asarray(usable.all(axis=0))
     lost = int((~keep).sum())
     notes = (f"left out {lost} of {len(keep)} steps: at the noise floor",) if lost else ()

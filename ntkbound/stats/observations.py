@@ -98,10 +98,7 @@ class Grid:
 
     def floors(self, row: int) -> Array:
         """(K,) the noise floors of the statistics in the arm of this record."""
-        known = self.part.declared
-        named = known.precision in self.part.fields
-        dtype = self.part.text(known.precision, row) if named else ""
-        noise = self.rules.noise
+        known, dtype, noise = self.part.declared, self.part.dtype(row), self.rules.noise
         return np.array([noise.value(known.quantity(key), dtype) for key in self.keys])
 
 
@@ -253,11 +250,7 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
         keep = np.flatnonzero((cells >= 0).all(axis=1))
         notes = (f"reduced to the {len(keep)} seeds common to all points: {gaps}",)
         cells, labels = cells[keep], [labels[i] for i in keep]
-    undrawn = tuple(
-        name
-        for name in part.declared.drawn
-        if name in part.fields and _draws(part.fields[name].codes[cells]) < MIN_SEEDS
-    )
+    few = undrawn(part, cells)
     block = grid.values[cells]  # (R, p, K)
     floors = grid.floors(first)
     clean: Mask = np.asarray((block > floors).all(axis=(0, 1)))
@@ -270,7 +263,7 @@ def _balanced(grid: Grid, points: Array, cells: Rows) -> list[Series]:
             y, x, names, out, more = _usable(y, x, names, grid.axis, float(floors[k]))
             said = notes + more
         y, names, more = distinct(y, names)
-        found.append(Series(grid.axis, *key, arm, x, y, names, out, said + more, runs, undrawn))
+        found.append(Series(grid.axis, *key, arm, x, y, names, out, said + more, runs, few))
     return found
 
 
@@ -302,9 +295,15 @@ def _usable(
     return y[whole], x, tuple(names[i] for i in whole), int(noisy.sum()), tuple(notes)
 
 
-def _draws(codes: Rows) -> int:
-    """How many seeds differ in this field: codes (R, p)."""
-    return len({row.tobytes() for row in codes})
+def undrawn(part: Part, rows: Rows) -> tuple[str, ...]:
+    """The seed fields that claims are about the randomness of, with fewer than `MIN_SEEDS` values
+    in these records: (R,) one a seed, or (R, p) one at each point, which must differ at some."""
+    return tuple(
+        name
+        for name in part.declared.drawn
+        if name in part.fields
+        and len({own.tobytes() for own in part.fields[name].codes[rows]}) < MIN_SEEDS
+    )
 
 
 def distinct(y: Array, names: tuple[str, ...]) -> tuple[Array, tuple[str, ...], tuple[str, ...]]:

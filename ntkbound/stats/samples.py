@@ -15,8 +15,7 @@ import numpy as np
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key
 from ntkbound.stats.columns import Array, Part, Rows
-from ntkbound.stats.margins import MIN_SEEDS
-from ntkbound.stats.observations import Arm, seed_label, telling
+from ntkbound.stats.observations import Arm, seed_label, telling, undrawn
 from ntkbound.stats.selection import Selection
 
 
@@ -119,15 +118,6 @@ def column(part: Part, key: Key) -> Array:
     if key not in part.keys:
         return np.full(len(part.ids), np.nan)
     return part.values[:, part.keys.index(key)]
-
-
-def undrawn(part: Part, rows: Rows) -> tuple[str, ...]:
-    """The seed fields that claims are about the randomness of, with too few values here."""
-    return tuple(
-        name
-        for name in part.declared.drawn
-        if name in part.fields and len(np.unique(part.fields[name].codes[rows])) < MIN_SEEDS
-    )
 
 
 @dataclass(frozen=True, eq=False)

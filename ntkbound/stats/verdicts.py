@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 from ntkbound.core.claim import Along, Claim, Order, axis_of, fields_told
 from ntkbound.core.glossary import AGREES, Effect, effect
@@ -176,17 +176,25 @@ class Verdict:
         }
 
 
+class Said(NamedTuple):
+    """A verdict, its reason, and what would probably settle it where it is inconclusive."""
+
+    verdict: str
+    reason: str
+    wants: Wants = ""
+
+
 def of_evidence(
     evidence: Evidence,
     claim: Claim | None,
     found: tuple[float, float, float],
-    said: tuple[str, str, str],
+    told: str,
+    said: Said,
     against: Against,
 ) -> Verdict:
-    """The verdict on a claim; found: the estimate and its interval; said: verdict, reason, and
-    what was found in words. The reason is followed by what was left out, and by the arm."""
-    verdict, reason, told = said
-    parts = [reason, *evidence.notes]
+    """The verdict on a claim; found: the estimate and its interval; told: the same in words. The
+    reason is followed by what was left out, and by the arm."""
+    parts = [said.reason, *evidence.notes]
     if claim is not None and claim.status == "refuted":
         parts.append(f"known to be false: {claim.reason}")
     elif claim is not None and claim.status == "conjecture":
@@ -197,18 +205,18 @@ def of_evidence(
     estimate, low, high = (finite(number) for number in found)
     return Verdict(
         line.axis if line else "", evidence.key, len(line.points) if line else 1,
-        len(evidence.seeds), estimate, low, high, verdict, "; ".join(parts), evidence.arm, claim,
-        against, told, evidence=evidence,
+        len(evidence.seeds), estimate, low, high, said.verdict, "; ".join(parts),
+        evidence.arm, claim, against, told, said.wants, evidence=evidence,
     )  # fmt: skip
 
 
 def of_fit(
-    fit: Fit, verdict: str, reason: str, claim: Claim | None = None, against: Against | None = None
+    fit: Fit, said: Said, claim: Claim | None = None, against: Against | None = None
 ) -> Verdict:
     """The verdict on one fitted slope."""
     found = (fit.slope, fit.low, fit.high)
-    said = (verdict, reason, slope_told(*found))
-    return replace(of_evidence(fit.series, claim, found, said, against or Against()), fit=fit)
+    told = slope_told(*found)
+    return replace(of_evidence(fit.series, claim, found, told, said, against or Against()), fit=fit)
 
 
 def at_confidence(verdict: Verdict, confidence: float) -> Verdict:
@@ -232,7 +240,7 @@ def describe(fit: PowerLawFit) -> Verdict:
     said = "no claim"
     if not math.isfinite(fit.slope):
         said += f"; {count(fit.series)}"
-    return of_fit(fit, "not-defined", said)
+    return of_fit(fit, Said("not-defined", said))
 
 
 def unjudged(fitted: Verdict, verdict: Unjudged, reason: str) -> Verdict:

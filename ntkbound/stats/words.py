@@ -54,12 +54,20 @@ def within(word: str, estimate: float, low: float, high: float) -> str:
 def more_seeds(half: float, seeds: int, gap: float, confidence: float = CONFIDENCE) -> Advice:
     """How many more seeds would probably bring a half-width of `half`, of an interval at this
     confidence, below `gap`."""
-    error = half / t_quantile(seeds, confidence)
+    more = _until(half / t_quantile(seeds, confidence), seeds, gap, confidence)
+    if more <= MAX_MORE_SEEDS:
+        return Advice(f"needs about {more} more seeds", "seeds")
+    return Advice(f"not within reach of {MAX_MORE_SEEDS} more seeds", "seeds")
+
+
+def _until(error: float, seeds: int, gap: float, confidence: float) -> int:
+    """How many more seeds bring the half-width of an interval of a mean, whose standard error is
+    `error` now, to `gap`; `MAX_MORE_SEEDS` + 1 where they do not."""
     for more in range(1, MAX_MORE_SEEDS + 1):
         shrunk = error * math.sqrt(seeds / (seeds + more))
         if t_quantile(seeds + more, confidence) * shrunk <= gap:
-            return Advice(f"needs about {more} more seeds", "seeds")
-    return Advice(f"not within reach of {MAX_MORE_SEEDS} more seeds", "seeds")
+            return more
+    return MAX_MORE_SEEDS + 1
 
 
 def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math.inf) -> Advice:
@@ -77,10 +85,9 @@ def missing(fit: Fit, room: float, above: float = math.inf, below: float = -math
         return Advice(told + drift, "range")
     error = half / t_quantile(seeds, fit.confidence)
     gap = max(fit.slope - above, below - fit.slope)
-    for more in range(1, MAX_MORE_SEEDS + 1):
-        shrunk = error * math.sqrt(seeds / (seeds + more))
-        fits = t_quantile(seeds + more, fit.confidence) * shrunk <= room
-        if fits or t_quantile(seeds + more, 1 - CHECK_LEVEL / 10) * shrunk <= gap:
-            return Advice(f"needs about {more} more seeds" + drift, "seeds")
+    refuting = _until(error, seeds, gap, 1 - CHECK_LEVEL / 10)
+    more = min(_until(error, seeds, room, fit.confidence), refuting)
+    if more <= MAX_MORE_SEEDS:
+        return Advice(f"needs about {more} more seeds" + drift, "seeds")
     # Few seeds estimate badly how many are missing: more of them may yet decide it.
     return Advice("needs a wider range" + drift, "seeds")

@@ -18,7 +18,7 @@ from ntkbound.stats.forms.spread import all_runs, no_runs
 from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE, FRACTION_MARGIN, MIN_SEEDS
 from ntkbound.stats.samples import Sample, Wanted, samples
 from ntkbound.stats.selection import Selection
-from ntkbound.stats.verdicts import Against, Verdict, of_evidence
+from ntkbound.stats.verdicts import Against, Said, Verdict, of_evidence
 from ntkbound.stats.words import Advice, Wants, three, within
 
 
@@ -124,5 +124,5 @@ def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants
     found = (share, *interval(case.successes, case.runs, case.confidence))
     against = Against(case.claim.share, FRACTION_MARGIN, p)
     told = within("share", *found)
-    done = of_evidence(case.sample, case.claim, found, (verdict, reason, told), against)
-    return replace(done, wants=wants)
+    said = Said(verdict, reason, wants)
+    return of_evidence(case.sample, case.claim, found, told, said, against)

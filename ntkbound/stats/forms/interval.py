@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from ntkbound.core.claim import Rate
 from ntkbound.stats.margins import LOG_MARGIN, RATE_MARGIN, VIOLATION_MARGIN
 from ntkbound.stats.powerlaw import Fit
-from ntkbound.stats.words import Advice, Wants, missing, number
-
-
-class Finding(NamedTuple):
-    """A verdict by an interval, its reason and what would settle it."""
-
-    verdict: str
-    reason: str
-    wants: Wants = ""
+from ntkbound.stats.verdicts import Said
+from ntkbound.stats.words import Advice, missing, number
 
 
 def margin(claim: Rate) -> float:
@@ -24,7 +16,7 @@ def margin(claim: Rate) -> float:
     return LOG_MARGIN if claim.log_power else RATE_MARGIN
 
 
-def judge(fit: Fit, claim: Rate, claimed: float) -> Finding:
+def judge(fit: Fit, claim: Rate, claimed: float) -> Said:
     """Verdict and reason from the interval alone.
 
     With room = `margin`: *holds* if the interval excludes every rate worse than the claim by more
@@ -38,16 +30,16 @@ def judge(fit: Fit, claim: Rate, claimed: float) -> Finding:
     if not contradicted:
         if claim.kind == "upper" and steep and not claim.log_power:
             near = f", within ±{room:g} of it" if below > 0 else ""
-            return Finding("faster", f"faster than the claimed {c}{near}")
+            return Said("faster", f"faster than the claimed {c}{near}")
         both = above > 0 and below > 0
         if both and (claim.kind == "tight" or not claim.log_power):
-            return Finding("tight", f"within ±{room:.2f} of the claimed {c}")
+            return Said("tight", f"within ±{room:.2f} of the claimed {c}")
         if claim.kind != "tight" and (above if claim.kind == "upper" else below) > 0:
             worse = "slower" if claim.kind == "upper" else "faster"
             if claim.log_power or claimed > 0:
                 worse = "faster" if claim.kind == "upper" else "slower"
-            return Finding("holds", f"no {worse} than the claimed {c}, within {room:.2f}")
-    return Finding("inconclusive", *_open(fit, claim, claimed))
+            return Said("holds", f"no {worse} than the claimed {c}, within {room:.2f}")
+    return Said("inconclusive", *_open(fit, claim, claimed))
 
 
 def _open(fit: Fit, claim: Rate, claimed: float) -> Advice:

@@ -17,7 +17,7 @@ from ntkbound.stats.forms.spread import Spread, agreeing, spread_lacking
 from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE
 from ntkbound.stats.samples import Sample, Wanted, samples
 from ntkbound.stats.selection import Selection
-from ntkbound.stats.verdicts import Against, Verdict, of_evidence
+from ntkbound.stats.verdicts import Against, Said, Verdict, of_evidence
 from ntkbound.stats.words import Advice, Wants, more_seeds, three, within
 
 
@@ -97,5 +97,5 @@ def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants
     told = within(word, shown.mean, *shown.interval)
     found = (shown.mean, *shown.interval)
     against = Against(claimed, case.claim.tolerance, p)
-    done = of_evidence(case.sample, case.claim, found, (verdict, reason, told), against)
-    return replace(done, wants=wants)
+    said = Said(verdict, reason, wants)
+    return of_evidence(case.sample, case.claim, found, told, said, against)

@@ -7,7 +7,7 @@ that differ.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import bdtrc
@@ -19,7 +19,7 @@ from ntkbound.stats.forms.spread import Spread, agreeing, spread_lacking
 from ntkbound.stats.margins import CHECK_LEVEL, CONFIDENCE
 from ntkbound.stats.samples import Pairs, Wanted, pairs
 from ntkbound.stats.selection import Selection
-from ntkbound.stats.verdicts import Against, Verdict, of_evidence
+from ntkbound.stats.verdicts import Against, Said, Verdict, of_evidence
 from ntkbound.stats.words import Advice, Wants, more_seeds, within
 
 
@@ -97,5 +97,5 @@ def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants
     found = (gaps.mean, *gaps.interval)
     told = within("difference", *found) + ("" if case.lacking else agreeing(gaps))
     against = Against(0.0, None, p)
-    done = of_evidence(case.pairs, case.claim, found, (verdict, reason, told), against)
-    return replace(done, wants=wants)
+    said = Said(verdict, reason, wants)
+    return of_evidence(case.pairs, case.claim, found, told, said, against)

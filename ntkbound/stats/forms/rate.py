@@ -48,7 +48,7 @@ from ntkbound.stats.margins import (
 from ntkbound.stats.observations import Series, lines
 from ntkbound.stats.powerlaw import Fit, PowerLawFit, fit_power_laws
 from ntkbound.stats.selection import Selection
-from ntkbound.stats.verdicts import Against, Verdict, finite, of_fit
+from ntkbound.stats.verdicts import Against, Said, Verdict, finite, of_fit
 from ntkbound.stats.words import Advice, Wants, count, number, two
 
 
@@ -289,4 +289,4 @@ def _finish(case: Case, verdict: str, reason: str, p: float | None, wants: Wants
     against = Against(finite(case.claimed), margin(case.claim), p)
     if p is not None and case.pooling.varies and verdict in ("violated", "inconclusive"):
         reason += f"; slopes vary between seeds (p = {case.pooling.p:.1g}, claims together)"
-    return replace(of_fit(case.fit, verdict, reason, case.claim, against), wants=wants)
+    return of_fit(case.fit, Said(verdict, reason, wants), case.claim, against)

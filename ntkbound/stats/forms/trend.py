@@ -9,7 +9,7 @@ into violation (last third), and a slope on its way to the claimed one has not v
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -26,10 +26,10 @@ from ntkbound.stats.margins import (
     VIOLATION_MARGIN,
 )
 from ntkbound.stats.observations import Series
-from ntkbound.stats.verdicts import Against, Verdict, of_evidence
+from ntkbound.stats.verdicts import Against, Said, Verdict, of_evidence
 from ntkbound.stats.words import Advice, Wants, count, more_seeds, two
 
-Finding = Literal["faster", "tight", "holds", "open", "bends"]
+Agreement = Literal["faster", "tight", "holds", "open", "bends"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +82,14 @@ class Trend:
     @property
     def interval(self) -> tuple[float, float]:
         """Of the excess over the claimed slope."""
+        return self.interval_of(self.beyond)
+
+    def interval_of(self, slopes: Slopes) -> tuple[float, float]:
+        """Of such slopes, in whatever units."""
+        whole, late = (Spread(o, self.exact, self.confidence) for o in (slopes.whole, slopes.late))
         if self.exact:
-            return min(self.whole.mean, self.late.mean), max(self.whole.mean, self.late.mean)
-        return self.whole.interval
+            return min(whole.mean, late.mean), max(whole.mean, late.mean)
+        return whole.interval
 
     def p(self) -> float:
         """p-value of "the claim is true"; 1 where the end of the range does not refute it."""
@@ -111,7 +116,7 @@ class Trend:
         shrinks = Spread(late - early, self.exact).below(0.0) <= BEND_LEVEL
         return bool(shrinks and late.mean() <= early.mean() / 2)
 
-    def finding(self) -> Finding:
+    def finding(self) -> Agreement:
         """What the intervals say; ``bends`` where the whole agrees and the end does not."""
         found = self._of_whole()
         low, high = Spread(self.beyond.end, self.exact, self.confidence).interval
@@ -122,7 +127,7 @@ class Trend:
         }[self.kind]
         return "bends" if worse and found != "open" else found
 
-    def _of_whole(self) -> Finding:
+    def _of_whole(self) -> Agreement:
         low, high = self.interval
         slow, steep = low > VIOLATION_MARGIN, high < -VIOLATION_MARGIN
         if steep if self.kind == "lower" else slow:
@@ -245,16 +250,10 @@ def _slopes(x: Array, y: Array) -> Array:
 def _finish(
     case: TrendCase, verdict: str, reason: str, p: float | None, wants: Wants = ""
 ) -> Verdict:
-    shown = Spread(case.found.whole, case.trend.exact, case.trend.confidence)
-    low, high = shown.interval
-    if shown.exact and len(case.found.late):
-        late = float(case.found.late.mean())
-        low, high = min(shown.mean, late), max(shown.mean, late)
+    mean = Spread(case.found.whole).mean
+    low, high = case.trend.interval_of(case.found)
     number, told = case.words.number, ""
     if np.isfinite(low):
-        told = f"{case.words.word} {number(shown.mean)} [{number(low)}, {number(high)}]"
-    against = Against(case.claimed, case.trend.room, p)
-    done = of_evidence(
-        case.series, case.claim, (shown.mean, low, high), (verdict, reason, told), against
-    )
-    return replace(done, wants=wants)
+        told = f"{case.words.word} {number(mean)} [{number(low)}, {number(high)}]"
+    said, against = Said(verdict, reason, wants), Against(case.claimed, case.trend.room, p)
+    return of_evidence(case.series, case.claim, (mean, low, high), told, said, against)
