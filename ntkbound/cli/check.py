@@ -21,8 +21,8 @@ from ntkbound.cli.common import (
     tell,
 )
 from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
-from ntkbound.cli.judging import Axis, ClaimsOf, claims_for, judge, known_theorems, load
-from ntkbound.cli.looks import Checked, MaxSeeds, UntilDecided, look_until_decided, most_seeds
+from ntkbound.cli.judging import Axis, Checked, ClaimsOf, claims_for, judge, known_theorems, load
+from ntkbound.cli.looks import MaxSeeds, UntilDecided, look_until_decided, most_seeds
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value, judge_table
 from ntkbound.core.errors import InputError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,6 +50,18 @@ class Limits:
 
 
 ALL = Limits([], [])
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check, the runs that were lost, and the theorems that are not known, each with what is to
+    be said of it; all records that were read, and the claims that were judged of them."""
+
+    result: CheckResult
+    failed: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    records: Sequence[Record] = ()
+    claims: Sequence[Claim] = ()
 
 
 def load(paths: list[Path]) -> list[Record]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ntkbound.cli.common import tell
-from ntkbound.core.claim import Claim
+from ntkbound.cli.judging import Checked
 from ntkbound.core.errors import InputError
 from ntkbound.core.growing import seeds_of, with_seeds
 from ntkbound.core.preset import Preset
-from ntkbound.core.record import Record
 
 if TYPE_CHECKING:
-    from ntkbound.stats import CheckResult
     from ntkbound.stats.levels import Levels, Look
 
 UntilDecided = Annotated[
@@ -25,18 +23,6 @@ UntilDecided = Annotated[
 MaxSeeds = Annotated[
     int | None, typer.Option(min=1, help="how many seeds --until-decided may come to")
 ]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """A check, the runs that were lost, and the theorems that are not known, each with what is to
-    be said of it; all records that were read, and the claims that were judged of them."""
-
-    result: CheckResult
-    failed: Mapping[str, str] = field(default_factory=dict)
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    records: Sequence[Record] = ()
-    claims: Sequence[Claim] = ()
 
 
 def most_seeds(until_decided: bool, max_seeds: int | None, grows: bool) -> int | None:
