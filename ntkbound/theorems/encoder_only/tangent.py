@@ -48,9 +48,15 @@ class Tangent:
         return {"O": self.O, "V": self.V, "Q": self.Q, "K": self.K}
 
     @cached_property
+    def eigenvalues(self) -> Tensor:
+        """Of K, ascending, as computed: known to rounding of λ_max."""
+        found: Tensor = torch.linalg.eigvalsh(self.whole)
+        return found
+
+    @cached_property
     def spectrum(self) -> Tensor:
         """Eigenvalues of K, ascending; 0 where they are rounding, at most 1e-10 λ_max."""
-        found = torch.linalg.eigvalsh(self.whole)
+        found = self.eigenvalues
         return torch.where(found > NOISE * found[-1], found, torch.zeros_like(found))
 
     @property
@@ -90,10 +96,10 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 def kernel(problem: Problem, weights: Weights, workers: Workers) -> Tangent:
     """K at these weights."""
-    grams = _Grams.of(weights, workers)
+    grams = Grams.of(weights, workers)
     A, U = attention(problem, grams.P)
     flat = U.flatten(0, 1)
-    O, V, E = _summed(  # noqa: E741
+    O, V, E = summed(  # noqa: E741
         workers, weights, lambda rows: _block(problem, flat, weights, rows)
     )
     Q, K = _of_attention(problem, A, E.reshape(U.shape), grams, workers)
@@ -102,18 +108,18 @@ def kernel(problem: Problem, weights: Weights, workers: Workers) -> Tangent:
 
 def output_kernel(problem: Problem, weights: Weights, workers: Workers) -> Tensor:
     """K_O = F Fᵀ alone, (N, N): its smallest eigenvalue is σ_min(F)² where dm ≥ N."""
-    grams = _Grams.of(weights, workers)
+    grams = Grams.of(weights, workers)
     flat = attention(problem, grams.P)[1].flatten(0, 1)
 
     def block(rows: slice) -> tuple[Tensor, ...]:
         F = _features(problem, flat @ weights.V[rows].mT)
         return (F @ F.mT,)
 
-    return _summed(workers, weights, block)[0]
+    return summed(workers, weights, block)[0]
 
 
 @dataclass(frozen=True, eq=False)
-class _Grams:
+class Grams:
     """W_QᵀW_K, W_QᵀW_Q and W_KᵀW_K, (d, d) each."""
 
     P: Tensor
@@ -121,15 +127,15 @@ class _Grams:
     KK: Tensor
 
     @classmethod
-    def of(cls, weights: Weights, workers: Workers) -> _Grams:
+    def of(cls, weights: Weights, workers: Workers) -> Grams:
         def block(rows: slice) -> tuple[Tensor, ...]:
             Q, K = weights.Q[rows], weights.K[rows]
             return Q.mT @ K, Q.mT @ Q, K.mT @ K
 
-        return cls(*_summed(workers, weights, block))
+        return cls(*summed(workers, weights, block))
 
 
-def _summed(
+def summed(
     workers: Workers, weights: Weights, block: Callable[[slice], tuple[Tensor, ...]]
 ) -> list[Tensor]:
     """The sums of what every block of rows returns, over this rank's blocks and over ranks."""
@@ -161,7 +167,7 @@ def _block(problem: Problem, U: Tensor, weights: Weights, rows: slice) -> tuple[
 
 
 def _of_attention(
-    problem: Problem, A: Tensor, E: Tensor, grams: _Grams, workers: Workers
+    problem: Problem, A: Tensor, E: Tensor, grams: Grams, workers: Workers
 ) -> tuple[Tensor, Tensor]:
     """K_Q and K_K from E = ∂f/∂U (N, ds, d): G = Xᵀ dS X, dS = τ0 A∘(dA − rowsum(A∘dA)),
     dA = E Xᵀ. Some samples at a time, as G has d² numbers each."""
