@@ -22,7 +22,7 @@ from itertools import pairwise
 import numpy as np
 
 from ntkbound.core.tolerance import EPSILON, FACTOR, RELATIVE
-from ntkbound.theorems.encoder_only.linear import LOWEST
+from ntkbound.theorems.encoder_only.measure import STOP
 from ntkbound.theorems.encoder_only.tangent import NOISE
 
 # What each replacement is called and says, its rounding, and whether it needs no condition. σ_min²
@@ -50,7 +50,7 @@ class Path:
 
     def shortened(self) -> Path:
         """As far as the loss is above 1e-24 ℓ_0: beyond, ratios of losses are rounding."""
-        below = np.flatnonzero(self.loss <= LOWEST * self.loss[0])
+        below = np.flatnonzero(self.loss <= STOP * self.loss[0])
         stop = max(int(below[0]) - 1, 0) if len(below) else len(self.gamma)
         names = ("gamma", "gradient", "output", "smallest")
         return replace(

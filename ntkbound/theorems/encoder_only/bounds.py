@@ -14,8 +14,8 @@ from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.tolerance import EPSILON, FACTOR
 from ntkbound.theorems.encoder_only import statement
-from ntkbound.theorems.encoder_only.conditions import Choice, Start
-from ntkbound.theorems.encoder_only.linear import log_factor
+from ntkbound.theorems.encoder_only.conditions import Choice, Facts, conditions
+from ntkbound.theorems.encoder_only.measure import Trained
 
 PAPER, PROOF, EXACT = "paper", "proof", "exact"
 ROUNDING = FACTOR * EPSILON["float64"]  # of the largest eigenvalue, to which the others are known
@@ -28,6 +28,7 @@ class Judged:
     checks: tuple[Check, ...]
     bounds: Mapping[str, float | None]
     certificates: tuple[Certificate, ...]
+    conditions: Mapping[str, bool | None]
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,15 @@ class Proved:
     missing: str = ""
 
 
-def judge(start: Start, steps: int, met: Mapping[str, bool | None], terms: Terms) -> Judged:
-    """Every bound in the same order for every run. met: what ``conditions`` found; terms: those of
-    the record, of which each quantity that is not there is not measured."""
-    rows, values, certificates = [], {}, []
-    for one in proved(start, steps, met):
+def judge(run: Trained, terms: Terms) -> Judged:
+    """Every bound in the same order for every run. terms: those of the record; a quantity that is
+    not among them is not measured."""
+    facts = Facts.of(run.start, run.watch.norms[0], float(run.series.loss[0]))
+    least = float(run.ratios.min()) if len(run.ratios) else None
+    met = conditions(facts, terms["similarity"]["data"], least)
+    rows, certificates = [], []
+    values: dict[str, float | None] = {}
+    for one in proved(facts, run.series.steps, met):
         given = None if one.missing else one.value
         values[one.name] = given
         term, probe, statistic = one.quantity.key
@@ -56,7 +61,7 @@ def judge(start: Start, steps: int, met: Mapping[str, bool | None], terms: Terms
         rows.append(_row(one, measured))
         if given is not None:
             certificates.append(Certificate(one.about, one.level, given, one.source))
-    return Judged(tuple(rows), values, tuple(certificates))
+    return Judged(tuple(rows), values, tuple(certificates), met)
 
 
 def _row(one: Proved, measured: float | None) -> Check:
@@ -75,44 +80,43 @@ def _quotient(measured: float, bound: float) -> str:
     return f"{measured / bound:.2g}" if bound > 0 else "∞"
 
 
-def proved(start: Start, steps: int, met: Mapping[str, bool | None]) -> tuple[Proved, ...]:
+def proved(facts: Facts, steps: int, met: Mapping[str, bool | None]) -> tuple[Proved, ...]:
     """The bounds on a run of so many steps, whether its conditions are met or not."""
-    tangent, missing = start.tangent, _missing(start, met)
+    tangent, missing = facts.tangent, _missing(facts, met)
     alpha, about = statement.ALPHA_SQUARED, "kernel"
     exact = max(float(tangent.eigenvalues[0]), 0.0) + ROUNDING * tangent.largest
     trace = float(tangent.O.trace())
     some = tangent.alpha_squared > 0
     return (
         *(Proved(f"loss_ratio/{level}", statement.LOSS_RATIO, "loss", level, source,
-                 loss_ratio(start, steps, divisor), missing)
+                 loss_ratio(facts, steps, divisor), missing)
           for level, divisor, source in ((PAPER, 2, "Proposition 1 as stated"),
                                          (PROOF, 4, "Proposition 1 as proved"))),
         Proved("gradient/lemma 12", statement.LEMMA_12, "gradient norms", EXACT, "Lemma 12", 1.0),
         Proved("alpha_squared/lambda_min", alpha, about, EXACT, "α² ≤ λ_min(K)",
                exact if some else None),
         Proved("alpha_squared/trace", alpha, about, EXACT, "α² ≤ tr(FFᵀ)/N",
-               trace / start.problem.N + ROUNDING * trace if some else None),
+               trace / facts.problem.N + ROUNDING * trace if some else None),
     )  # fmt: skip
 
 
-def loss_ratio(start: Start, steps: int, divisor: int) -> float | None:
+def loss_ratio(facts: Facts, steps: int, divisor: int) -> float | None:
     """(1 − γwα²/divisor)^T; None where the step is adaptive or so large that there is no rate."""
-    if start.gamma is None:
+    if facts.gamma is None:
         return None
-    fall = start.gamma * start.problem.weight * start.tangent.alpha_squared / divisor
-    log = log_factor(fall)
-    return None if log is None else math.exp(steps * log)
+    fall = facts.gamma * facts.problem.weight * facts.tangent.alpha_squared / divisor
+    return math.exp(steps * math.log1p(-fall)) if fall < 1 else None
 
 
-def _missing(start: Start, met: Mapping[str, bool | None]) -> str:
+def _missing(facts: Facts, met: Mapping[str, bool | None]) -> str:
     """What Proposition 1 asks and this run does not have; empty: nothing."""
     if not met[statement.WIDE]:
         return f"{statement.WIDE} is not met"
-    if start.gamma is None:
+    if facts.gamma is None:
         return "is about one step size, and this run adapts its own"
     if met[statement.PROP_1]:
         return ""
-    choices = start.choices().values()
+    choices = facts.choices().values()
     best = max(choices, key=_least)
     if not best.wide:
         second, third = (_shown(one) for one in (best.ratio2, best.ratio3))

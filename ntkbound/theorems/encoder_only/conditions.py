@@ -1,4 +1,4 @@
-"""The conditions of Proposition 1, the bounds of Lemma 12, and the assumptions, for one run.
+"""The conditions of Proposition 1 and the assumptions, for one run.
 
 With spectral norms λ_*, radii C_*, λ̄_* = λ_* + C_*, ‖X_n‖_F ≤ √ds C_x, ρ = √N ds^{3/2} s C_x (s is
 τ1 for sum pooling, τ1/ds for mean), a = 2τ0 C_x² ds and r_0 = f − y at the start,
@@ -11,23 +11,22 @@ With spectral norms λ_*, radii C_*, λ̄_* = λ_* + C_*, ‖X_n‖_F ≤ √ds 
 ‖r_0‖ is √(2ℓ_0) of the summed loss; descent in w times it is descent with the step γw. Everything
 is computed in logarithms: data of any size neither overflow nor vanish.
 
-Source: arXiv 2311.01575, Proposition 1 (its first slot divides by C_Q, corrected), Lemma 12;
+Source: arXiv 2311.01575, Proposition 1 (its first slot divides by C_Q, corrected);
 proofs: docs/encoder-only.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.encoder_only import statement
-from ntkbound.theorems.encoder_only.problem import Problem, Weights
-from ntkbound.theorems.encoder_only.tangent import Tangent, summed
+from ntkbound.theorems.encoder_only.problem import Problem
+from ntkbound.theorems.encoder_only.start import Start
+from ntkbound.theorems.encoder_only.tangent import Tangent
 
 NOTHING = -math.inf  # the logarithm of 0
 LARGEST = math.log(np.finfo(float).max)
@@ -36,29 +35,18 @@ ONE, INIT = "prop1_one", "prop1_init"  # C_* = 1, and the norms at the start
 
 @dataclass(frozen=True)
 class Norms:
-    """Spectral norms of W_Q, W_K, W_V and the norm of w_O."""
+    """The norm of w_O and spectral norms of W_V, W_Q, W_K."""
 
+    O: float  # noqa: E741 - the paper's symbol
+    V: float
     Q: float
     K: float
-    V: float
-    O: float  # noqa: E741 - the paper's symbol
 
     def plus(self, other: Norms) -> Norms:
-        return Norms(self.Q + other.Q, self.K + other.K, self.V + other.V, self.O + other.O)
+        return Norms(self.O + other.O, self.V + other.V, self.Q + other.Q, self.K + other.K)
 
 
 UNIT = Norms(1.0, 1.0, 1.0, 1.0)
-
-
-def spectral_norms(weights: Weights, workers: Workers) -> Norms:
-    """Of every block, by the largest eigenvalues of the Gram matrices; rows on all ranks."""
-
-    def block(rows: slice) -> tuple[torch.Tensor, ...]:
-        matrices = (weights.Q[rows], weights.K[rows], weights.V[rows], weights.O[rows, None])
-        return tuple(one.mT @ one for one in matrices)
-
-    largest = (torch.linalg.eigvalsh(gram)[-1] for gram in summed(workers, weights, block))
-    return Norms(*(math.sqrt(max(float(one), 0.0)) for one in largest))
 
 
 @dataclass(frozen=True)
@@ -83,13 +71,6 @@ class Constants:
         both = self.a + V + O
         sides = {"O": V, "V": O, "Q": both + K, "K": both + Q}
         return {block: self.rho + side for block, side in sides.items()}
-
-
-def lemma12(problem: Problem, norms: Norms, loss: float) -> dict[str, float]:
-    """Block → the bound on its ‖∇ℓ‖ at weights of these norms and loss: w‖r‖ times ρλ_V, …"""
-    residual = math.sqrt(2 * problem.weight * loss)  # w‖r‖
-    sides = Constants.of(problem).sides(norms)
-    return {block: residual * _exp(side) for block, side in sides.items()}
 
 
 @dataclass(frozen=True)
@@ -118,14 +99,21 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
-    """A run at its start: its problem, K_0, its norms and loss, and γ (None: adaptive)."""
+class Facts:
+    """What the conditions are about: a problem, K_0, norms and loss at the start, and γ (None:
+    adaptive)."""
 
     problem: Problem
     tangent: Tangent
     norms: Norms
     loss: float
     gamma: float | None
+
+    @classmethod
+    def of(cls, start: Start, norms: Sequence[float], loss: float) -> Facts:
+        """norms: of O, V, Q, K at the start."""
+        gamma = None if start.config.step == "adaptive" else start.gamma
+        return cls(start.problem, start.kernel, Norms(*map(float, norms)), loss, gamma)
 
     def choices(self) -> dict[str, Choice]:
         """Probe → the conditions for C_* = 1 and for C_* = λ_*."""
@@ -166,15 +154,15 @@ def _c2(sides: Mapping[str, float]) -> float:
 
 
 def conditions(
-    start: Start, data: Mapping[str, float], least_descent: float | None
+    facts: Facts, data: Mapping[str, float], least_descent: float | None
 ) -> dict[str, bool | None]:
     """The conditions of the theorem, name → whether this run meets them.
 
     data: what ``similarity`` found. least_descent: the least descent ratio of any step; the proof
     takes 1/2 of it from a Lipschitz gradient, which ReLU does not have, so it is measured.
     """
-    choices, problem = start.choices(), start.problem
-    wide = start.tangent.dm >= problem.N
+    choices, problem = facts.choices(), facts.problem
+    wide = facts.tangent.dm >= problem.N
     descends = least_descent is not None and least_descent >= 0.5
     met = any(one.sufficient for one in choices.values())
     return {
