@@ -45,10 +45,14 @@ class Proved:
     missing: str = ""
 
 
-def judge(run: Trained, terms: Terms) -> Judged:
+def facts_of(run: Trained) -> Facts:
+    """The start of a trained run."""
+    return Facts.of(run.start, run.watch.norms[0], float(run.series.loss[0]))
+
+
+def judge(run: Trained, facts: Facts, terms: Terms) -> Judged:
     """Every bound in the same order for every run. terms: those of the record; a quantity that is
     not among them is not measured."""
-    facts = Facts.of(run.start, run.watch.norms[0], float(run.series.loss[0]))
     least = float(run.ratios.min()) if len(run.ratios) else None
     met = conditions(facts, terms["similarity"]["data"], least)
     rows, certificates = [], []

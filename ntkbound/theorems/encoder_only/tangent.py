@@ -21,6 +21,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ntkbound.core.errors import InputError
 from ntkbound.machine.parallel import Workers, partition
 from ntkbound.theorems.encoder_only.problem import Problem, Weights, attention
 
@@ -49,7 +50,12 @@ class Tangent:
 
     @cached_property
     def eigenvalues(self) -> Tensor:
-        """Of K, ascending, as computed: known to rounding of λ_max."""
+        """Of K, ascending, as computed: known to rounding of λ_max.
+
+        Raises InputError for a kernel that overflowed.
+        """
+        if not self.whole.isfinite().all():
+            raise InputError("the tangent kernel is no finite number; scale the data")
         found: Tensor = torch.linalg.eigvalsh(self.whole)
         return found
 
@@ -82,8 +88,9 @@ class Tangent:
 
 
 def smallest_singular(gram: Tensor, dm: int) -> float:
-    """σ_min(F)² from F Fᵀ (N, N), F (N, dm); 0 where dm < N or it is rounding of σ_max²."""
-    if dm < len(gram):
+    """σ_min(F)² from F Fᵀ (N, N), F (N, dm); 0 where dm < N, it is rounding of σ_max², or F Fᵀ
+    overflowed."""
+    if dm < len(gram) or not gram.isfinite().all():
         return 0.0
     found = torch.linalg.eigvalsh(gram)
     return float(found[0]) if found[0] > NOISE * found[-1] else 0.0
