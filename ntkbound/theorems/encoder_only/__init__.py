@@ -1,0 +1,31 @@
+"""On the convergence of encoder-only shallow Transformers, arXiv 2311.01575.
+
+``statement`` is the theorem as a page; ``problem`` has the nouns of a run, ``tasks`` and
+``initial`` what it starts from, ``model`` loss and gradient, ``descent`` the training, ``tangent``
+the kernel; ``measure``, ``bounds`` and ``audit`` put one beside the other.
+"""
+
+from ntkbound.core.theorem import Theorem, deferred
+from ntkbound.theorems.encoder_only import schedule, show
+from ntkbound.theorems.encoder_only.config import Config
+from ntkbound.theorems.encoder_only.statement import QUANTITIES
+
+THEOREM = Theorem(
+    name="encoder-only",
+    source="Wu, Liu, Chrysos, Cevher: On the convergence of encoder-only shallow Transformers, "
+    "arXiv 2311.01575",
+    version=1,
+    config=Config,
+    quantities=QUANTITIES,
+    claims=(),
+    run=deferred(f"{__name__}.run", "run"),
+    uses=frozenset({"threads", "ranks"}),
+    prepare=deferred(f"{__name__}.run", "prepare"),
+    run_together=deferred(f"{__name__}.run", "run_together"),
+    together=schedule.together,
+    cost=show.cost,
+    headline=show.headline,
+    facts=show.facts,
+    prefix=show.prefix,
+    axes=("dm", "N", "ds", "d", "gamma", "tau"),
+)
