@@ -190,7 +190,9 @@ def alignment(run: Trained) -> np.ndarray:
     watch = run.watch
     onto = run.series.squares[watch.steps, 0] / run.start.problem.weight**2
     below = watch.sigma * watch.residual**2
-    return np.divide(onto, below, out=np.full(len(onto), np.nan), where=below > 0)
+    found = np.full(len(onto), np.nan)
+    np.divide(onto, below, out=found, where=below > 0)
+    return found
 
 
 def lemma12(run: Trained) -> np.ndarray:
@@ -207,7 +209,9 @@ def lemma12(run: Trained) -> np.ndarray:
     bounds = np.stack([V, O, through * K, through * Q], axis=1)
     bounds *= problem.weight * rho * watch.residual[:, None]
     measured = np.sqrt(run.series.squares[watch.steps])
-    return np.divide(measured, bounds, out=np.zeros_like(bounds), where=bounds > 0)
+    found = np.zeros_like(bounds)
+    np.divide(measured, bounds, out=found, where=bounds > 0)
+    return found
 
 
 def trace(run: Trained) -> Mapping[str, np.ndarray]:
