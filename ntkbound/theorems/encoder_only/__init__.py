@@ -8,7 +8,7 @@ the kernel; ``measure``, ``bounds`` and ``audit`` put one beside the other.
 from ntkbound.core.theorem import Theorem, deferred
 from ntkbound.theorems.encoder_only import schedule, show
 from ntkbound.theorems.encoder_only.config import Config
-from ntkbound.theorems.encoder_only.statement import QUANTITIES
+from ntkbound.theorems.encoder_only.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
 
 THEOREM = Theorem(
     name="encoder-only",
@@ -17,7 +17,8 @@ THEOREM = Theorem(
     version=1,
     config=Config,
     quantities=QUANTITIES,
-    claims=(),
+    claims=CLAIMS,
+    needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     uses=frozenset({"threads", "ranks"}),
     prepare=deferred(f"{__name__}.run", "prepare"),
@@ -28,4 +29,5 @@ THEOREM = Theorem(
     facts=show.facts,
     prefix=show.prefix,
     axes=("dm", "N", "ds", "d", "gamma", "tau"),
+    certified=CERTIFIED,
 )

@@ -88,7 +88,7 @@ class Config(core.Config):
     )
     gamma: Positive | None = Field(None, description="step size γ, or its factor [1]")
     gamma_of: Literal["own", "half", "one"] | None = Field(
-        None, description="scaling whose kernel sets the step, step kernel alone [own]"
+        None, description="scaling whose kernel sets the step; not of a fixed one [own]"
     )
     tau: Count | None = Field(None, description="gradient steps [400]")
     task: str = Field(
@@ -148,7 +148,8 @@ class Config(core.Config):
             self._default(name, value, regression, f"tasks {GAUSSIAN} and FILE{ARRAYS}")
         for name, value in OF_IMAGES.items():
             self._default(name, value, self.images, f"task {IMAGES}")
-        self._default("gamma_of", "own", self.step == "kernel", "step kernel")
+        by_kernel = self.step in ("kernel", "adaptive")
+        self._default("gamma_of", "own", by_kernel, "steps kernel and adaptive")
         self._default("data_seed", self.seed)
         self._default("init_seed", self.seed)
         if self.images:

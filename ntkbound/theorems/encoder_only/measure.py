@@ -45,8 +45,9 @@ class Trained:
 
     @cached_property
     def taken(self) -> np.ndarray:
-        """The steps that were taken, and from where there was somewhere to go."""
-        return np.flatnonzero((self.series.gamma > 0) & (self.squares[:-1] > 0))
+        """The steps that were taken, above the rounding of the loss."""
+        above = self.series.loss[:-1] > STOP * self.series.loss[0]
+        return np.flatnonzero((self.series.gamma > 0) & above)
 
     @cached_property
     def ratios(self) -> np.ndarray:
@@ -86,6 +87,8 @@ def _optimization(run: Trained) -> Statistics:
     found: Statistics = {}
     if not run.series.diverged:
         found["loss_ratio"] = float(loss[-1] / loss[0])
+        if loss[-1] > 0:
+            found["log_loss_ratio"] = math.log10(found["loss_ratio"])
     reached = np.flatnonzero(loss <= REACHED * loss[0])
     if len(reached):
         found["steps_to_1e-2"] = int(reached[0])
@@ -159,6 +162,7 @@ def _drift(run: Trained) -> dict[str, Statistics]:
     found["all"] = {
         "relative": float((squares.sum() / sizes.sum()).sqrt()),
         "absolute": float(squares.sum().sqrt()),
+        "spectral_over_C": float(spectral.max()),
     }
     return found
 

@@ -125,7 +125,9 @@ class Objective:
 
         def move(share: _Share) -> None:
             for symbol in "OQKV":
-                theta, g, out = (getattr(w, symbol)[:, share.rows] for w in (weights, gradient, into))
+                theta, g, out = (
+                    getattr(w, symbol)[:, share.rows] for w in (weights, gradient, into)
+                )
                 each = -gamma.view(-1, *[1] * (theta.ndim - 1))
                 torch.addcmul(theta, g, each, out=out)
 

@@ -110,5 +110,3 @@ def _notes(run: Trained) -> list[str]:
     if not run.series.diverged:
         return []
     return [f"the loss is no finite number after step {run.series.steps}: γ is too large"]
-
-
