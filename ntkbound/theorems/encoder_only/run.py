@@ -9,14 +9,16 @@ import numpy as np
 
 from ntkbound.core.config import digest
 from ntkbound.core.errors import InputError
-from ntkbound.core.outcome import Outcome
+from ntkbound.core.outcome import Outcome, Terms
 from ntkbound.core.theorem import Prepared
 from ntkbound.core.tools import Tools
 from ntkbound.theorems.encoder_only import initial, tasks
+from ntkbound.theorems.encoder_only.bounds import facts_of, judge
 from ntkbound.theorems.encoder_only.config import Config, known
 from ntkbound.theorems.encoder_only.descent import Plan, Series, descend
 from ntkbound.theorems.encoder_only.measure import Trained, kernel_terms, terms, trace
 from ntkbound.theorems.encoder_only.model import Objective
+from ntkbound.theorems.encoder_only.opening import opening_terms
 from ntkbound.theorems.encoder_only.start import Source, Start, start
 from ntkbound.theorems.encoder_only.watch import observer, watch
 
@@ -84,15 +86,30 @@ def _started(series: Series) -> Series:
 
 def outcome_of(run: Trained, *, save: bool = True) -> Outcome:
     """What one run has to say."""
-    found = terms(run) | kernel_terms(run)
+    facts = facts_of(run)
+    found = joined(terms(run), kernel_terms(run), opening_terms(run.start, facts))
+    judged = judge(run, facts, found)
     return Outcome(
         found,
+        judged.checks,
+        bounds=judged.bounds,
+        certificates=judged.certificates,
+        conditions=judged.conditions,
         status="diverged" if run.series.diverged else "complete",
         notes=_notes(run),
         trace=trace(run),
         params=_params(run) if save else {},
         inputs={"X": run.start.problem.X.numpy(), "y": run.start.problem.y.numpy()},
     )
+
+
+def joined(*groups: Terms) -> Terms:
+    """Terms of several sources; those of one name have their probes side by side."""
+    found: Terms = {}
+    for group in groups:
+        for term, probes in group.items():
+            found[term] = {**found.get(term, {}), **probes}
+    return found
 
 
 def _params(run: Trained) -> dict[str, np.ndarray]:

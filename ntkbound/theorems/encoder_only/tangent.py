@@ -21,6 +21,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ntkbound.core.errors import InputError
 from ntkbound.machine.parallel import Workers, partition
 from ntkbound.theorems.encoder_only.problem import Problem, Weights, attention
 
@@ -48,9 +49,20 @@ class Tangent:
         return {"O": self.O, "V": self.V, "Q": self.Q, "K": self.K}
 
     @cached_property
+    def eigenvalues(self) -> Tensor:
+        """Of K, ascending, as computed: known to rounding of λ_max.
+
+        Raises InputError for a kernel that overflowed.
+        """
+        if not self.whole.isfinite().all():
+            raise InputError("the tangent kernel is no finite number; scale the data")
+        found: Tensor = torch.linalg.eigvalsh(self.whole)
+        return found
+
+    @cached_property
     def spectrum(self) -> Tensor:
         """Eigenvalues of K, ascending; 0 where they are rounding, at most 1e-10 λ_max."""
-        found = torch.linalg.eigvalsh(self.whole)
+        found = self.eigenvalues
         return torch.where(found > NOISE * found[-1], found, torch.zeros_like(found))
 
     @property
@@ -76,8 +88,9 @@ class Tangent:
 
 
 def smallest_singular(gram: Tensor, dm: int) -> float:
-    """σ_min(F)² from F Fᵀ (N, N), F (N, dm); 0 where dm < N or it is rounding of σ_max²."""
-    if dm < len(gram):
+    """σ_min(F)² from F Fᵀ (N, N), F (N, dm); 0 where dm < N, it is rounding of σ_max², or F Fᵀ
+    overflowed."""
+    if dm < len(gram) or not gram.isfinite().all():
         return 0.0
     found = torch.linalg.eigvalsh(gram)
     return float(found[0]) if found[0] > NOISE * found[-1] else 0.0
@@ -90,10 +103,10 @@ def distance(one: Tensor, other: Tensor) -> float:
 
 def kernel(problem: Problem, weights: Weights, workers: Workers) -> Tangent:
     """K at these weights."""
-    grams = _Grams.of(weights, workers)
+    grams = Grams.of(weights, workers)
     A, U = attention(problem, grams.P)
     flat = U.flatten(0, 1)
-    O, V, E = _summed(  # noqa: E741
+    O, V, E = summed(  # noqa: E741
         workers, weights, lambda rows: _block(problem, flat, weights, rows)
     )
     Q, K = _of_attention(problem, A, E.reshape(U.shape), grams, workers)
@@ -102,18 +115,18 @@ def kernel(problem: Problem, weights: Weights, workers: Workers) -> Tangent:
 
 def output_kernel(problem: Problem, weights: Weights, workers: Workers) -> Tensor:
     """K_O = F Fᵀ alone, (N, N): its smallest eigenvalue is σ_min(F)² where dm ≥ N."""
-    grams = _Grams.of(weights, workers)
+    grams = Grams.of(weights, workers)
     flat = attention(problem, grams.P)[1].flatten(0, 1)
 
     def block(rows: slice) -> tuple[Tensor, ...]:
         F = _features(problem, flat @ weights.V[rows].mT)
         return (F @ F.mT,)
 
-    return _summed(workers, weights, block)[0]
+    return summed(workers, weights, block)[0]
 
 
 @dataclass(frozen=True, eq=False)
-class _Grams:
+class Grams:
     """W_QᵀW_K, W_QᵀW_Q and W_KᵀW_K, (d, d) each."""
 
     P: Tensor
@@ -121,15 +134,15 @@ class _Grams:
     KK: Tensor
 
     @classmethod
-    def of(cls, weights: Weights, workers: Workers) -> _Grams:
+    def of(cls, weights: Weights, workers: Workers) -> Grams:
         def block(rows: slice) -> tuple[Tensor, ...]:
             Q, K = weights.Q[rows], weights.K[rows]
             return Q.mT @ K, Q.mT @ Q, K.mT @ K
 
-        return cls(*_summed(workers, weights, block))
+        return cls(*summed(workers, weights, block))
 
 
-def _summed(
+def summed(
     workers: Workers, weights: Weights, block: Callable[[slice], tuple[Tensor, ...]]
 ) -> list[Tensor]:
     """The sums of what every block of rows returns, over this rank's blocks and over ranks."""
@@ -161,7 +174,7 @@ def _block(problem: Problem, U: Tensor, weights: Weights, rows: slice) -> tuple[
 
 
 def _of_attention(
-    problem: Problem, A: Tensor, E: Tensor, grams: _Grams, workers: Workers
+    problem: Problem, A: Tensor, E: Tensor, grams: Grams, workers: Workers
 ) -> tuple[Tensor, Tensor]:
     """K_Q and K_K from E = ∂f/∂U (N, ds, d): G = Xᵀ dS X, dS = τ0 A∘(dA − rowsum(A∘dA)),
     dA = E Xᵀ. Some samples at a time, as G has d² numbers each."""
