@@ -145,9 +145,7 @@ def evaluate(images: Images, weights: dict[str, Tensor], scale: Scale) -> tuple[
     return loss / len(images), right / len(images)
 
 
-def train(
-    config: Config, data: Split, weights: dict[str, Tensor], tools: Tools
-) -> Iterator[Seen]:
+def train(config: Config, data: Split, weights: dict[str, Tensor], tools: Tools) -> Iterator[Seen]:
     """Descends in place, and says after each epoch that is recorded where it stands."""
     scale, batch = scale_of(config), known(config.batch, "batch")
     epochs = known(config.epochs, "epochs")
