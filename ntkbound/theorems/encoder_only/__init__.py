@@ -5,7 +5,7 @@
 the kernel; ``measure``, ``bounds`` and ``audit`` put one beside the other.
 """
 
-from ntkbound.core.theorem import Theorem, deferred
+from ntkbound.core.theorem import Command, Theorem, deferred
 from ntkbound.theorems.encoder_only import schedule, show
 from ntkbound.theorems.encoder_only.config import Config
 from ntkbound.theorems.encoder_only.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -24,10 +24,18 @@ THEOREM = Theorem(
     prepare=deferred(f"{__name__}.run", "prepare"),
     run_together=deferred(f"{__name__}.run", "run_together"),
     together=schedule.together,
+    verify=deferred(f"{__name__}.verify", "verify"),
     cost=show.cost,
     headline=show.headline,
     facts=show.facts,
     prefix=show.prefix,
     axes=("dm", "N", "ds", "d", "gamma", "tau"),
     certified=CERTIFIED,
+    commands=(
+        Command(
+            "audit",
+            f"{__name__}.audit_command",
+            "ntkbound audit --theorem encoder-only --dm 512 --N 20 --ds 4 --d 30 --loss sum",
+        ),
+    ),
 )

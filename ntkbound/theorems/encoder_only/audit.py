@@ -14,16 +14,22 @@ Source: arXiv 2311.01575, proof of Proposition 1; the identity is derived in doc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from ntkbound.core.errors import InputError
 from ntkbound.core.tolerance import EPSILON, FACTOR, RELATIVE
+from ntkbound.core.tools import Progress
+from ntkbound.theorems.encoder_only.config import known
+from ntkbound.theorems.encoder_only.descent import Plan, descend
 from ntkbound.theorems.encoder_only.measure import STOP
-from ntkbound.theorems.encoder_only.tangent import NOISE
+from ntkbound.theorems.encoder_only.model import Objective, Value
+from ntkbound.theorems.encoder_only.problem import Weights
+from ntkbound.theorems.encoder_only.start import Start
+from ntkbound.theorems.encoder_only.tangent import NOISE, output_kernel, smallest_singular
 
 # What each replacement is called and says, its rounding, and whether it needs no condition. σ_min²
 # is known to rounding of σ_max², and is at least 1e-10 of it where it is not 0.
@@ -82,7 +88,7 @@ class Path:
 class Link:
     """One replacement of the proof. before, after: the rates of both stages, None where a step
     takes all of the loss or more, so that there is no rate. worst: the largest of what replaces
-    over what is replaced. tolerance: of 1, its rounding; sure: whether it holds without conditions.
+    over what is replaced, None over nothing. tolerance: of 1, its rounding; sure: whether it holds without conditions.
     """
 
     name: str
@@ -91,11 +97,11 @@ class Link:
     sure: bool
     before: float | None
     after: float | None
-    worst: float
+    worst: float | None
 
     @property
     def holds(self) -> bool:
-        return self.worst <= 1 + self.tolerance
+        return self.worst is not None and self.worst <= 1 + self.tolerance
 
     @property
     def factor(self) -> float | None:
@@ -126,9 +132,40 @@ class Audit:
         return self.measured / self.bound if self.bound else None
 
 
+def walk(start: Start, progress: Progress) -> Path:
+    """The run again, with σ_min(F_t) at every step; steps that were not taken are left out."""
+    steps = known(start.config.tau, "tau")
+    smallest = np.zeros(steps + 1)
+
+    def observe(_: int, step: int, weights: Weights, __: Value) -> None:
+        gram = output_kernel(start.problem, weights, start.workers)
+        smallest[step] = smallest_singular(gram, start.kernel.dm)
+
+    objective = Objective([start.problem], len(start.initial.O), start.workers)
+    plan = Plan(steps, start.config.step == "adaptive", range(steps + 1))
+    told = (observe, lambda step, loss: progress(step, steps, loss))
+    (series,) = descend(objective, [start.initial], [start.gamma], plan, told)
+    total = series.squares.sum(axis=1)
+    taken = np.flatnonzero((series.gamma > 0) & (total[:-1] > 0))
+    return Path(
+        loss=series.loss[np.append(taken, taken[-1] + 1) if len(taken) else [0]],
+        gamma=series.gamma[taken],
+        gradient=total[taken],
+        output=series.squares[taken, 0],
+        smallest=smallest[taken],
+        weight=start.problem.weight,
+        alpha_squared=start.kernel.alpha_squared,
+    )
+
+
 def audit(path: Path) -> Audit:
-    """Every replacement along the run down to 1e-24 ℓ_0. Needs one step at least."""
+    """Every replacement along the run down to 1e-24 ℓ_0.
+
+    Raises InputError where no step is left to look at.
+    """
     path = path.shortened()
+    if not len(path.gamma):
+        raise InputError("leaves no step with a loss above rounding; take other ones", field="tau")
     stages = path.stages()
     rates = [_rate(stage) for stage in stages]
     pairs = zip(REPLACED, pairwise(rates), pairwise(stages), strict=True)
@@ -142,7 +179,9 @@ def _rate(stage: np.ndarray) -> float | None:
     return float(np.log1p(-stage).mean()) if stage.max() < 1 else None
 
 
-def _worst(old: np.ndarray, new: np.ndarray) -> float:
-    """The largest new/old; infinite where the loss did not fall, 0 where nothing is claimed."""
-    ratios = np.where(new == 0, 0.0, new / np.where(old > 0, old, np.nan))
-    return math.inf if np.isnan(ratios).any() else float(ratios.max())
+def _worst(old: np.ndarray, new: np.ndarray) -> float | None:
+    """The largest new/old; None where something replaces nothing, or less."""
+    if (new[old <= 0] > 0).any():
+        return None
+    there = old > 0
+    return float((new[there] / old[there]).max()) if there.any() else 0.0

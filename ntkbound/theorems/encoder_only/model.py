@@ -15,6 +15,7 @@ Source: arXiv 2311.01575, Section 1; gradients through P in docs/encoder-only.md
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,11 @@ class Value:
     squares: Tensor
 
 
+def up(size: int, unit: int) -> int:
+    """The next multiple of a unit."""
+    return -(-size // unit) * unit
+
+
 @dataclass(frozen=True)
 class Room:
     """Sizes as they are computed with: those of small runs are padded with zeros, which change no
@@ -54,7 +60,7 @@ class Room:
     @classmethod
     def of(cls, problem: Problem, rows: int, padded: bool) -> Room:
         unit = ALIGNED if padded else 1
-        N, d, rows = (-(-size // unit) * unit for size in (problem.N, problem.d, rows))
+        N, d, rows = (up(size, unit) for size in (problem.N, problem.d, rows))
         return cls(N, problem.ds, d, rows)
 
     @property
@@ -82,9 +88,12 @@ class Objective:
         room = self.room = Room.of(first, rows, padded)
         self._X = stacked([one.X for one in problems], room.N, room.ds, room.d)
         self._y = stacked([one.y for one in problems], room.N)
-        shares = partition(room.rows, max(FEWEST, -(-room.rows // SHARES)))
-        largest = max(FEWEST, ELEMENTS // (R * room.T))
-        self._shares = [_Share(share, largest, R, room) for share in shares]
+        block = up(max(FEWEST, ELEMENTS // (R * room.T)), ALIGNED)
+        share = max(2 * block, up(-(-room.rows // SHARES), ALIGNED))
+        scratch = Scratch(R * block * room.T)
+        self._shares = [
+            _Share(rows, block, R, room, scratch) for rows in partition(room.rows, share)
+        ]
         self._U = self._X.new_empty(R, room.d, room.ds, room.N)
 
     def packed(self, weights: Sequence[Weights]) -> Weights:
@@ -169,18 +178,24 @@ def _sums(parts: Iterator[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     return totals
 
 
+class Scratch(threading.local):
+    """Room that every thread has for itself, so that it stays in the cache of its core."""
+
+    def __init__(self, size: int) -> None:
+        self.numbers = torch.empty(size, dtype=torch.float64)
+
+
 class _Share:
     """Some rows of every run, and what one pass leaves for the next."""
 
-    def __init__(self, rows: slice, largest: int, runs: int, room: Room) -> None:
-        self.rows, self._room = rows, room
+    def __init__(self, rows: slice, block: int, runs: int, room: Room, scratch: Scratch) -> None:
+        self.rows, self._room, self._scratch = rows, room, scratch
         count = rows.stop - rows.start
-        size = -(-count // -(-count // largest))  # blocks of about the same size
+        size = up(-(-count // -(-count // block)), ALIGNED)  # blocks of about the same size
         self._blocks = [slice(rows.start + b.start, rows.start + b.stop)
                         for b in partition(count, size)]  # fmt: skip
-        self._Z = torch.empty(runs * size * room.T, dtype=torch.float64)
         self._E = torch.empty(runs, room.d, room.T, dtype=torch.float64)
-        self._signs = torch.empty(runs, count, room.T, dtype=torch.bool)
+        self._signs = torch.empty(runs, count, room.T, dtype=torch.int8)
         self._F = torch.empty(runs, count, room.N, dtype=torch.float64)
 
     def forward(self, weights: Weights, U: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,8 +208,7 @@ class _Share:
             torch.bmm(V, U, out=Z)
             Z.clamp_min_(0)
             torch.sum(Z.unflatten(2, (room.ds, room.N)), 2, out=F)
-            torch.gt(Z, 0, out=signs)
-            Z.copy_(signs)
+            signs.copy_(Z.gt_(0))
             f += torch.bmm(O[:, None], F)[:, 0]
             OV = (O[..., None] * V).mT
             if block is self._blocks[0]:
@@ -232,4 +246,4 @@ class _Share:
 
     def _room_for(self, block: slice, runs: int) -> Tensor:
         rows, T = block.stop - block.start, self._room.T
-        return self._Z[: runs * rows * T].view(runs, rows, T)
+        return self._scratch.numbers[: runs * rows * T].view(runs, rows, T)
