@@ -45,9 +45,10 @@ class Trained:
 
     @cached_property
     def taken(self) -> np.ndarray:
-        """The steps that were taken, above the rounding of the loss."""
+        """The steps that were taken, above the rounding of the loss, where there was somewhere to
+        go."""
         above = self.series.loss[:-1] > STOP * self.series.loss[0]
-        return np.flatnonzero((self.series.gamma > 0) & above)
+        return np.flatnonzero((self.series.gamma > 0) & above & (self.squares[:-1] > 0))
 
     @cached_property
     def ratios(self) -> np.ndarray:
@@ -117,10 +118,10 @@ def _of_fixed_step(run: Trained, slope: float | None) -> Statistics:
     """What the kernel and the theorem say of a step that does not change."""
     start, step = run.start, run.step
     kernel = start.kernel
-    found = {
-        "normalised_step": step * kernel.largest,
-        "linearized_ratio": linearized_ratio(run),
-    }
+    found = {"normalised_step": step * kernel.largest}
+    linearized = linearized_ratio(run)
+    if math.isfinite(linearized):  # a step far beyond 2/λ_max overflows
+        found["linearized_ratio"] = linearized
     paper = step * kernel.alpha_squared / 2
     for name, fraction in (("rate_paper", paper), ("rate_proof", paper / 2)):
         if fraction < 1:

@@ -97,8 +97,12 @@ def smallest_singular(gram: Tensor, dm: int) -> float:
 
 
 def distance(one: Tensor, other: Tensor) -> float:
-    """1 − ⟨K, K'⟩/(‖K‖‖K'‖), as half the squared distance of K/‖K‖ and K'/‖K'‖."""
-    return float((one / one.norm() - other / other.norm()).square().sum()) / 2
+    """1 − ⟨K, K'⟩/(‖K‖‖K'‖), as half the squared distance of K/‖K‖ and K'/‖K'‖; 1 to a kernel that
+    vanished."""
+    sizes = float(one.norm()), float(other.norm())
+    if 0.0 in sizes:
+        return float(sizes[0] != sizes[1])
+    return float((one / sizes[0] - other / sizes[1]).square().sum()) / 2
 
 
 def kernel(problem: Problem, weights: Weights, workers: Workers) -> Tangent:

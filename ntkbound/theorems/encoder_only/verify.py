@@ -152,6 +152,7 @@ def _end(record: Record, kept: Kept, start: list[Tensor]) -> Iterator[Comparison
         yield Comparison("gradient norm at the end, by autograd", told_size, float(size))
     if _small(kept, start):
         before, after = (sum_of_grams(kept.jacobian(one)) for one in (start, weights))
-        cosine = (before * after).sum() / (before.norm() * after.norm())
+        sizes = float(before.norm() * after.norm())
+        cosine = float((before * after).sum()) / sizes if sizes > 0 else 0.0
         distance = record.terms["kernel"]["final"]["distance"]
-        yield Comparison("1 − cosine of the kernels", distance, 1 - float(cosine))
+        yield Comparison("1 − cosine of the kernels", distance, 1 - cosine)
