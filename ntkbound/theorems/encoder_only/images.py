@@ -103,7 +103,7 @@ def initial(config: Config) -> dict[str, Tensor]:
     shapes = {
         "E": ((PIXELS, d), 1 / PIXELS),
         "S": ((PATCHES, d), POSITION**2),
-        **{name: ((dm, d), scale.matrix) for name in ("W_Q", "W_K", "W_V")},
+        **dict.fromkeys(("W_Q", "W_K", "W_V"), ((dm, d), scale.matrix)),
         "W_O": ((CLASSES, dm), scale.output),
     }
     return {

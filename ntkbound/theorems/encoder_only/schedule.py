@@ -5,8 +5,9 @@ from __future__ import annotations
 from ntkbound.core.config import digest
 from ntkbound.theorems.encoder_only.config import Config
 
-# What runs that train together may differ in: seeds, and the size of the step.
-OWN_FIELDS = frozenset({"seed", "data_seed", "init_seed", "gamma", "gamma_of", "init", "hessian"})
+# What runs that train together may differ in: seeds, and the size of the step. The initialisation is
+# none of it: it sets τ1.
+OWN_FIELDS = frozenset({"seed", "data_seed", "init_seed", "gamma", "gamma_of", "hessian"})
 
 # N·ds·dm up to which runs spend their time in calls rather than in arithmetic.
 SMALL = 1 << 18
@@ -18,7 +19,7 @@ def small(N: int, ds: int, dm: int) -> bool:
 
 
 def together(config: Config) -> str | None:
-    """Equal for runs that share one descent; None where a run is large enough to be better alone."""
+    """Equal for runs that share one descent; None where a run is better alone."""
     if config.images or not small(config.sizes.N, config.sizes.ds, config.sizes.dm):
         return None
     return digest(config.model_dump(exclude=set(OWN_FIELDS)))
