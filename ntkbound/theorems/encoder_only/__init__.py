@@ -8,6 +8,7 @@ the kernel; ``measure``, ``bounds`` and ``audit`` put one beside the other.
 from ntkbound.core.theorem import Command, Theorem, deferred
 from ntkbound.theorems.encoder_only import schedule, show
 from ntkbound.theorems.encoder_only.config import Config
+from ntkbound.theorems.encoder_only.presets import PRESETS
 from ntkbound.theorems.encoder_only.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
 
 THEOREM = Theorem(
@@ -31,6 +32,8 @@ THEOREM = Theorem(
     prefix=show.prefix,
     axes=("dm", "N", "ds", "d", "gamma", "tau"),
     certified=CERTIFIED,
+    presets=PRESETS,
+    studies=f"{__name__}.studies",
     commands=(
         Command(
             "audit",

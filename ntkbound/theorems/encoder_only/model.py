@@ -124,7 +124,7 @@ class Objective:
         f, E = (ranks.sum_(total) for total in _sums(ahead))
         residual = problem.factor * f - self._y
         c = problem.weight * problem.factor * residual
-        G = self._of_attention(A, E.unflatten(2, (room.ds, room.N)) * c[:, None, None])
+        G = self._of_attention(A, E.view_as(self._U) * c[:, None, None])
         scaled = (self._U * c[:, None, None]).flatten(2)
         back = self._each(lambda share: share.backward(weights, gradient, (scaled, c, G)))
         (squares,) = (ranks.sum_(total) for total in _sums(back))

@@ -12,7 +12,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome, Terms
 from ntkbound.core.theorem import Prepared
 from ntkbound.core.tools import Tools
-from ntkbound.theorems.encoder_only import initial, tasks
+from ntkbound.theorems.encoder_only import images, initial, tasks
 from ntkbound.theorems.encoder_only.bounds import facts_of, judge
 from ntkbound.theorems.encoder_only.config import Config, known
 from ntkbound.theorems.encoder_only.descent import Plan, Series, descend
@@ -47,6 +47,8 @@ def prepare(config: Config) -> Prepared:
 
 def run(config: Config, tools: Tools) -> Outcome:
     """Trains a prepared config and measures it, in float64."""
+    if config.images:
+        return images.run(config, tools)
     return run_together([config], tools)[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ntkbound.core.config import digest
 from ntkbound.theorems.encoder_only.config import Config, Sizes
 
-# What runs that train together may differ in; their data have the same sizes.
+# What runs that train together may differ in: not in init, which sets τ1.
 OWN_FIELDS = frozenset({"seed", "data_seed", "init_seed", "gamma", "gamma_of", "hessian"})
 
 # N·ds·(dm + d) up to which runs spend their time in calls rather than in arithmetic.
