@@ -189,11 +189,10 @@ def _descent(run: Trained) -> Statistics:
 def alignment(run: Trained) -> np.ndarray:
     """(K,) ‖Fᵀr‖²/(σ_min(F)²‖r‖²) at the recorded steps; NaN where σ_min(F) is 0."""
     watch = run.watch
-    onto = run.series.squares[watch.steps, 0] / run.start.problem.weight**2
-    below = watch.sigma * watch.residual**2
-    found = np.full(len(onto), np.nan)
-    np.divide(onto, below, out=found, where=below > 0)
-    return found
+    above = run.start.problem.weight * watch.residual * np.sqrt(watch.sigma)
+    onto = np.sqrt(run.series.squares[watch.steps, 0])  # ‖∇_Oℓ‖ = w‖Fᵀr‖
+    ratio = np.divide(onto, above, out=np.full(len(onto), np.nan), where=above > 0)
+    return np.square(ratio)
 
 
 def lemma12(run: Trained) -> np.ndarray:

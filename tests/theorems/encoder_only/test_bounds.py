@@ -65,8 +65,9 @@ def near(tmp_path):
     arrays = {f"{'w' if name == 'O' else 'W'}_{name}": getattr(weights, name).numpy().copy()
               for name in "QKVO"}  # fmt: skip
     save_file(arrays, tmp_path / "near.safetensors")
-    return {"task": str(tmp_path / "near.npz"), "initial": str(tmp_path / "near.safetensors"),
-            "tokens": "raw", "loss": "sum", "step": "fixed", "scaling": "one", "tau": 1000}  # fmt: skip
+    files = {"task": tmp_path / "near.npz", "initial": tmp_path / "near.safetensors"}
+    fields = {"tokens": "raw", "loss": "sum", "step": "fixed", "scaling": "one", "tau": 1000}
+    return {name: str(path) for name, path in files.items()} | fields
 
 
 def short(near):
