@@ -5,8 +5,8 @@ from __future__ import annotations
 from ntkbound.core.config import digest
 from ntkbound.theorems.encoder_only.config import Config
 
-# What runs that train together may differ in: seeds, and the size of the step. The initialisation is
-# none of it: it sets τ1.
+# What runs that train together may differ in: seeds, and the size of the step. An initialisation
+# sets τ1, so that it is none of these.
 OWN_FIELDS = frozenset({"seed", "data_seed", "init_seed", "gamma", "gamma_of", "hessian"})
 
 # N·ds·dm up to which runs spend their time in calls rather than in arithmetic.
