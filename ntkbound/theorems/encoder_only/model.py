@@ -117,7 +117,7 @@ class Objective:
 
     def evaluate(self, weights: Weights, gradient: Weights) -> Value:
         """ℓ, r and the norms of ∇ℓ, which is written to ``gradient``."""
-        problem, room, ranks = self.problem, self.room, self._workers.ranks
+        problem, ranks = self.problem, self._workers.ranks
         A = self._attend(self._product(weights))
         U = self._U.flatten(2)
         ahead = self._each(lambda share: share.forward(weights, U))

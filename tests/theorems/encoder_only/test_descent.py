@@ -55,8 +55,10 @@ def test_the_kernel_step_is_a_share_of_the_largest_eigenvalue():
 
 
 def test_the_step_may_follow_the_kernel_of_the_other_scaling():
-    half, one, shared = (trained(scaling=scaling, gamma_of=of, tokens="centred").start for
-                         scaling, of in (("half", "own"), ("one", "one"), ("one", "half")))  # fmt: skip
+    half, one, shared = (
+        trained(scaling=scaling, gamma_of=of, tokens="centred").start
+        for scaling, of in (("half", "own"), ("one", "one"), ("one", "half"))
+    )
     assert shared.gamma == half.gamma
     assert one.gamma > 1.05 * half.gamma
     assert torch.equal(shared.kernel.whole, one.kernel.whole)

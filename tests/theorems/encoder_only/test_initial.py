@@ -49,9 +49,9 @@ def test_ranks_hold_the_rows_of_one_process(count):
 
 
 def test_rows_that_cannot_be_dealt_are_refused():
-    with pytest.raises(InputError, match="dm: 7 is odd: 2 ranks"):
+    with pytest.raises(InputError, match="dm 7: is odd, and 2 ranks"):
         initial.held(7, Rank(0, 2))
-    with pytest.raises(InputError, match="3 pairs cannot be dealt evenly to 2 ranks"):
+    with pytest.raises(InputError, match="dm 6: 3 pairs cannot be dealt evenly to 2 ranks"):
         initial.held(6, Rank(0, 2))
     assert initial.held(7, ALONE) == [slice(0, 7)]
 

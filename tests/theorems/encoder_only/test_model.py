@@ -98,7 +98,9 @@ def test_threads_change_no_bit(monkeypatch):
     monkeypatch.setattr(model, "ELEMENTS", 1 << 13)
     one, (weights,), _ = evaluated(drawn(1, **WIDE), steps=3, gamma=1e-3)
     for threads in (2, 3):
-        other, (same,), _ = evaluated(drawn(1, **WIDE), workers=Workers(threads), steps=3, gamma=1e-3)
+        other, (same,), _ = evaluated(
+            drawn(1, **WIDE), workers=Workers(threads), steps=3, gamma=1e-3
+        )
         assert torch.equal(one.loss, other.loss)
         assert torch.equal(weights.V, same.V)
         assert torch.equal(weights.Q, same.Q)
