@@ -88,7 +88,8 @@ class Path:
 class Link:
     """One replacement of the proof. before, after: the rates of both stages, None where a step
     takes all of the loss or more, so that there is no rate. worst: the largest of what replaces
-    over what is replaced, None over nothing. tolerance: of 1, its rounding; sure: whether it holds without conditions.
+    over what is replaced, None over nothing. tolerance: of 1, its rounding; sure: whether it
+    holds without conditions.
     """
 
     name: str

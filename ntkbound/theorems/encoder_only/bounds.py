@@ -18,7 +18,7 @@ from ntkbound.theorems.encoder_only.conditions import Choice, Facts, conditions
 from ntkbound.theorems.encoder_only.measure import Trained
 
 PAPER, PROOF, EXACT = "paper", "proof", "exact"
-ROUNDING = FACTOR * EPSILON["float64"]  # of the largest eigenvalue, to which the others are known
+ROUNDING = FACTOR * EPSILON["float64"]  # of the largest eigenvalue, to which all are known, or of f
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _row(one: Proved, measured: float | None) -> Check:
             told += f"; measured/bound {_quotient(measured, one.value)}"
         return check(one.quantity, measured, Bound(None, told, absent="condition-not-met"))
     if one.value is None:
-        return check(one.quantity, measured, Bound(None, f"{one.source}: α = 0"))
+        return check(one.quantity, measured, Bound(None, f"{one.source}: says nothing, as α = 0"))
     row = check(one.quantity, measured, Bound(one.value))
     return replace(row, reason=f"{one.source}: {row.reason}" if row.reason else "")
 
@@ -105,11 +105,16 @@ def proved(facts: Facts, steps: int, met: Mapping[str, bool | None]) -> tuple[Pr
 
 
 def loss_ratio(facts: Facts, steps: int, divisor: int) -> float | None:
-    """(1 − γwα²/divisor)^T; None where the step is adaptive or so large that there is no rate."""
-    if facts.gamma is None:
+    """(1 − γwα²/divisor)^T, with what rounding adds to ℓ_T/ℓ_0: outputs are known to 64 ε of their
+    size. None where the step is adaptive, or so large that there is no rate."""
+    if facts.gamma is None or facts.loss <= 0:
         return None
     fall = facts.gamma * facts.problem.weight * facts.tangent.alpha_squared / divisor
-    return math.exp(steps * math.log1p(-fall)) if fall < 1 else None
+    if fall >= 1:
+        return None
+    residual = math.sqrt(2 * facts.loss / facts.problem.weight)
+    rounding = 2 * ROUNDING * (float(facts.problem.y.norm()) / residual + 1)
+    return (math.exp(steps * math.log1p(-fall) / 2) + rounding) ** 2
 
 
 def _missing(facts: Facts, met: Mapping[str, bool | None]) -> str:

@@ -30,6 +30,7 @@ from ntkbound.theorems.encoder_only.tangent import Tangent
 
 NOTHING = -math.inf  # the logarithm of 0
 LARGEST = math.log(np.finfo(float).max)
+LEAST_DESCENT = 0.5  # that the proof needs
 ONE, INIT = "prop1_one", "prop1_init"  # C_* = 1, and the norms at the start
 
 
@@ -163,7 +164,7 @@ def conditions(
     """
     choices, problem = facts.choices(), facts.problem
     wide = facts.tangent.dm >= problem.N
-    descends = least_descent is not None and least_descent >= 0.5
+    descends = least_descent is not None and least_descent >= LEAST_DESCENT
     met = any(one.sufficient for one in choices.values())
     return {
         statement.WIDE: wide,

@@ -189,9 +189,10 @@ def _descent(run: Trained) -> Statistics:
 def alignment(run: Trained) -> np.ndarray:
     """(K,) ‖Fᵀr‖²/(σ_min(F)²‖r‖²) at the recorded steps; NaN where σ_min(F) is 0."""
     watch = run.watch
-    onto = run.series.squares[watch.steps, 0] / run.start.problem.weight**2
-    below = watch.sigma * watch.residual**2
-    return np.divide(onto, below, out=np.full(len(onto), np.nan), where=below > 0)
+    above = run.start.problem.weight * watch.residual * np.sqrt(watch.sigma)
+    onto = np.sqrt(run.series.squares[watch.steps, 0])  # ‖∇_Oℓ‖ = w‖Fᵀr‖
+    ratio = np.divide(onto, above, out=np.full(len(onto), np.nan), where=above > 0)
+    return np.square(ratio)
 
 
 def lemma12(run: Trained) -> np.ndarray:
@@ -208,7 +209,9 @@ def lemma12(run: Trained) -> np.ndarray:
     bounds = np.stack([V, O, through * K, through * Q], axis=1)
     bounds *= problem.weight * rho * watch.residual[:, None]
     measured = np.sqrt(run.series.squares[watch.steps])
-    return np.divide(measured, bounds, out=np.zeros_like(bounds), where=bounds > 0)
+    found = np.zeros_like(bounds)
+    np.divide(measured, bounds, out=found, where=bounds > 0)
+    return found
 
 
 def trace(run: Trained) -> Mapping[str, np.ndarray]:

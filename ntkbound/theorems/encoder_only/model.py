@@ -16,18 +16,22 @@ Source: arXiv 2311.01575, Section 1; gradients through P in docs/encoder-only.md
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ntkbound.machine.parallel import Workers, partition
+from ntkbound.theorems.encoder_only.config import Sizes
 from ntkbound.theorems.encoder_only.problem import Problem, Weights
 from ntkbound.theorems.encoder_only.schedule import small
 
+Found = TypeVar("Found")
+
 SHARES = 16  # parts of the rows, at most: each one thread's at a time
-ELEMENTS = 1 << 17  # rows times tokens at a time: a megabyte
+ELEMENTS = 1 << 18  # rows times tokens at a time: two megabytes
 FEWEST = 16  # rows at a time
 ALIGNED = 8  # float64 of a cache line: products of matrices that start there have the same bits
 
@@ -84,12 +88,12 @@ class Objective:
         """``rows``: of the weights held here. More than one run only where all are ``small``."""
         first, R = problems[0], len(problems)
         self.problem, self.held, self._workers = first, rows, workers
-        padded = small(first.N, first.ds, workers.ranks.total(rows))
+        padded = small(Sizes(workers.ranks.total(rows), first.N, first.ds, first.d))
         room = self.room = Room.of(first, rows, padded)
         self._X = stacked([one.X for one in problems], room.N, room.ds, room.d)
         self._y = stacked([one.y for one in problems], room.N)
-        block = up(max(FEWEST, ELEMENTS // (R * room.T)), ALIGNED)
-        share = max(2 * block, up(-(-room.rows // SHARES), ALIGNED))
+        block = up(max(FEWEST, ELEMENTS // room.T), ALIGNED)
+        share = max(block, up(-(-room.rows // SHARES), ALIGNED))
         scratch = Scratch(R * block * room.T)
         self._shares = [
             _Share(rows, block, R, room, scratch) for rows in partition(room.rows, share)
@@ -113,18 +117,16 @@ class Objective:
 
     def evaluate(self, weights: Weights, gradient: Weights) -> Value:
         """ℓ, r and the norms of ∇ℓ, which is written to ``gradient``."""
-        problem, room, ranks = self.problem, self.room, self._workers.ranks
+        problem, ranks = self.problem, self._workers.ranks
         A = self._attend(self._product(weights))
         U = self._U.flatten(2)
-        ahead = self._workers.map(lambda share: share.forward(weights, U), self._shares)
+        ahead = self._each(lambda share: share.forward(weights, U))
         f, E = (ranks.sum_(total) for total in _sums(ahead))
         residual = problem.factor * f - self._y
         c = problem.weight * problem.factor * residual
-        G = self._of_attention(A, E.unflatten(2, (room.ds, room.N)) * c[:, None, None])
+        G = self._of_attention(A, E.view_as(self._U) * c[:, None, None])
         scaled = (self._U * c[:, None, None]).flatten(2)
-        back = self._workers.map(
-            lambda share: share.backward(weights, gradient, (scaled, c, G)), self._shares
-        )
+        back = self._each(lambda share: share.backward(weights, gradient, (scaled, c, G)))
         (squares,) = (ranks.sum_(total) for total in _sums(back))
         loss = problem.weight / 2 * residual.square().sum(1)
         return Value(loss, residual[:, : problem.N], squares)
@@ -140,8 +142,14 @@ class Objective:
                 each = -gamma.view(-1, *[1] * (theta.ndim - 1))
                 torch.addcmul(theta, g, each, out=out)
 
-        for _ in self._workers.map(move, self._shares):
+        for _ in self._each(move):
             pass
+
+    def _each(self, work: Callable[[_Share], Found]) -> Iterator[Found]:
+        """Of every share in their order; a single one needs no second thread."""
+        return (
+            self._workers.map(work, self._shares) if self._shares[1:] else map(work, self._shares)
+        )
 
     def _product(self, weights: Weights) -> Tensor:
         """P = W_QᵀW_K, (R, d, d)."""
@@ -149,7 +157,7 @@ class Objective:
         def product(share: _Share) -> tuple[Tensor]:
             return (torch.bmm(weights.Q[:, share.rows].mT, weights.K[:, share.rows]),)
 
-        (P,) = _sums(self._workers.map(product, self._shares))
+        (P,) = _sums(self._each(product))
         return self._workers.ranks.sum_(P)
 
     def _attend(self, P: Tensor) -> Tensor:
@@ -207,9 +215,9 @@ class _Share:
             Z = self._room_for(block, R)
             torch.bmm(V, U, out=Z)
             Z.clamp_min_(0)
-            torch.sum(Z.unflatten(2, (room.ds, room.N)), 2, out=F)
+            torch.sum(Z.view(R, -1, room.ds, room.N), 2, out=F)
             signs.copy_(Z.gt_(0))
-            f += torch.bmm(O[:, None], F)[:, 0]
+            f += (O[..., None] * F).sum(1)
             OV = (O[..., None] * V).mT
             if block is self._blocks[0]:
                 torch.bmm(OV, Z, out=E)
@@ -228,7 +236,7 @@ class _Share:
             M = self._room_for(block, len(c))
             M.copy_(signs)
             found = (
-                torch.bmm(F, c[..., None])[..., 0],
+                (F * c[:, None]).sum(2),
                 torch.bmm(M, scaled.mT).mul_(weights.O[:, block, None]),
                 torch.bmm(weights.K[:, block], G.mT),
                 torch.bmm(weights.Q[:, block], G),

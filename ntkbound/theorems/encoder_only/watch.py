@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.encoder_only import tangent
+from ntkbound.theorems.encoder_only.descent import Observe
 from ntkbound.theorems.encoder_only.model import Value
 from ntkbound.theorems.encoder_only.problem import Weights
 from ntkbound.theorems.encoder_only.start import Start
@@ -92,7 +93,7 @@ def watch(start: Start, steps: int) -> Watch:
     return Watch(start, recorded(steps, config.records), {0, *between, steps})
 
 
-def observer(watches: list[Watch]) -> object:
+def observer(watches: list[Watch]) -> Observe:
     """Hands every run's weights to its own watch."""
 
     def observe(run: int, step: int, weights: Weights, value: Value) -> None:
