@@ -20,6 +20,7 @@ from ntkbound.theorems.encoder_only.model import Gradient, Objective, State, Val
 from ntkbound.theorems.encoder_only.problem import Weights
 
 SHRINK, GROW = 0.5, 1.02
+TOLD = 100  # lines of progress
 
 Observe = Callable[[int, int, Weights, Value], None]  # run, step, its weights, the value of all
 Progress = Callable[[int, float], None]
@@ -95,6 +96,7 @@ def descend(
 ) -> list[Series]:
     """The descent of every run from its initial weights, with γ of its own."""
     observe, progress = told
+    told_every = max(1, plan.steps // TOLD)
     runs = len(initial)
     now = _Runs(objective, objective.started(initial), plan.adaptive)
     first = now.value.residual.numpy().copy()
@@ -107,6 +109,7 @@ def descend(
         if t in plan.observed:
             for run in np.flatnonzero(finite):
                 observe(int(run), t, objective.of(now.state, int(run)), now.value)
+        if t % told_every == 0:
             progress(t, float(loss[0, t]))
         if t == plan.steps or not finite.any():
             break

@@ -36,6 +36,7 @@ def prepare(config: Config) -> Prepared:
         digests.append(found.digest)
         sizes = dict(zip(("N", "ds", "d"), found.X.shape, strict=True))
         config = config.with_sizes(sizes, str(config.file))
+        tasks.data(config, found)  # refused here where it cannot be used
     if config.initial_file is not None:
         weights, content = initial.read(config.initial_file)
         digests.append(hashlib.sha256(content).hexdigest())

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 
 from ntkbound.core.errors import InputError
+from ntkbound.machine import memory
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.encoder_only import initial, tangent
 from ntkbound.theorems.encoder_only.config import Config, known
+from ntkbound.theorems.encoder_only.model import SHARES
 from ntkbound.theorems.encoder_only.problem import Problem, Weights
 from ntkbound.theorems.encoder_only.tangent import Tangent
 from ntkbound.theorems.encoder_only.tasks import Data, data
@@ -36,6 +38,13 @@ class Start:
     workers: Workers
 
 
+def needed(config: Config) -> int:
+    """Bytes that a run takes, roughly: signs and features, partial sums of the shares, weights and
+    their copies, and a dozen arrays of (N, N)."""
+    dm, N, ds, d = config.sizes
+    return N * dm * (ds + 8) + 8 * (SHARES * N * ds * d + 12 * dm * d + 12 * N**2)
+
+
 def scaled(dm: int, scaling: str) -> float:
     """τ0."""
     return float(dm**-0.5) if scaling == "half" else 1.0 / dm
@@ -57,6 +66,7 @@ def problem_of(config: Config, source: Source) -> Problem:
 
 def start(config: Config, source: Source, workers: Workers) -> Start:
     """The problem, the weights held here, K_0 and γ of a config whose sizes are known."""
+    memory.require(needed(config), "this run", "take fewer samples, or a smaller width")
     problem, ranks = problem_of(config, source), workers.ranks
     if source.weights is None:
         weights = initial.drawn(config, ranks)

@@ -11,7 +11,8 @@ from ntkbound.core.theorem import find
 from ntkbound.theorems.encoder_only import initial
 from ntkbound.theorems.encoder_only.config import Config
 from ntkbound.theorems.encoder_only.run import prepare
-from ntkbound.theorems.encoder_only.start import problem_of
+from ntkbound.theorems.encoder_only.start import Source, problem_of, start
+from tests.theorems.encoder_only.support import WORKERS
 
 THEOREM = find("encoder-only")
 
@@ -212,9 +213,8 @@ def test_a_zero_token_has_no_direction(tmp_path):
     X = np.ones((2, 3, 4))
     X[1, 2] = 0
     np.savez(tmp_path / "zero.npz", X=X, y=np.ones(2))
-    prepared = prepare(configured(task=str(tmp_path / "zero.npz")))
-    with pytest.raises(InputError, match="tokens: token 2 of sample 1 is zero"):
-        problem_of(prepared.config, prepared.data)
+    assert "tokens: token 2 of sample 1 is zero" in refusal(task=str(tmp_path / "zero.npz"))
+    assert prepare(configured(task=str(tmp_path / "zero.npz"), tokens="raw")).config.N == 2
 
 
 def test_what_a_record_says_can_be_overridden(arrays):
@@ -223,3 +223,9 @@ def test_what_a_record_says_can_be_overridden(arrays):
     kept = Config.underived(fields)
     assert not {"N", "ds", "d", "dm", "data_seed", "init_seed"} & set(kept)
     assert Config.underived(configured(seed=3, init_seed=4).model_dump())["init_seed"] == 4
+
+
+def test_a_run_that_does_not_fit_is_refused_before_it_starts():
+    told = "this run needs .* GiB of memory .*; take fewer samples"
+    with pytest.raises(InputError, match=told):
+        start(Config(N=10**6), Source(), WORKERS)

@@ -49,9 +49,7 @@ def test_the_split_is_drawn_by_the_seed_and_holds_every_image_once(digits):
 def test_the_model_is_the_one_of_the_page(digits, scaling, init, pooling):
     made = config(scaling=scaling, init=init, pooling=pooling, dm=9, d=7)
     weights = {name: one.numpy() for name, one in images.initial(made).items()}
-    found = images.forward(
-        digits.patches[:2], images.initial(made), images.scale_of(made)
-    ).numpy()
+    found = images.forward(digits.patches[:2], images.initial(made), images.scale_of(made)).numpy()
     tau0 = 9**-0.5 if scaling == "half" else 1 / 9
     s = (9**-0.5 if init == "ntk" else 1) / (16 if pooling == "mean" else 1)
     for n in range(2):

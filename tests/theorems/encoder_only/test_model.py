@@ -153,3 +153,27 @@ def test_the_order_of_tokens_does_not_matter(seed, order):
     one, other = evaluated((problem, weights))[0], evaluated((shuffled, weights))[0]
     assert other.loss.item() == pytest.approx(one.loss.item(), rel=1e-12)
     assert other.squares.tolist()[0] == pytest.approx(one.squares.tolist()[0], rel=1e-9)
+
+
+@given(st.integers(0, 99), st.sampled_from([(5, 9), (5, 3), (1, 4)]))
+def test_queries_and_keys_are_moved_by_their_factors(seed, sizes):
+    """P and both Gram matrices descend as the rows do, wider than tokens or not."""
+    dm, d = sizes
+    problem, weights = drawn(seed, d=d, dm=dm)
+    objective = Objective([problem], dm, WORKERS)
+    state, rows = objective.started([weights]), weights
+    size = torch.tensor([0.05], dtype=torch.float64)
+    for _ in range(30):
+        _, gradient = objective.evaluate(state)
+        G = 0.05 * gradient.G[0, :d, :d]
+        rows = Weights(rows.Q - rows.K @ G.mT, rows.K - rows.Q @ G, rows.V, rows.O)
+        state = objective.moved(state, gradient, size, state)
+    found, factors = objective.of(state, 0), state.factors
+    torch.testing.assert_close(found.Q, rows.Q, rtol=1e-11, atol=1e-13)
+    torch.testing.assert_close(found.K, rows.K, rtol=1e-11, atol=1e-13)
+    for gram, expected in (
+        (factors.P, rows.Q.mT @ rows.K),
+        (factors.QQ, rows.Q.mT @ rows.Q),
+        (factors.KK, rows.K.mT @ rows.K),
+    ):
+        torch.testing.assert_close(gram[0, :d, :d], expected, rtol=1e-10, atol=1e-12)
