@@ -40,5 +40,6 @@ THEOREM = Theorem(
             f"{__name__}.audit_command",
             "ntkbound audit --theorem encoder-only --dm 512 --N 20 --ds 4 --d 30 --loss sum",
         ),
+        Command("bench", f"{__name__}.bench_command", "ntkbound bench --theorem encoder-only"),
     ),
 )

@@ -161,11 +161,11 @@ def train(config: Config, data: Split, weights: dict[str, Tensor], tools: Tools)
             return
         order = torch.from_numpy(rng.permutation(len(data.train)))
         for chosen in order.split(batch):
-            _descend(data.train.at(chosen), weights, velocity, scale, (lr, momentum))
+            descend(data.train.at(chosen), weights, velocity, scale, (lr, momentum))
             step += 1
 
 
-def _descend(
+def descend(
     images: Images,
     weights: dict[str, Tensor],
     velocity: dict[str, Tensor],

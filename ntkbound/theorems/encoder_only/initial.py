@@ -66,9 +66,14 @@ def held(dm: int, ranks: Ranks) -> list[slice]:
     if ranks.count == 1:
         return [slice(0, dm)]
     if dm % 2:
-        raise InputError(f"{dm} is odd: {ranks.count} ranks share pairs of rows", field="dm")
-    count = ranks.pairs(dm)
-    return ranks.held(slice(0, 2 * (count.stop - count.start)), 2 * (count.stop - count.start))
+        told = f"is odd, and {ranks.count} ranks share pairs of rows"
+        raise InputError(told, field="dm", value=dm)
+    try:
+        pairs = ranks.pairs(dm)
+    except InputError as error:
+        raise InputError(str(error), field="dm", value=dm) from None
+    count = 2 * (pairs.stop - pairs.start)
+    return ranks.held(slice(0, count), count)
 
 
 def gathered(weights: Weights, ranks: Ranks) -> dict[str, np.ndarray]:

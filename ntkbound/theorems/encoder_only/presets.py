@@ -12,7 +12,11 @@ from typing import Any
 from ntkbound.core.claim import Claim
 from ntkbound.theorems.encoder_only import statement
 
+Axes = Mapping[str, Any]
+
 INITS, SCALINGS = ["lecun", "he", "ntk"], ["half", "one"]
+ALL: Axes = {"init": INITS, "scaling": SCALINGS}
+FEW: Axes = {"init": ["lecun", "ntk"], "scaling": "one"}
 
 
 def sweep(**axes: Any) -> str:
@@ -78,22 +82,21 @@ def initialisations(N: int, width: int, tau: int, count: int) -> list[str]:
                   step=["kernel", "adaptive"], dm=width, tau=tau, seed=seeds(count))]  # fmt: skip
 
 
-def kernels(
-    N: int, wide: int, samples: int, count: int, limit: list[int] | None = None
-) -> list[str]:
-    """Kernels at the start: widths 256 to ``wide``, Hessians, samples 8 to ``samples``; and the
-    widths at which the distance to the limit is looked at."""
+def kernels(N: int, wide: int, samples: int, count: int, arms: Axes = ALL) -> list[str]:
+    """Kernels at the start: widths 256 to ``wide``, Hessians, samples 8 to ``samples``."""
     every: dict[str, Any] = {"tau": 1, "seed": seeds(count)}
-    raw = every | {"tokens": "raw", "init": INITS, "scaling": SCALINGS, "dm": doubling(256, wide)}
-    found = [
+    raw: dict[str, Any] = {**every, **arms, "tokens": "raw", "dm": doubling(256, wide)}
+    return [
         sweep(**raw, N=N, ds=5, d=20),
         sweep(**raw, N=8, ds=4, d=8, hessian=True),
         sweep(**every, N=doubling(8, samples), d=[10, 100], dm=512),
     ]
-    if limit:
-        found.append(sweep(**every, N=N, ds=5, d=20, tokens=["raw", "unit"], init="ntk",
-                           scaling="one", dm=limit))  # fmt: skip
-    return found
+
+
+def limits(N: int, widths: list[int], count: int) -> list[str]:
+    """Widths at which the distance to the limit is looked at."""
+    return [sweep(tau=1, N=N, ds=5, d=20, tokens=["raw", "unit"], init="ntk", scaling="one",
+                  dm=widths, seed=seeds(count))]  # fmt: skip
 
 
 def needed(samples: list[int], widths: list[int], tau: int, count: int) -> list[str]:
@@ -102,16 +105,16 @@ def needed(samples: list[int], widths: list[int], tau: int, count: int) -> list[
                   scaling=SCALINGS, N=samples, dm=widths, seed=seeds(count))]  # fmt: skip
 
 
-def asked(samples: list[int], wide: int, count: int) -> list[str]:
+def asked(samples: list[int], wide: int, count: int, arms: Axes = ALL) -> list[str]:
     """(2) and (3) of Proposition 1 against the width, sum pooling as the appendix has it."""
-    return [sweep(tau=1, loss="sum", pooling="sum", init=INITS, scaling=SCALINGS, N=samples,
-                  dm=doubling(512, wide), seed=seeds(count))]  # fmt: skip
+    return [sweep(tau=1, loss="sum", pooling="sum", **arms, N=samples, dm=doubling(512, wide),
+                  seed=seeds(count))]  # fmt: skip
 
 
 def drift(N: int, tau: int, low: int, high: int, count: int) -> list[str]:
     """How far kernel and weights move at γ = 1/λ_max."""
-    return [sweep(N=N, ds=4, d=30, tau=tau, init=INITS, scaling=SCALINGS,
-                  dm=doubling(low, high), seed=seeds(count))]  # fmt: skip
+    widths = doubling(low, high)
+    return [sweep(N=N, ds=4, d=30, tau=tau, **ALL, dm=widths, seed=seeds(count))]
 
 
 def digits(epochs: int, widths: list[int], count: int) -> list[str]:
@@ -150,17 +153,19 @@ SMOKE: Mapping[str, list[str]] = {
     "encoder-only": [
         *figures(6, 5, [8, 16, 32, 64], 40, 10, 3), *apart(8, ["centred"], [32], 40, 3)
     ],
-    "encoder-only-kernel": kernels(8, 1024, 32, 3),
-    "encoder-only-width": [*needed([4, 8], [2, 4, 8, 16], 100, 3), *asked([4], 2048, 3)],
-    "encoder-only-scaling": [*apart(8, TOKENS, [16, 32], 40, 3), *initialisations(8, 32, 40, 3)],
-    "encoder-only-drift": drift(6, 40, 8, 64, 3),
+    "encoder-only-kernel": kernels(8, 1024, 16, 3, FEW),
+    "encoder-only-width": [*needed([4], [2, 4, 8, 16], 100, 3), *asked([4], 1024, 3, FEW)],
+    "encoder-only-scaling": [
+        *apart(8, ["raw", "centred"], [32], 40, 3), *initialisations(8, 32, 40, 3)
+    ],
+    "encoder-only-drift": drift(6, 40, 16, 64, 3),
     "encoder-only-images": digits(1, [8, 16], 3),
 }  # fmt: skip
 SMALL: Mapping[str, list[str]] = {
     "encoder-only": [
         *figures(40, 40, [8, 32, 128, 512], 400, 40, 5), *apart(40, ["centred"], [256], 400, 5)
     ],
-    "encoder-only-kernel": kernels(50, 2048, 256, 5, [4096, 16384]),
+    "encoder-only-kernel": [*kernels(50, 2048, 256, 5), *limits(50, [4096, 16384], 3)],
     "encoder-only-width": [
         *needed([16, 32, 64, 128], [2, 4, 6, 8, 12, 16, 32, 48, 64], 1500, 3),
         *asked([8, 32], 4096, 3),
@@ -173,7 +178,7 @@ SMALL: Mapping[str, list[str]] = {
 }  # fmt: skip
 PAPER: Mapping[str, list[str]] = {
     "encoder-only": figures(100, 100, [10, 100, 1000, 4000], 400, 80, 3),
-    "encoder-only-kernel": kernels(50, 2048, 256, 6, [4096, 16384]),
+    "encoder-only-kernel": [*kernels(50, 2048, 256, 6), *limits(50, [4096, 16384], 6)],
     "encoder-only-width": [
         *needed([16, 32, 64, 128], [2, 4, 6, 8, 12, 16, 32, 48, 64, 96, 128], 1500, 6),
         *asked([8, 32, 64], 16384, 3),

@@ -58,7 +58,8 @@ def facts(record: Record) -> list[str]:
 def cost(config: Any) -> float:
     """Rough seconds on one thread."""
     if config.images:
-        return SECONDS_PER_RUN + OF_IMAGES * 1500 * 16 * config.d * config.dm * config.epochs
+        weights = int(config.dm) * int(config.d)
+        return SECONDS_PER_RUN + OF_IMAGES * 1500 * 16 * weights * int(config.epochs)
     dm, N, ds, d = (int(getattr(config, name) or 100) for name in ("dm", "N", "ds", "d"))
     step = 4 * N * ds * d * dm * SECONDS_PER_PRODUCT + SECONDS_PER_STEP
     kernel = (N * ds) ** 2 * (dm + d) * SECONDS_PER_PRODUCT

@@ -12,7 +12,7 @@ from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.studies.measured import three
 from ntkbound.studies.study import Evidence, Judgement, Study, TextTable
-from ntkbound.theorems.encoder_only.curves import arm, sized
+from ntkbound.theorems.encoder_only.curves import sized
 from ntkbound.theorems.encoder_only.statement import CONDITION, LOSS_RATIO, RATIO_MIN, STEP
 
 REACHED = 1e-2
