@@ -121,13 +121,14 @@ def digits(epochs: int, widths: list[int], count: int) -> list[str]:
     return [sweep(task="images", epochs=epochs, scaling=SCALINGS, dm=widths, seed=seeds(count))]
 
 
-# The data are the same whatever is trained on them.
-OF_DATA = tuple(
-    claim.model_copy(update={"where": {"dm": 512, "init": "lecun", "scaling": "half"}})
-    for claim in statement.DATA
-)
+def of_data(dm: int) -> tuple[Claim, ...]:
+    """Claims about the data alone, judged at one width: they are the same at all."""
+    where = {"dm": dm, "init": "lecun", "scaling": "half"}
+    return tuple(claim.model_copy(update={"where": where}) for claim in statement.DATA)
+
+
 OF_FIGURES = (*statement.CONVERGENCE, *statement.REGIME, *statement.COROLLARY_1)
-OF_KERNEL = (*statement.KERNEL, *statement.SAMPLES, *OF_DATA)
+OF_KERNEL = (*statement.KERNEL, *statement.SAMPLES, *of_data(512))
 OF_SCALING = (*statement.SCALING, *statement.INITIALISATION)
 
 TITLES = {
@@ -143,7 +144,7 @@ CLAIMED: Mapping[str, tuple[Claim, ...]] = {
     "encoder-only-kernel": OF_KERNEL,
     "encoder-only-width": statement.CONDITIONS,
     "encoder-only-scaling": OF_SCALING,
-    "encoder-only-drift": statement.MOVEMENT,
+    "encoder-only-drift": (*statement.MOVEMENT, *statement.OUTPUT),
     "encoder-only-images": statement.IMAGES,
 }
 TOKENS = ["raw", "unit", "centred"]
@@ -173,7 +174,7 @@ SMALL: Mapping[str, list[str]] = {
     "encoder-only-scaling": [
         *apart(50, TOKENS, [16, 64, 256], 400, 4), *initialisations(50, 512, 400, 4)
     ],
-    "encoder-only-drift": drift(24, 1000, 64, 1024, 3),
+    "encoder-only-drift": drift(24, 1000, 64, 1024, 5),
     "encoder-only-images": digits(20, [16, 256, 1024], 3),
 }  # fmt: skip
 PAPER: Mapping[str, list[str]] = {
@@ -190,11 +191,17 @@ PAPER: Mapping[str, list[str]] = {
     "encoder-only-images": digits(50, [16, 1024], 3),
 }  # fmt: skip
 
-CHECKED = [sweep(N=6, ds=3, d=5, loss="sum", tau=100, init=INITS, scaling=SCALINGS,
-                 dm=doubling(8, 64), seed=seeds(3))]  # fmt: skip
+CHECKED = [
+    sweep(N=6, ds=3, d=20, tau=50, gamma=0.5, init=["lecun", "ntk"], scaling=SCALINGS,
+          dm=doubling(16, 128), seed=seeds(5)),
+]  # fmt: skip
 
 PRESETS = {
-    "smoke": preset("encoder-only: widths 8 to 64, 100 steps", CHECKED),
+    "smoke": preset(
+        "encoder-only: two initialisations, two scalings, widths 16 to 128, 50 steps",
+        CHECKED,
+        (*statement.CONVERGENCE, *statement.CONDITIONS, *statement.MOVEMENT, *of_data(16)),
+    ),
     "small": preset(
         "encoder-only: every claim, at the sizes it needs",
         [grid for name, grids in SMALL.items() if name != "encoder-only-width" for grid in grids]
