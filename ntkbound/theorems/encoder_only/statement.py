@@ -173,6 +173,8 @@ KERNEL = (
     _width(TO_LIMIT, "Lemma 1, corrected", kind="upper", exponent=-0.5, start=256, where=NTK_ONE),
     _width(TO_PRINTED, "Lemma 1 as printed", kind="upper", exponent=-0.5, start=256,
            where=NTK_ONE, **_refuted("printed without the derivative and without ∘")),
+)  # fmt: skip
+CURVATURE = (
     _width(HESSIAN, "Theorem 3, NTK", kind="upper", exponent=-0.5, start=256, where=NTK_ONE),
     *(_width(HESSIAN, f"Theorem 3, {told}", kind="upper", exponent=-0.5, start=256,
              where={**init, **ONE}, **_refuted("its proof takes weights N(0, 1) and d = 1"))
@@ -231,8 +233,8 @@ IMAGES = (
            larger=HALF, where={"task": "images"}),
 )  # fmt: skip
 
-CLAIMS = (*CONVERGENCE, *DATA, *CONDITIONS, *KERNEL, *SAMPLES, *MOVEMENT, *OUTPUT, *REGIME,
-          *SCALING, *INITIALISATION, *COROLLARY_1, *IMAGES)  # fmt: skip
+CLAIMS = (*CONVERGENCE, *DATA, *CONDITIONS, *KERNEL, *CURVATURE, *SAMPLES, *MOVEMENT, *OUTPUT,
+          *REGIME, *SCALING, *INITIALISATION, *COROLLARY_1, *IMAGES)  # fmt: skip
 
 _OF_ONE = {
     CONDITION["prop1_one"]["ratio2"].key: TWO_ONE,
