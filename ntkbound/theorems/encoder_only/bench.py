@@ -51,13 +51,13 @@ def bench(problem: Problem, weights: Weights, steps: int, workers: Workers) -> T
 
 def _closed(problem: Problem, weights: Weights, workers: Workers) -> Callable[[int], None]:
     objective = Objective([problem], len(weights.O), workers)
-    theta, gradient = objective.packed([weights]), objective.packed([weights])
+    now = [objective.started([weights])]
     gamma = torch.full((1,), 1e-9, dtype=torch.float64)
 
     def run(steps: int) -> None:
         for _ in range(steps):
-            objective.evaluate(theta, gradient)
-            objective.step(theta, gradient, gamma, theta)
+            _, gradient = objective.evaluate(now[0])
+            now[0] = objective.moved(now[0], gradient, gamma, now[0])
 
     return run
 

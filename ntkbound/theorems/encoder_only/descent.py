@@ -8,13 +8,15 @@ step but a loss that is no number any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ntkbound.theorems.encoder_only.model import Objective, Value
+from ntkbound.theorems.encoder_only.factors import Factors
+from ntkbound.theorems.encoder_only.model import Gradient, Objective, State, Value
 from ntkbound.theorems.encoder_only.problem import Weights
 
 SHRINK, GROW = 0.5, 1.02
@@ -57,33 +59,29 @@ class Series:
         return len(self.gamma)
 
 
-class _State:
-    """Weights, gradient and value of all runs, and room for a step that may not be taken."""
+class _Runs:
+    """State, gradient and value of all runs, and room for a step that may not be taken."""
 
-    def __init__(self, objective: Objective, weights: Weights, adaptive: bool) -> None:
-        self.weights, self.gradient = weights, _like(weights)
-        self._objective = objective
-        self._other = (_like(weights), _like(weights)) if adaptive else None
-        self.value = objective.evaluate(weights, self.gradient)
+    def __init__(self, objective: Objective, state: State, adaptive: bool) -> None:
+        self.state, self._objective = state, objective
+        self._other = replace(state, V=state.V.clone(), O=state.O.clone()) if adaptive else None
+        self.value, self._gradient = objective.evaluate(state)
 
     def move(self, gamma: Tensor) -> Tensor:
         """One step of size γ (R,); which runs took it."""
-        objective = self._objective
+        objective, state = self._objective, self.state
+        trial = objective.moved(state, self._gradient, gamma, self._other or state)
+        value, gradient = objective.evaluate(trial)
         if self._other is None:
-            objective.step(self.weights, self.gradient, gamma, self.weights)
-            self.value = objective.evaluate(self.weights, self.gradient)
-            return torch.ones(len(gamma), dtype=torch.bool)
-        trial, gradient = self._other
-        objective.step(self.weights, self.gradient, gamma, trial)
-        value = objective.evaluate(trial, gradient)
-        better = value.loss <= self.value.loss
+            better = torch.ones(len(gamma), dtype=torch.bool)
+        else:
+            better = value.loss <= self.value.loss
         if better.all():
-            self._other = self.weights, self.gradient
-            self.weights, self.gradient, self.value = trial, gradient, value
+            self._other = None if self._other is None else state
+            self.state, self._gradient, self.value = trial, gradient, value
         elif better.any():
-            for old, new in ((self.weights, trial), (self.gradient, gradient)):
-                for symbol in "OQKV":
-                    getattr(old, symbol)[better] = getattr(new, symbol)[better]
+            self.state = _chosen(better, trial, state)
+            self._gradient = _chosen(better, gradient, self._gradient)
             self.value = _chosen(better, value, self.value)
         return better
 
@@ -98,26 +96,26 @@ def descend(
     """The descent of every run from its initial weights, with γ of its own."""
     observe, progress = told
     runs = len(initial)
-    state = _State(objective, objective.packed(initial), plan.adaptive)
-    first = state.value.residual.numpy().copy()
+    now = _Runs(objective, objective.started(initial), plan.adaptive)
+    first = now.value.residual.numpy().copy()
     step = torch.tensor(gamma, dtype=torch.float64)
     loss, squares = np.full((runs, plan.steps + 1), np.nan), np.zeros((runs, plan.steps + 1, 4))
     taken = np.zeros((runs, plan.steps))
     for t in range(plan.steps + 1):
-        loss[:, t], squares[:, t] = state.value.loss.numpy(), state.value.squares.numpy()
+        loss[:, t], squares[:, t] = now.value.loss.numpy(), now.value.squares.numpy()
         finite = np.isfinite(loss[:, t]) & np.isfinite(squares[:, t]).all(axis=1)
         if t in plan.observed:
             for run in np.flatnonzero(finite):
-                observe(int(run), t, objective.of(state.weights, int(run)), state.value)
+                observe(int(run), t, objective.of(now.state, int(run)), now.value)
             progress(t, float(loss[0, t]))
         if t == plan.steps or not finite.any():
             break
-        moved = state.move(step)
+        moved = now.move(step)
         taken[:, t] = torch.where(moved, step, torch.zeros_like(step)).numpy()
         if plan.adaptive:
             step = torch.where(moved, step * GROW, step * SHRINK)
     return [
-        _series(loss[run], squares[run], taken[run], first[run], objective.of(state.weights, run))
+        _series(loss[run], squares[run], taken[run], first[run], objective.of(now.state, run))
         for run in range(runs)
     ]
 
@@ -133,14 +131,17 @@ def _series(
     return Series(loss[:known], squares[:known], taken[: max(0, known - 1)], first, weights)
 
 
-def _like(weights: Weights) -> Weights:
-    return Weights(*(torch.zeros_like(w) for w in (weights.Q, weights.K, weights.V, weights.O)))
+Stacked = TypeVar("Stacked", State, Gradient, Value, Factors)
 
 
-def _chosen(better: Tensor, new: Value, old: Value) -> Value:
-    """Of each run, the new value where it is better."""
-    return Value(
-        torch.where(better, new.loss, old.loss),
-        torch.where(better[:, None], new.residual, old.residual),
-        torch.where(better[:, None], new.squares, old.squares),
-    )
+def _chosen(better: Tensor, new: Stacked, old: Stacked) -> Stacked:
+    """Of each run, the new numbers where they are better; where all started stays."""
+    found: dict[str, Any] = {}
+    for one in fields(old):
+        was, now = getattr(old, one.name), getattr(new, one.name)
+        if isinstance(was, Factors):
+            found[one.name] = _chosen(better, now, was)
+        elif isinstance(was, Tensor):
+            mask = better.view(-1, *[1] * (was.ndim - 1))
+            found[one.name] = torch.where(mask, now, was)
+    return replace(old, **found)

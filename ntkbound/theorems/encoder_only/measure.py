@@ -192,7 +192,7 @@ def alignment(run: Trained) -> np.ndarray:
     above = run.start.problem.weight * watch.residual * np.sqrt(watch.sigma)
     onto = np.sqrt(run.series.squares[watch.steps, 0])  # ‖∇_Oℓ‖ = w‖Fᵀr‖
     ratio = np.divide(onto, above, out=np.full(len(onto), np.nan), where=above > 0)
-    return np.square(ratio)
+    return np.asarray(ratio**2)
 
 
 def lemma12(run: Trained) -> np.ndarray:

@@ -7,8 +7,9 @@ With r = f − y, M = 1{Z > 0} and token rows as columns, T = ds·N of them:
     dA = c E Xᵀ,   dS = τ0 A∘(dA − rowsum(A∘dA)),   G = Σ_n Xᵀ dS X,   ∇Q = W_K Gᵀ,   ∇K = W_Q G.
 
 E needs no residual: one pass over the rows of W_V yields f and E while Z is in the cache, and only
-the signs of Z are kept (a byte each) for the second pass, ∇V. Three products of 2·T·d·dm
-operations a step, memory of N·ds·dm bytes and of weights and gradient.
+the signs of Z are kept (a byte each) for the second pass, ∇V. Three products of T·d·dm
+multiply-adds a step, memory of N·ds·dm bytes and of the weights; queries and keys are moved without
+their rows (``factors``).
 
 Source: arXiv 2311.01575, Section 1; gradients through P in docs/encoder-only.md.
 """
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from ntkbound.machine.parallel import Workers, partition
 from ntkbound.theorems.encoder_only.config import Sizes
+from ntkbound.theorems.encoder_only.factors import Factors
 from ntkbound.theorems.encoder_only.problem import Problem, Weights
 from ntkbound.theorems.encoder_only.schedule import small
 
@@ -34,6 +36,26 @@ SHARES = 16  # parts of the rows, at most: each one thread's at a time
 ELEMENTS = 1 << 18  # rows times tokens at a time: two megabytes
 FEWEST = 16  # rows at a time
 ALIGNED = 8  # float64 of a cache line: products of matrices that start there have the same bits
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Weights of R runs: W_V (R, rows, d), w_O (R, rows), and queries and keys as ``factors`` of
+    those (R, rows, d) that they started from."""
+
+    start: tuple[Tensor, Tensor]
+    V: Tensor
+    O: Tensor  # noqa: E741 - the paper's symbol
+    factors: Factors
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """∇V (R, rows, d), ∇O (R, rows) and G = ∂ℓ/∂P (R, d, d), which has those of Q and K in it."""
+
+    V: Tensor
+    O: Tensor  # noqa: E741 - the paper's symbol
+    G: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,65 +122,65 @@ class Objective:
         ]
         self._U = self._X.new_empty(R, room.d, room.ds, room.N)
 
-    def packed(self, weights: Sequence[Weights]) -> Weights:
-        """The weights of R runs in one, (R, rows, d) and (R, rows)."""
+    def started(self, weights: Sequence[Weights]) -> State:
+        """The state of R runs at their weights."""
         room = self.room
-        matrices = {
-            symbol: stacked([getattr(one, symbol) for one in weights], room.rows, room.d)
+        Q, K, V = (
+            stacked([getattr(one, symbol) for one in weights], room.rows, room.d)
             for symbol in "QKV"
-        }
-        return Weights(**matrices, O=stacked([one.O for one in weights], room.rows))
+        )
+        O = stacked([one.O for one in weights], room.rows)  # noqa: E741
 
-    def of(self, weights: Weights, run: int) -> Weights:
-        """A view of one run's own weights."""
+        def grams(share: _Share) -> tuple[Tensor, ...]:
+            q, k = Q[:, share.rows], K[:, share.rows]
+            return torch.bmm(q.mT, k), torch.bmm(q.mT, q), torch.bmm(k.mT, k)
+
+        found = (self._workers.ranks.sum_(total) for total in _sums(self._each(grams)))
+        return State((Q, K), V, O, Factors.of(*found))
+
+    def of(self, state: State, run: int) -> Weights:
+        """One run's own weights."""
         rows, d = self.held, self.problem.d
-        matrices = {symbol: getattr(weights, symbol)[run, :rows, :d] for symbol in "QKV"}
-        return Weights(**matrices, O=weights.O[run, :rows])
+        Q, K = state.factors.rows(state.start, run)
+        return Weights(Q[:rows, :d], K[:rows, :d], state.V[run, :rows, :d], state.O[run, :rows])
 
-    def evaluate(self, weights: Weights, gradient: Weights) -> Value:
-        """ℓ, r and the norms of ∇ℓ, which is written to ``gradient``."""
+    def evaluate(self, state: State) -> tuple[Value, Gradient]:
+        """ℓ, r and ∇ℓ with its norms."""
         problem, ranks = self.problem, self._workers.ranks
-        A = self._attend(self._product(weights))
+        A = self._attend(state.factors.P)
         U = self._U.flatten(2)
-        ahead = self._each(lambda share: share.forward(weights, U))
+        ahead = self._each(lambda share: share.forward(state, U))
         f, E = (ranks.sum_(total) for total in _sums(ahead))
         residual = problem.factor * f - self._y
         c = problem.weight * problem.factor * residual
         G = self._of_attention(A, E.view_as(self._U) * c[:, None, None])
         scaled = (self._U * c[:, None, None]).flatten(2)
-        back = self._each(lambda share: share.backward(weights, gradient, (scaled, c, G)))
+        gradient = Gradient(torch.empty_like(state.V), torch.empty_like(state.O), G)
+        back = self._each(lambda share: share.backward(state, gradient, scaled, c))
         (squares,) = (ranks.sum_(total) for total in _sums(back))
+        whole = torch.cat([squares, torch.stack(state.factors.squares(G), dim=1)], dim=1)
         loss = problem.weight / 2 * residual.square().sum(1)
-        return Value(loss, residual[:, : problem.N], squares)
+        return Value(loss, residual[:, : problem.N], whole), gradient
 
-    def step(self, weights: Weights, gradient: Weights, gamma: Tensor, into: Weights) -> None:
-        """``into`` = θ − γ∇ of every run, γ (R,); may be the weights themselves."""
+    def moved(self, state: State, gradient: Gradient, gamma: Tensor, into: State) -> State:
+        """θ − γ∇ of every run, γ (R,); V and O are those of ``into``, which may be θ itself."""
 
         def move(share: _Share) -> None:
-            for symbol in "OQKV":
-                theta, g, out = (
-                    getattr(w, symbol)[:, share.rows] for w in (weights, gradient, into)
-                )
-                each = -gamma.view(-1, *[1] * (theta.ndim - 1))
-                torch.addcmul(theta, g, each, out=out)
+            for theta, g, out in (
+                (state.V, gradient.V, into.V), (state.O, gradient.O, into.O)
+            ):  # fmt: skip
+                size = -gamma.view(-1, *[1] * (theta.ndim - 1))
+                rows = (slice(None), share.rows)
+                torch.addcmul(theta[rows], g[rows], size, out=out[rows])
 
         for _ in self._each(move):
             pass
+        return replace(into, factors=state.factors.moved(gradient.G, gamma))
 
     def _each(self, work: Callable[[_Share], Found]) -> Iterator[Found]:
         """Of every share in their order; a single one needs no second thread."""
-        return (
-            self._workers.map(work, self._shares) if self._shares[1:] else map(work, self._shares)
-        )
-
-    def _product(self, weights: Weights) -> Tensor:
-        """P = W_QᵀW_K, (R, d, d)."""
-
-        def product(share: _Share) -> tuple[Tensor]:
-            return (torch.bmm(weights.Q[:, share.rows].mT, weights.K[:, share.rows]),)
-
-        (P,) = _sums(self._each(product))
-        return self._workers.ranks.sum_(P)
+        shares = self._shares
+        return self._workers.map(work, shares) if shares[1:] else map(work, shares)
 
     def _attend(self, P: Tensor) -> Tensor:
         """A (R·N, ds, ds); U = A X is left in its place, tokens last."""
@@ -206,12 +228,12 @@ class _Share:
         self._signs = torch.empty(runs, count, room.T, dtype=torch.int8)
         self._F = torch.empty(runs, count, room.N, dtype=torch.float64)
 
-    def forward(self, weights: Weights, U: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, state: State, U: Tensor) -> tuple[Tensor, Tensor]:
         """What these rows add to f/s (R, N) and to E (R, d, T)."""
         R, room = len(U), self._room
         f, E = U.new_zeros(R, room.N), self._E
         for block, signs, F in self._parts():
-            V, O = weights.V[:, block], weights.O[:, block]  # noqa: E741
+            V, O = state.V[:, block], state.O[:, block]  # noqa: E741
             Z = self._room_for(block, R)
             torch.bmm(V, U, out=Z)
             Z.clamp_min_(0)
@@ -226,23 +248,18 @@ class _Share:
         return f, E
 
     def backward(
-        self, weights: Weights, gradient: Weights, known: tuple[Tensor, Tensor, Tensor]
+        self, state: State, gradient: Gradient, scaled: Tensor, c: Tensor
     ) -> tuple[Tensor]:
-        """Writes these rows of ∇ℓ, from c ∘ U (R, d, T), c (R, N) and G (R, d, d); their squares
-        (R, 4)."""
-        scaled, c, G = known
-        squares = c.new_zeros(len(c), 4)
+        """Writes these rows of ∇O and ∇V, from c ∘ U (R, d, T) and c (R, N); their squares
+        (R, 2)."""
+        squares = c.new_zeros(len(c), 2)
         for block, signs, F in self._parts():
             M = self._room_for(block, len(c))
             M.copy_(signs)
-            found = (
-                (F * c[:, None]).sum(2),
-                torch.bmm(M, scaled.mT).mul_(weights.O[:, block, None]),
-                torch.bmm(weights.K[:, block], G.mT),
-                torch.bmm(weights.Q[:, block], G),
-            )
-            for place, (symbol, part) in enumerate(zip("OVQK", found, strict=True)):
-                getattr(gradient, symbol)[:, block] = part
+            of_O = (F * c[:, None]).sum(2)
+            of_V = torch.bmm(M, scaled.mT).mul_(state.O[:, block, None])
+            for place, (whole, part) in enumerate(((gradient.O, of_O), (gradient.V, of_V))):
+                whole[:, block] = part
                 squares[:, place] += part.flatten(1).square().sum(1)
         return (squares,)
 

@@ -28,22 +28,28 @@ FIXTURE = {  # ℓ, ‖∇O‖ ‖∇V‖ ‖∇Q‖ ‖∇K‖, ℓ after ten s
 }
 
 
-def objective_of(pairs, workers=WORKERS):
-    problems, weights = zip(*pairs, strict=True)
-    objective = Objective(problems, len(weights[0].O), workers)
-    return objective, objective.packed(weights), objective.packed(weights)
-
-
 def evaluated(*pairs, workers=WORKERS, steps=0, gamma=0.1):
     """The value after so many steps, and weights and gradient of every run."""
-    objective, theta, gradient = objective_of(pairs, workers)
-    value = objective.evaluate(theta, gradient)
+    problems, weights = zip(*pairs, strict=True)
+    objective = Objective(problems, len(weights[0].O), workers)
+    state = objective.started(weights)
+    value, gradient = objective.evaluate(state)
     size = torch.full((len(pairs),), gamma, dtype=torch.float64)
     for _ in range(steps):
-        objective.step(theta, gradient, size, theta)
-        value = objective.evaluate(theta, gradient)
+        state = objective.moved(state, gradient, size, state)
+        value, gradient = objective.evaluate(state)
     runs = range(len(pairs))
-    return value, [objective.of(theta, r) for r in runs], [objective.of(gradient, r) for r in runs]
+    found = [objective.of(state, r) for r in runs]
+    return value, found, [gradient_of(one, gradient, r) for r, one in enumerate(found)]
+
+
+def gradient_of(weights, gradient, run):
+    """∇ of all four blocks."""
+    rows, d = weights.V.shape
+    G = gradient.G[run, :d, :d]
+    return Weights(
+        weights.K @ G.mT, weights.Q @ G, gradient.V[run, :rows, :d], gradient.O[run, :rows]
+    )
 
 
 @pytest.mark.parametrize("case", FIXTURE, ids=str)
