@@ -163,17 +163,16 @@ def conditions(
     takes 1/2 of it from a Lipschitz gradient, which ReLU does not have, so it is measured.
     """
     choices, problem = facts.choices(), facts.problem
-    wide = facts.tangent.dm >= problem.N
     descends = least_descent is not None and least_descent >= LEAST_DESCENT
     met = any(one.sufficient for one in choices.values())
     return {
-        statement.WIDE: wide,
+        statement.WIDE: facts.tangent.dm >= problem.N,
         statement.FEW: problem.d >= problem.N,
         statement.TWO_ONE: _holds(choices[ONE].ratio2),
         statement.THREE_ONE: _holds(choices[ONE].ratio3),
         statement.TWO_INIT: _holds(choices[INIT].ratio2),
         statement.THREE_INIT: _holds(choices[INIT].ratio3),
-        statement.PROP_1: wide and met and descends,
+        statement.PROP_1: met and descends,
         statement.ASSUMPTION_2: data["row_rank"] == problem.ds,
         statement.ASSUMPTION_3: data["min"] == 0 if "min" in data else None,
     }
@@ -184,7 +183,7 @@ def _holds(ratio: float | None) -> bool:
 
 
 def _ratio(left: float, right: float) -> float | None:
-    """exp(left − right); 0 of nothing, None over nothing."""
+    """exp(left − right); 0 of nothing (α is, where dm < N), None over nothing."""
     if left == NOTHING:
         return 0.0
     return None if right == NOTHING else _exp(left - right)
