@@ -26,7 +26,7 @@ def arm(record: Record) -> str:
         words.append(f"γ = {config['gamma']:g}")
     elif config["step"] == "adaptive":
         words.append("adaptive")
-    elif config["gamma_of"] != "own":
+    if config["gamma_of"] not in (None, "own"):
         words.append(f"γ of {config['gamma_of']}")
     words += [f"{name} = 1" for name in ("ds", "d") if config[name] == 1]
     return " ".join(words)

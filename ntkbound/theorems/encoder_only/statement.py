@@ -133,6 +133,7 @@ NTK_ONE, NTK_HALF = {**NTK, **ONE}, {**NTK, **HALF}
 CONSTANT = {"step": ["fixed", "kernel"]}  # the others have no one rate
 HALF_FASTER = {"smaller": HALF, "larger": ONE}
 LECUN_FASTER = {"smaller": LECUN, "larger": NTK}
+SHARED = {"gamma_of": "half", "step": "kernel"}
 OWN_STEP = "who is faster at steps of their own depends on the data"
 
 
@@ -172,6 +173,8 @@ KERNEL = (
     _width(TO_LIMIT, "Lemma 1, corrected", kind="upper", exponent=-0.5, start=256, where=NTK_ONE),
     _width(TO_PRINTED, "Lemma 1 as printed", kind="upper", exponent=-0.5, start=256,
            where=NTK_ONE, **_refuted("printed without the derivative and without ∘")),
+)  # fmt: skip
+CURVATURE = (
     _width(HESSIAN, "Theorem 3, NTK", kind="upper", exponent=-0.5, start=256, where=NTK_ONE),
     *(_width(HESSIAN, f"Theorem 3, {told}", kind="upper", exponent=-0.5, start=256,
              where={**init, **ONE}, **_refuted("its proof takes weights N(0, 1) and d = 1"))
@@ -187,6 +190,8 @@ MOVEMENT = (
     _width(KERNEL_MOVED, "kernel stable with width", kind="upper", exponent=0),
     *(_width(DRIFT[block]["relative"], f"lazy in W_{block}", kind="upper", exponent=0)
       for block in ("V", "Q", "K")),
+)  # fmt: skip
+OUTPUT = (
     _claim(DRIFT["O"]["relative"], "lazy in w_O", form="level", kind="upper", level=1.0,
            where={**LECUN_HE, "tau": {"from": 400}},
            **_conjecture("w_O starts at norm 1 and moves by more")),
@@ -200,13 +205,13 @@ REGIME = tuple(
 )  # fmt: skip
 SCALING = (
     *(_order(f"(i) half faster at one step, {tokens}", **HALF_FASTER,
-             where={"gamma_of": "half", "tokens": tokens, **LECUN}) for tokens in
+             where={**SHARED, "tokens": tokens, **LECUN}) for tokens in
       ("centred", "raw")),
     _order("(i) half faster at one step, unit", **HALF_FASTER,
-           where={"gamma_of": "half", "tokens": "unit", **LECUN},
+           where={**SHARED, "tokens": "unit", **LECUN},
            **_conjecture("logits of size 1/d: the softmax is flat in both")),
     *(_order(f"(i) half faster, {told}", **HALF_FASTER, where=where, **_conjecture(OWN_STEP))
-      for told, where in (("each at 1/λ_max of its own", {"gamma_of": "own"}),
+      for told, where in (("each at 1/λ_max of its own", {"gamma_of": "own", "step": "kernel"}),
                           ("adaptive", {"step": "adaptive"}))),
 )  # fmt: skip
 INITIALISATION = (
@@ -228,8 +233,8 @@ IMAGES = (
            larger=HALF, where={"task": "images"}),
 )  # fmt: skip
 
-CLAIMS = (*CONVERGENCE, *DATA, *CONDITIONS, *KERNEL, *SAMPLES, *MOVEMENT, *REGIME, *SCALING,
-          *INITIALISATION, *COROLLARY_1, *IMAGES)  # fmt: skip
+CLAIMS = (*CONVERGENCE, *DATA, *CONDITIONS, *KERNEL, *CURVATURE, *SAMPLES, *MOVEMENT, *OUTPUT,
+          *REGIME, *SCALING, *INITIALISATION, *COROLLARY_1, *IMAGES)  # fmt: skip
 
 _OF_ONE = {
     CONDITION["prop1_one"]["ratio2"].key: TWO_ONE,

@@ -103,13 +103,13 @@ def test_a_step_that_is_too_large_diverges(workers):
     assert np.isfinite(found.trace["image/train/loss"]).all()
 
 
-def test_training_learns_and_the_large_scaling_is_slower(workers):
+def test_training_learns_and_the_smaller_logits_are_slower(workers):
     half, one = (
-        images.run(config(scaling=scaling, dm=256, epochs=4), Tools(workers)).terms["image"]
+        images.run(config(scaling=scaling, dm=128, epochs=3, lr=0.2), Tools(workers)).terms["image"]
         for scaling in ("half", "one")
     )
-    assert half["train"]["loss"] < 1.2 < one["train"]["loss"]
-    assert half["test"]["accuracy"] > 0.6 > one["test"]["accuracy"]
+    assert half["train"]["loss"] < 1.7 < one["train"]["loss"]
+    assert half["test"]["accuracy"] > 0.3 > one["test"]["accuracy"]
 
 
 def test_a_run_is_trained_shown_and_verified(command, folder):

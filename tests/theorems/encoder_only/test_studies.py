@@ -40,7 +40,7 @@ def test_each_runs(command, folder, name):
     assert set(told["lost"].values()) <= {"diverged"}
     page = (folder / "found" / f"{name}.md").read_text()
     assert "## What it shows" in page
-    assert (folder / "found" / f"{name}.png").is_file()
+    assert (folder / "found" / f"{name}.pdf").is_file()
 
 
 def test_the_papers_settings():
