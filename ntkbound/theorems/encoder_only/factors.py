@@ -10,7 +10,7 @@ themselves. With Γ = γG a step is
     P − W_QᵀW_Q Γ − Γ W_KᵀW_K + Γ Pᵀ Γ,   W_QᵀW_Q − P Γᵀ − Γ Pᵀ + Γ W_KᵀW_K Γᵀ,   …
 
 whatever dm: 11 d³ multiply-adds in place of 3 d² dm, and no gradient of dm·d numbers. Derived in
-docs/encoder-only.md.
+E11 of docs/encoder-only.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ the signs of Z are kept (a byte each) for the second pass, ∇V. Three products 
 multiply-adds a step, memory of N·ds·dm bytes and of the weights; queries and keys are moved without
 their rows (``factors``).
 
-Source: arXiv 2311.01575, Section 1; gradients through P in docs/encoder-only.md.
+Source: arXiv 2311.01575, Section 1; gradients through P: E1 of docs/encoder-only.md.
 """
 
 from __future__ import annotations
