@@ -177,3 +177,13 @@ def test_queries_and_keys_are_moved_by_their_factors(seed, sizes):
         (factors.KK, rows.K.mT @ rows.K),
     ):
         torch.testing.assert_close(gram[0, :d, :d], expected, rtol=1e-10, atol=1e-12)
+
+
+def test_blocks_of_rows_do_not_depend_on_the_runs_beside(monkeypatch):
+    monkeypatch.setattr(model, "ELEMENTS", 1 << 13)
+    pairs = [drawn(seed, 20, 5, 6, 300) for seed in range(4)]
+    value, _, _ = evaluated(*pairs, steps=3, gamma=1e-3)
+    for run, pair in enumerate(pairs):
+        alone, _, _ = evaluated(pair, steps=3, gamma=1e-3)
+        assert torch.equal(alone.loss[0], value.loss[run])
+        assert torch.equal(alone.squares[0], value.squares[run])
