@@ -55,7 +55,7 @@ def doubling(low: int, high: int) -> dict[str, int]:
 
 def figures(N: int, d: int, widths: list[int], tau: int, every: int, count: int) -> list[str]:
     """Figures 2 and 9 (widths at γ = 1), 5 (initialisations) and 3 (a vector as tokens)."""
-    middle, large = widths[1 if len(widths) == 4 else 0], widths[-2]
+    middle, large = widths[1], max(dm for dm in widths if dm <= 1000)
     same: dict[str, Any] = {"N": N, "tau": tau, "records": 48, "seed": seeds(count)}
     fixed = same | {"d": d, "step": "fixed", "kernel_every": every}
     return [
