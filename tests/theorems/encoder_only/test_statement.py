@@ -50,7 +50,7 @@ def test_what_is_known_to_be_false():
 
 
 def test_no_order_at_steps_of_their_own_is_gated_on():
-    orders = [*statement.SCALING, *statement.INITIALISATION]
+    orders = [*statement.SCALING.values(), *statement.INITIALISATION.values()]
     gated = [claim for claim in orders if claim.status == "stated"]
     assert gated
     for claim in gated:
