@@ -160,8 +160,9 @@ def train(config: Config, data: Split, weights: dict[str, Tensor], tools: Tools)
         if epoch == epochs or not math.isfinite(loss):
             return
         order = torch.from_numpy(rng.permutation(len(data.train)))
-        for chosen in order.split(batch):
-            descend(data.train.at(chosen), weights, velocity, scale, (lr, momentum))
+        for start in range(0, len(order), batch):
+            part = data.train.at(order[start : start + batch])
+            descend(part, weights, velocity, scale, (lr, momentum))
             step += 1
 
 

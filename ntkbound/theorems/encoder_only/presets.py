@@ -127,9 +127,7 @@ def among(claims: Iterable[Claim], **where: Any) -> tuple[Claim, ...]:
     return tuple(one.model_copy(update={"where": {**one.where, **where}}) for one in claims)
 
 
-OF_FIGURES = (
-    *among(statement.CONVERGENCE, step="fixed"), *statement.REGIME, *statement.COROLLARY_1
-)  # fmt: skip
+OF_FIGURES = (*among(statement.CONVERGENCE, step="fixed"), *statement.COROLLARY_1)
 # Few samples make λ_min scatter, and Hessians are of few; the data are the same at every width.
 AT_START: Axes = {"tau": 1, "pooling": "mean"}
 OF_KERNEL = (
@@ -216,6 +214,7 @@ CHECKED = [
 EVERYTHING = [
     *(grid for name, grids in SMALL.items() if name != "encoder-only-width" for grid in grids),
     *asked([8], 4096, 3),
+    sweep(step="fixed", init=["lecun", "ntk"], dm=1000, seed=seeds(3)),
 ]
 
 
@@ -240,11 +239,16 @@ PRESETS = {
         ),
     ),
     "small": preset(
-        "encoder-only: every claim, at the sizes it needs", EVERYTHING, distinct(CLAIMED.values())
+        "encoder-only: every claim, at the sizes it needs",
+        EVERYTHING,
+        distinct([*CLAIMED.values(), statement.REGIME]),
     ),
     **{
         f"{size}{name}": preset(TITLES[name], grids, CLAIMED[name])
         for size, every in (("smoke/", SMOKE), ("", SMALL), ("paper/", PAPER))
         for name, grids in every.items()
     },
+    "paper/encoder-only": preset(
+        TITLES["encoder-only"], PAPER["encoder-only"], (*OF_BOTH, *statement.REGIME)
+    ),
 }

@@ -23,7 +23,7 @@ def _of_widths(record: Record) -> bool:
 
 
 def _of_initialisations(record: Record) -> bool:
-    return record.config["step"] == "fixed" and record.config["scaling"] == "half"
+    return bool(record.config["step"] == "fixed" and record.config["scaling"] == "half")
 
 
 def _of_vectors(record: Record) -> bool:

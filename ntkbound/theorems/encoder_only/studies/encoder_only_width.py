@@ -39,8 +39,8 @@ def _needed(records: Sequence[Record]) -> TextTable:
         enough = one.complete and ratio is not None and ratio < REACHED
         tried[place].append(config["dm"] if enough else 0)
     by_arm: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for (name, N, _), found in tried.items():
-        by_arm[name, N].append(min((dm for dm in found if dm), default=math.inf))
+    for (name, N, _), dms in tried.items():
+        by_arm[name, N].append(min((dm for dm in dms if dm), default=math.inf))
     widest = max((one.config["dm"] for one in records), default=0)
     rows = []
     for (name, N), found in sorted(by_arm.items()):
