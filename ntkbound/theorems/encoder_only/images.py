@@ -26,6 +26,7 @@ from ntkbound.core.record import Record
 from ntkbound.core.tools import Tools
 from ntkbound.theorems.encoder_only.config import Config, config_of, known
 from ntkbound.theorems.encoder_only.initial import output_scale, variances
+from ntkbound.theorems.encoder_only.watch import recorded
 
 PATCHES, PIXELS, CLASSES = 16, 4, 10
 BRIGHTEST = 16.0
@@ -146,19 +147,21 @@ def evaluate(images: Images, weights: dict[str, Tensor], scale: Scale) -> tuple[
 
 
 def train(config: Config, data: Split, weights: dict[str, Tensor], tools: Tools) -> Iterator[Seen]:
-    """Descends in place, and says after each epoch that is recorded where it stands."""
+    """Descends in place, and says where it stands after each epoch that is recorded."""
     scale, batch = scale_of(config), known(config.batch, "batch")
     epochs = known(config.epochs, "epochs")
     lr, momentum = known(config.lr, "lr"), known(config.momentum, "momentum")
     rng = streams.generator(known(config.init_seed, "init_seed"), "encoder-only/images/batches")
     velocity = {name: torch.zeros_like(one) for name, one in weights.items()}
     step, parts = 0, -(-len(data.train) // batch)
+    kept = recorded(epochs, config.records)
     for epoch in range(epochs + 1):
-        loss, _ = evaluate(data.train, weights, scale)
-        yield Seen(step, loss, evaluate(data.test, weights, scale)[1])
-        tools.progress(step, parts * epochs, loss)
-        if epoch == epochs or not math.isfinite(loss):
-            return
+        if epoch in kept:
+            loss, _ = evaluate(data.train, weights, scale)
+            yield Seen(step, loss, evaluate(data.test, weights, scale)[1])
+            tools.progress(step, parts * epochs, loss)
+            if epoch == epochs or not math.isfinite(loss):
+                return
         order = torch.from_numpy(rng.permutation(len(data.train)))
         for start in range(0, len(order), batch):
             part = data.train.at(order[start : start + batch])

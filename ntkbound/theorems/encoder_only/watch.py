@@ -21,8 +21,8 @@ BLOCKS = ("O", "V", "Q", "K")
 
 def recorded(steps: int, count: int) -> list[int]:
     """0, then ``count`` − 1 steps in geometric distance, the last among them."""
-    spaced = np.geomspace(1, steps, count - 1).round().astype(np.int64)
-    return [int(step) for step in np.unique(np.append(spaced, [0, steps]))]
+    spaced = np.geomspace(steps, 1, count - 1).round().astype(np.int64)
+    return [int(step) for step in np.unique(np.append(spaced, 0))]
 
 
 def spectral_norms(weights: Weights, workers: Workers) -> np.ndarray:

@@ -92,8 +92,9 @@ def test_the_record(workers):
     assert steps.tolist() == [0, 23, 46]
     assert found.trace["image/train/loss"][-1] == found.terms["image"]["train"]["loss"]
     assert found.trace["image/test/accuracy"][-1] == found.terms["image"]["test"]["accuracy"]
-    again = images.run(config(epochs=2, dm=16), Tools(workers))
+    again = images.run(config(epochs=2, dm=16, records=2), Tools(workers))
     assert again.terms == found.terms
+    assert again.trace["step"].tolist() == [0, 46]
 
 
 def test_a_step_that_is_too_large_diverges(workers):
