@@ -185,7 +185,7 @@ SMALL: Mapping[str, list[str]] = {
     "encoder-only-scaling": [
         *apart(50, TOKENS, [16, 64, 256], 400, 6), *initialisations(50, 512, 400, 6)
     ],
-    "encoder-only-drift": drift(24, 1000, 64, 1024, 5),
+    "encoder-only-drift": drift(24, 1000, 64, 1024, 6),
     "encoder-only-images": digits(20, [16, 256, 1024], 3),
 }  # fmt: skip
 PAPER: Mapping[str, list[str]] = {
