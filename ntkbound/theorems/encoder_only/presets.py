@@ -168,7 +168,7 @@ SMOKE: Mapping[str, list[str]] = {
     "encoder-only-kernel": kernels(8, 1024, 16, 3, FEW),
     "encoder-only-width": [*needed([4], [2, 4, 8, 16], 100, 3), *asked([4], 1024, 3, FEW)],
     "encoder-only-scaling": [
-        *apart(8, ["raw", "centred"], [32], 40, 3), *initialisations(8, 32, 40, 3)
+        *apart(8, ["centred"], [16, 32], 40, 3), *initialisations(8, 32, 40, 3)
     ],
     "encoder-only-drift": drift(6, 50, 16, 64, 3),
     "encoder-only-images": digits(1, [8, 16], 3),
@@ -193,7 +193,7 @@ PAPER: Mapping[str, list[str]] = {
         *figures(100, 100, [10, 100, 1000, 4000], 400, 80, 3),
         *apart(50, ["centred"], [256], 400, 3),
     ],
-    "encoder-only-kernel": [*kernels(50, 4096, 256, 20), *limits(50, [1024, 4096, 16384], 20)],
+    "encoder-only-kernel": [*kernels(50, 2048, 256, 20), *limits(50, [1024, 4096, 16384], 20)],
     "encoder-only-width": [
         *needed([16, 32, 64, 128], [2, 4, 6, 8, 12, 16, 32, 48, 64, 96, 128], 1500, 6),
         *asked([8, 32, 64], 16384, 3),
