@@ -166,12 +166,12 @@ SMOKE: Mapping[str, list[str]] = {
         *figures(6, 5, [8, 16, 32, 64], 40, 10, 3), *apart(8, ["centred"], [32], 40, 3)
     ],
     "encoder-only-kernel": kernels(8, 1024, 16, 3, FEW),
-    "encoder-only-width": [*needed([4], [2, 4, 8, 16], 100, 3), *asked([4], 1024, 3, FEW)],
+    "encoder-only-width": [*needed([4, 8], [4, 8, 16], 100, 3), *asked([4], 1024, 3, FEW)],
     "encoder-only-scaling": [
         *apart(8, ["centred"], [16, 32], 40, 3), *initialisations(8, 32, 40, 3)
     ],
     "encoder-only-drift": drift(6, 50, 16, 64, 3),
-    "encoder-only-images": digits(1, [8, 16], 3),
+    "encoder-only-images": digits(1, [8, 256], 3),
 }  # fmt: skip
 SMALL: Mapping[str, list[str]] = {
     "encoder-only": [
@@ -214,7 +214,7 @@ CHECKED = [
 EVERYTHING = [
     *(grid for name, grids in SMALL.items() if name != "encoder-only-width" for grid in grids),
     *asked([8], 4096, 3),
-    sweep(step="fixed", init=["lecun", "ntk"], dm=1000, seed=seeds(3)),
+    sweep(step="fixed", init=["lecun", "ntk"], dm=1000, seed=seeds(5)),
 ]
 
 

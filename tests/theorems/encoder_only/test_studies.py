@@ -67,8 +67,16 @@ def test_the_width_needed_is_the_median_over_seeds_of_the_smallest():
             for seed in reached for dm in (4, 8, 16, 32)]  # fmt: skip
     runs += [record(0.5, dm=dm, seed=seed, tau=9, init="ntk") for seed in reached
              for dm in (4, 8, 16, 32)]  # fmt: skip
-    table = encoder_only_width.widths(Evidence(runs, [])).tables[0]
-    assert [row[:3] for row in table.rows] == [["lecun half", "8", "8"], ["ntk half", "8", "> 32"]]
+    runs += [record(1e-3 if dm >= 2 * reached[seed] else 0.5, dm=dm, seed=seed, tau=9, N=16)
+             for seed in reached for dm in (4, 8, 16, 32, 64)]  # fmt: skip
+    found = encoder_only_width.widths(Evidence(runs, []))
+    table, (panel,) = found.tables[0], found.panels
+    assert [row[:3] for row in table.rows] == [
+        ["lecun half", "8", "8"], ["lecun half", "16", "16"], ["ntk half", "8", "> 64"]
+    ]  # fmt: skip
+    assert [(line.label, list(line.y)) for line in panel.lines] == [
+        ("lecun half", [8, 16]), ("N", [8, 16]), ("N²", [64, 256]), ("N³", [512, 4096])
+    ]  # fmt: skip
     assert table.rows[0][3:] == ["8", "64", "512"]
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.studies.measured import three
-from ntkbound.studies.study import Evidence, Judgement, Study, TextTable
+from ntkbound.studies.study import Evidence, Judgement, Line, Panel, Study, TextTable
 from ntkbound.theorems.encoder_only.curves import sized
-from ntkbound.theorems.encoder_only.statement import CONDITION, LOSS_RATIO, RATIO_MIN, STEP
+from ntkbound.theorems.encoder_only.statement import CONDITION, LOSS_RATIO
 
 REACHED = 1e-2
 ONE, INIT = CONDITION["prop1_one"], CONDITION["prop1_init"]
@@ -23,32 +23,55 @@ SHOWN = tuple((f"({name[-1]}), {told}", probe[name])
 
 
 def widths(evidence: Evidence) -> Judgement:
-    """Two tables: the width that was needed, and where (2) and (3) would be met."""
+    """The width that was needed, as a table and drawn; and where (2) and (3) would be met."""
     asked = [one for one in evidence.all if one.config["tau"] == 1]
     trained = [one for one in evidence.all if one.config["tau"] > 1]
-    return Judgement(tables=[_needed(trained), _extrapolated(asked)])
+    needed = _needed(trained)
+    panel = Panel("Width needed", "N", "smallest dm", list(_lines(needed)))
+    found = [panel] if panel.lines else []
+    return Judgement(tables=[_tabled(needed, trained), _extrapolated(asked)], panels=found)
 
 
-def _needed(records: Sequence[Record]) -> TextTable:
-    """Of every seed the smallest width with ℓ_T/ℓ_0 below 1e-2, their median over seeds."""
-    tried: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+def _needed(records: Sequence[Record]) -> dict[tuple[str, int], float]:
+    """By arm and N the median over seeds of the smallest width with ℓ_T/ℓ_0 below 1e-2; ∞ where
+    none was enough."""
+    tried: dict[tuple[str, int, int], list[float]] = defaultdict(list)
     for one in records:
         config = one.config
         place = (f"{config['init']} {config['scaling']}", config["N"], config["init_seed"])
         ratio = one.number(LOSS_RATIO.key)
         enough = one.complete and ratio is not None and ratio < REACHED
-        tried[place].append(config["dm"] if enough else 0)
-    by_arm: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for (name, N, _), dms in tried.items():
-        by_arm[name, N].append(min((dm for dm in dms if dm), default=math.inf))
+        tried[place].append(config["dm"] if enough else math.inf)
+    seeds: dict[tuple[str, int], list[float]] = defaultdict(list)
+    for (name, N, _), found in tried.items():
+        seeds[name, N].append(min(found))
+    return {place: float(np.median(found)) for place, found in sorted(seeds.items())}
+
+
+def _lines(needed: Mapping[tuple[str, int], float]) -> Iterator[Line]:
+    """Needed widths against N where there are two, and what the theorems ask for, dashed."""
+    for name in dict.fromkeys(name for name, _ in needed):
+        known = {N: dm for (own, N), dm in needed.items() if own == name and math.isfinite(dm)}
+        if len(known) > 1:
+            yield Line(name, list(known), list(known.values()))
+    samples = sorted({N for _, N in needed})
+    if len(samples) > 1:
+        for power, told in ((1, "N"), (2, "N²"), (3, "N³")):
+            yield Line(told, samples, [float(N**power) for N in samples], dashed=True)
+
+
+def _tabled(needed: Mapping[tuple[str, int], float], records: Sequence[Record]) -> TextTable:
     widest = max((one.config["dm"] for one in records), default=0)
-    rows = []
-    for (name, N), found in sorted(by_arm.items()):
-        middle = float(np.median(found))
-        told = f"{middle:g}" if math.isfinite(middle) else f"> {widest}"
-        rows.append([name, str(N), told, str(N), str(N**2), str(N**3)])
+    rows = [
+        [name, str(N), f"{dm:g}" if math.isfinite(dm) else f"> {widest}", *_asked_by_theorems(N)]
+        for (name, N), dm in needed.items()
+    ]
     columns = ["arm", "N", "width needed", "N (Thm 2)", "N² (Thm 1, one)", "N³ (Thm 1, half)"]
     return TextTable(f"Smallest dm with ℓ_T/ℓ_0 below {REACHED:g}", columns, rows)
+
+
+def _asked_by_theorems(N: int) -> list[str]:
+    return [str(N), str(N**2), str(N**3)]
 
 
 def _extrapolated(records: Sequence[Record]) -> TextTable:
@@ -90,6 +113,6 @@ STUDY = Study(
     theorem="encoder-only",
     axis="dm",
     arms=sized,
-    measured=(LOSS_RATIO, RATIO_MIN, STEP, ONE["ratio2"], ONE["ratio3"]),
+    measured=(),
     judge=widths,
 )
