@@ -17,7 +17,8 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Bound, Check, Outcome
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Theorem, configure, find
+from ntkbound.core.registry import configure, find
+from ntkbound.core.theorem import Theorem
 
 if TYPE_CHECKING:
     from ntkbound.core import streams

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ntkbound.core.theorem import DEFAULT, names
+from ntkbound.core.registry import DEFAULT, names
 
 PACKAGE = Path(__file__).parents[1] / "ntkbound"
 ENGINE = ("core", "machine", "runs", "stats", "studies", "report", "cli")

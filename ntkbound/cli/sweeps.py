@@ -11,6 +11,7 @@ import typer
 
 from ntkbound.cli.common import (
     INCONCLUSIVE,
+    About,
     Json,
     Out,
     Quiet,
@@ -138,6 +139,7 @@ def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None
 
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder")],
+    theorem: About = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.preset import preset_names
 from ntkbound.core.theorem import Theorem
 

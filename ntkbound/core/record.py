@@ -20,7 +20,8 @@ SCHEMA = 2  # layout of a record
 @dataclass(frozen=True)
 class Record:
     """One run. ``trace`` of a record on disk is read when it is asked for; ``arrays`` are empty
-    where they were not read, or not saved; ``path`` is None until it is written."""
+    where they were not read, or not saved; ``path`` is None until it is written. ``code``: SHA-256
+    of the user's files that it executed, by the field that names them."""
 
     id: str
     theorem: str
@@ -35,6 +36,7 @@ class Record:
     notes: Sequence[str] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     data_sha256: str | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
@@ -89,6 +91,8 @@ class Record:
         }
         if self.data_sha256 is not None:
             told["data_sha256"] = self.data_sha256
+        if self.code:
+            told["code"] = dict(self.code)
         return told | {"files": dict(self.files)}
 
     @classmethod
@@ -108,6 +112,7 @@ class Record:
             conditions=data["conditions"],
             notes=tuple(data["notes"]),
             data_sha256=data.get("data_sha256"),
+            code=data.get("code", {}),
             files=data["files"],
             path=path,
         )

@@ -17,7 +17,8 @@ from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Prepared, Theorem, find
+from ntkbound.core.registry import find
+from ntkbound.core.theorem import Prepared, Theorem
 from ntkbound.core.tools import Progress
 from ntkbound.machine import environment
 from ntkbound.machine.parallel import Workers
@@ -174,6 +175,7 @@ def _record(
         conditions=outcome.conditions,
         notes=tuple(outcome.notes),
         data_sha256=prepared.digest,
+        code=theorem.code(prepared.config),
         trace=outcome.trace,
         arrays=arrays,
     )

@@ -19,7 +19,7 @@ import numpy as np
 from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.npz import arrays_of
 from ntkbound.core.record import SCHEMA, Record
-from ntkbound.core.theorem import known
+from ntkbound.core.registry import known
 from ntkbound.runs.files import write_text, write_whole
 
 SEAL = ',\n "sha256": "'
@@ -106,6 +106,8 @@ def read_run_json(path: Path, *, current: bool = True) -> Record:
     theorem = known(record.theorem)
     if current and theorem is not None and record.version != theorem.version:
         raise StaleError(path, f"version {record.version} is not {theorem.version}")
+    if current and theorem is not None and record.code.get("theorem") != theorem.file_sha256:
+        raise StaleError(path, f"made by another file than this theorem {theorem.name}")
     return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
 
 

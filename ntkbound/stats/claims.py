@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.claim import Claim, Form
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, Outside, concerns

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from importlib import import_module
 
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.theorem import theorems
+from ntkbound.core.registry import theorems
 from ntkbound.studies.study import Edition, Study
 
 __all__ = ["Edition", "Study", "load", "studies"]

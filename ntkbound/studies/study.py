@@ -13,7 +13,7 @@ from ntkbound.core.outcome import Terms
 from ntkbound.core.preset import Preset, load_preset
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.stats import Verdict, claims_of
 
 Arms = Sequence[str] | Callable[[Record], str]

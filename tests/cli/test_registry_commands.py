@@ -12,7 +12,7 @@ import pytest
 
 from ntkbound import configure, find, read, run
 from ntkbound.core.errors import InputError, StaleError
-from ntkbound.core.theorem import names
+from ntkbound.core.registry import names
 from ntkbound.machine.ranks import Ranks
 from ntkbound.runs.execute import Execution, check_used
 from ntkbound.runs.record import read_run_json
@@ -180,7 +180,7 @@ def test_a_broken_theorem_stops_only_itself(command, refused, plant):
 
 
 def test_a_broken_default_theorem_leaves_the_others(command, refused, monkeypatch):
-    monkeypatch.setattr("ntkbound.core.theorem.DEFAULT", "gone")
+    monkeypatch.setattr("ntkbound.core.registry.DEFAULT", "gone")
     monkeypatch.setattr("ntkbound.cli.options.DEFAULT", "gone")
     assert refused("train").startswith("--theorem: 'gone' is unknown")
     assert command("theorems")[0] == 0

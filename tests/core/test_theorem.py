@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import broken, configure, find, known, names, theorems
+from ntkbound.core.registry import broken, configure, find, known, names, theorems
 
 SHIPPED = names()
 GOOD = "from dataclasses import replace\nfrom ntkbound.theorems.least_squares import THEOREM\n"

@@ -9,7 +9,7 @@ import pytest
 from ntkbound import studies
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.report.conclusions import conclude
 from ntkbound.stats import claims_of
 from ntkbound.studies.evaluate import evaluate, with_terms
