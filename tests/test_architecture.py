@@ -107,7 +107,7 @@ def test_the_engine_names_no_term_symbol_or_architecture():
         if NAMES.search(line)
     ]
     (default,) = found
-    assert default.startswith(str(PACKAGE / "core" / "theorem.py"))
+    assert default.startswith(str(PACKAGE / "core" / "registry.py"))
     assert default.endswith(f': DEFAULT = "{DEFAULT}"')
 
 

@@ -70,11 +70,11 @@ def load_preset(reference: str | Path) -> Preset:
     """
     if PurePath(reference).suffix == SUFFIX:
         path = Path(reference)
-        tables = _tables_of(path, str(reference))
+        tables = tables_of(path, str(reference))
         return parse_preset(tables, str(reference), path.stem, folder=path.parent)
     name = PurePath(reference).as_posix()
     theorem, text = _named(name)
-    return parse_preset(_tables_of(text, name), name, name, theorem=theorem)
+    return parse_preset(tables_of(text, name), name, name, theorem=theorem)
 
 
 def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
@@ -89,7 +89,7 @@ def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
         return (fields if recorded else _of_file(fields, path)), recorded
     try:
         theorem, text = _named(path.as_posix())
-        fields = fields_of(_tables_of(text, reference), "run")
+        fields = fields_of(tables_of(text, reference), "run")
     except InputError as error:
         raise InputError(str(error), field="config", value=reference) from None
     return ({} if theorem is None else {"theorem": theorem}) | fields, False
@@ -135,7 +135,7 @@ def preset_names() -> dict[str, str]:
     """Name → title of every preset that can be named: those of the package, then the theorems'."""
     texts: dict[str, str | Path] = {**_shipped()}
     texts |= {name: text for name, (_, text) in _own().items()}
-    return {name: str(_tables_of(text, name).get("title", name)) for name, text in texts.items()}
+    return {name: str(tables_of(text, name).get("title", name)) for name, text in texts.items()}
 
 
 def parse_preset(
@@ -260,8 +260,9 @@ def _own() -> dict[str, tuple[str, str | Path]]:
     }
 
 
-def _tables_of(text: str | Path, where: str) -> dict[str, Any]:
-    """The tables of a TOML text, or of the file at a path."""
+def tables_of(text: str | Path, where: str) -> dict[str, Any]:
+    """The tables of a TOML text, or of the file at a path. Raises InputError opening with
+    ``where``."""
     try:
         return tomllib.loads(text if isinstance(text, str) else text.read_text(encoding="utf-8"))
     except OSError as error:

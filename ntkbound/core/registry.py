@@ -102,6 +102,12 @@ def named(reference: str, folder: Path | None = None) -> Theorem:
         other = "another file" if earlier is not None else "a theorem that is installed"
         told = f"{file.path.name}: its name {found.name!r} is that of {other}; give it its own"
         raise InputError(told, field="theorem")
+    for number, claim in enumerate(found.claims, 1):
+        try:
+            found.understand(claim)
+        except InputError as error:
+            told = f"{file.path.name}: claim {number}: {error}"
+            raise InputError(told, field="theorem") from None
     _files[found.name] = replace(found, file=file)
     return _files[found.name]
 
@@ -141,11 +147,14 @@ def with_code(fields: Mapping[str, Any], folder: Path | None = None) -> dict[str
 
 def raised(error: Exception) -> str:
     """In one line what an import raised, and in which file; a SyntaxError says itself where."""
-    return userfile.told(error, _not_importing)
+    return userfile.told(error, _of_a_theorem)
 
 
-def _not_importing(frame: FrameSummary) -> bool:
-    return "importlib" not in frame.filename and not frame.filename.startswith(__file__)
+def _of_a_theorem(frame: FrameSummary) -> bool:
+    """A frame of a theorem, not of the engine or of Python's own import."""
+    engine, theorems = str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "theorems")
+    inside = frame.filename.startswith(engine) and not frame.filename.startswith(theorems)
+    return not inside and not frame.filename.startswith("<frozen importlib")
 
 
 def _own() -> list[str]:

@@ -145,16 +145,16 @@ def raised(error: BaseException) -> UserCodeError | None:
     return found
 
 
-def told(error: BaseException, ours: Callable[[FrameSummary], bool]) -> str:
+def told(error: BaseException, ours: Callable[[FrameSummary], bool], default: str = "") -> str:
     """In one line what was raised, and in which file and line of ours; a SyntaxError names both
-    itself."""
+    itself. default: the file where neither does."""
     frames = [frame for frame in extract_tb(error.__traceback__) if ours(frame)]
+    text, file, line = str(error), default, None
     if isinstance(error, SyntaxError):
-        place = f"{Path(error.filename or '').name}, line {error.lineno}: "
-        text = str(error.msg)
-    else:
-        place = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: " if frames else ""
-        text = str(error)
+        text, file, line = error.msg, error.filename or default, error.lineno
+    elif frames:
+        file, line = frames[-1].filename, frames[-1].lineno
+    place = f"{Path(file).name}{'' if line is None else f', line {line}'}: " if file else ""
     return " ".join(f"{place}{type(error).__name__}: {text}".split()).removesuffix(":")
 
 
@@ -170,8 +170,8 @@ def _execute(path: Path, read: Read) -> UserFile:
     try:
         with _siblings(path.parent, read, files):
             exec(compile(content, str(path), "exec"), module.__dict__)
-    except Exception as error:  # whatever its code raises
-        raise UserCodeError(told(error, found.holds)) from error
+    except (Exception, SystemExit) as error:  # whatever its code raises
+        raise UserCodeError(told(error, found.holds, path.name)) from error
     return found
 
 

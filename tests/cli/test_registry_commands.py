@@ -160,9 +160,10 @@ def test_records_of_another_version_are_not_judged_with_todays(command, results)
 
 
 def test_a_broken_theorem_stops_only_itself(command, refused, plant):
-    plant("torn", "import no_such_module_of_ours")
+    plant("torn", "import no_such_module")
     reason = (
-        "'torn' cannot be loaded: ModuleNotFoundError: No module named 'no_such_module_of_ours'"
+        "'torn' cannot be loaded: torn.py, line 1: ModuleNotFoundError: "
+        "No module named 'no_such_module'"
     )
     for arguments in (["train"], ["train", "--help"], ["check"]):
         told = refused(*arguments, "--theorem=torn")
