@@ -154,7 +154,7 @@ def _of_a_theorem(frame: FrameSummary) -> bool:
     """A frame of a theorem, not of the engine or of Python's own import."""
     engine, theorems = str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "theorems")
     inside = frame.filename.startswith(engine) and not frame.filename.startswith(theorems)
-    return not inside and not frame.filename.startswith("<frozen importlib")
+    return not inside and "importlib" not in frame.filename
 
 
 def _own() -> list[str]:
