@@ -108,8 +108,17 @@ def named(reference: str, folder: Path | None = None) -> Theorem:
         except InputError as error:
             told = f"{file.path.name}: claim {number}: {error}"
             raise InputError(told, field="theorem") from None
-    _files[found.name] = replace(found, file=file)
+    statement = found.statement or file.module.__doc__ or ""
+    _files[found.name] = replace(found, file=file, statement=statement)
     return _files[found.name]
+
+
+def origin(theorem: Theorem) -> str:
+    """Where a theorem comes from: a file, a package with its version, or ntkbound itself."""
+    if theorem.file is not None:
+        return str(theorem.file.path)
+    point = None if theorem.name in _own() else _installed().get(theorem.name)
+    return "ntkbound" if point is None else _told(point)
 
 
 def configure(fields: Mapping[str, Any], where: str = "") -> Any:

@@ -114,6 +114,8 @@ class Theorem:
         nothing else of the claim, decides.
     run
         ``run(config, tools)``: train, measure, set bounds beside. ``config`` is a prepared one.
+    statement
+        What it says, in plain text, as ``ntkbound theorems NAME`` shows it.
     uses
         What a run can make use of: several threads, a device other than the CPU, ranks that share
         the work. What is asked for and not among these is refused, never ignored.
@@ -156,6 +158,7 @@ class Theorem:
     claims: tuple[Claim, ...]
     run: Callable[[Any, Tools], Outcome]
     needs: Callable[[Claim], Collection[str]] = needs_nothing
+    statement: str = ""
     uses: frozenset[Resource] = frozenset()
     prepare: Callable[[Any], Prepared] = as_written
     run_together: Callable[[Sequence[Any], Tools], list[Outcome]] | None = None

@@ -6,7 +6,7 @@ on, ``margin`` the directions that training should find, ``first`` and ``second`
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.next_token import show
+from ntkbound.theorems.next_token import show, statement
 from ntkbound.theorems.next_token.config import Config, follows
 from ntkbound.theorems.next_token.presets import PRESETS
 from ntkbound.theorems.next_token.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -19,6 +19,7 @@ THEOREM = Theorem(
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    statement=statement.__doc__ or "",
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.run", "prepare"),
