@@ -15,7 +15,7 @@ THEOREM = Theorem(
     name="next-token",
     source="Huang, Liang, Yang: Non-asymptotic Convergence of Training Transformers for "
     "Next-token Prediction, arXiv 2409.17335",
-    version=1,
+    version=2,
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
