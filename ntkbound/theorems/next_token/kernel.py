@@ -231,9 +231,7 @@ def sweep(inputs, first, classes, weights, theta, gradient, work):
     start, _, slot, _, optimal, _, _ = inputs
     told, phi, g, of_tokens, of_classes = work
     attend(inputs, theta, phi)
-    if classes[0].shape[0] == 0 or not by_classes(
-        inputs, first, classes, phi, g, of_classes, told
-    ):
+    if classes[0].shape[0] == 0 or not by_classes(inputs, first, classes, phi, g, of_classes, told):
         for n in range(optimal.shape[0]):
             by_tokens(n, inputs, first, phi, g, of_tokens, told)
     for i in range(gradient.shape[0]):
