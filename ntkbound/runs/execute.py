@@ -95,7 +95,8 @@ def run_on_ranks(
 
 
 def run_together(configs: Sequence[Config], execution: Execution) -> list[Record]:
-    """Runs resolved configs of equal ``Theorem.together``, whose data are the same, as one.
+    """Runs resolved configs of equal ``Theorem.together`` as one; what ``prepare`` finds of the
+    first, such as a file and its digest, is that of all.
 
     Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
     """
@@ -123,7 +124,8 @@ def _make(
     workers: Workers,
     audience: Audience,
 ) -> list[Record]:
-    """Trains and measures; ``prepared`` is the first of the configs, and its data those of all."""
+    """Trains and measures; ``prepared`` is the first of the configs, and what it found is that of
+    all."""
     theorem, ranks = find(configs[0].theorem), workers.ranks
     together = [prepared, *(replace(prepared, config=config) for config in configs[1:])]
     if ranks.index == 0:

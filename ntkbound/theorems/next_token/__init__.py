@@ -6,7 +6,7 @@ on, ``margin`` the directions that training should find, ``first`` and ``second`
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.next_token import show
+from ntkbound.theorems.next_token import schedule, show
 from ntkbound.theorems.next_token.config import Config, follows
 from ntkbound.theorems.next_token.presets import PRESETS
 from ntkbound.theorems.next_token.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -21,12 +21,14 @@ THEOREM = Theorem(
     claims=CLAIMS,
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
-    prepare=deferred(f"{__name__}.run", "prepare"),
+    prepare=deferred(f"{__name__}.tasks", "prepare"),
     verify=deferred(f"{__name__}.verify", "verify"),
-    cost=show.cost,
+    run_together=deferred(f"{__name__}.run", "run_together"),
+    together=schedule.together,
+    cost=schedule.cost,
     headline=show.headline,
     facts=show.facts,
-    prefix=show.prefix,
+    prefix=schedule.prefix,
     follows=follows,
     axes=("V", "tau", "T0", "eta"),
     certified=CERTIFIED,
