@@ -155,7 +155,7 @@ def tell(told, n, S, more, floor_sum):
 def by_tokens(n, inputs, first, phi, g, work, told):
     """Loss, excess and g of input n, token by token of the vocabulary."""
     start, token, _, _, optimal, target, best = inputs
-    by_token, floor, floor_exp, floor_sum, deepest = first
+    by_token, floor, floor_exp, floor_sum, deepest, highest = first
     delta, p, moved = work
     low, high, y, o, V = start[n], start[n + 1], target[n], best[n], by_token.shape[0]
     away, shift = 0.0, 0.0
@@ -170,7 +170,7 @@ def by_tokens(n, inputs, first, phi, g, work, told):
             for v in range(V):
                 delta[v] += share * by_token[s, v]
     delta[y] = 0.0
-    if below(delta, HUGE) and deepest[o] > -DEEP:
+    if below(delta, HUGE - highest[o]) and deepest[o] > -DEEP:
         grow(delta, floor_exp, o, p, moved)
         S, one = summed(p), 1.0
         tell(told, n, S, summed(moved), floor_sum[o])
@@ -195,7 +195,7 @@ def by_classes(inputs, first, classes, phi, g, work, told):
     place of o all others, with δ = m a_o, m = Σ_{l≠o} φ_l. Returns whether nothing overflowed.
     """
     start, token, _, _, optimal, _, best = inputs
-    _, _, _, floor_sum, deepest = first
+    _, _, _, floor_sum, deepest, _ = first
     above, class_exp = classes
     delta, p, moved = work
     for n in range(optimal.shape[0]):

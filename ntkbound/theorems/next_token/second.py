@@ -136,7 +136,7 @@ def train_second(
 
 def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """What the kernel wants of W_ov: its rows by token, b_v = W[v,o] − W[n(o),o] by optimal token
-    o, e^{b_v}, their sums S_0 and the least b_v; and the floor log1p(S_0) of every input (N,)."""
+    o, e^{b_v}, their sums S_0, the least b_v and the largest, at least 0; and the floor log1p(S_0) of every input (N,)."""
     by_token = np.ascontiguousarray(W_ov.T)
     after = sentences.next.clip(0)
     rows = np.arange(len(after))
@@ -144,7 +144,8 @@ def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...
     exponential = np.exp(np.minimum(floor, kernel.HUGE))
     exponential[rows, after] = 0.0
     total = exponential.sum(axis=1)
-    parts = (by_token, floor, exponential, total, floor.min(axis=1))
+    ends = floor.min(axis=1), floor.max(axis=1)
+    parts = (by_token, floor, exponential, total, *ends)
     return parts, np.log1p(total[list(sentences.optimal)])
 
 

@@ -121,6 +121,10 @@ def test_unreadable_texts(folder, refused):
         (["--eta0=1e308"], "--eta0: is so large that W_ov overflows; take a smaller one"),
         (["--eta=1e-300"], "--eta: is so small that W_kq stays zero; take a larger one"),
         (["--eta0=1e-300"], "--eta0: is so small that W_ov stays zero; take a larger one"),
+        (["--ov-init=1e155"], "--ov-init: is so large that W_ov overflows; take a smaller one"),
+        (["--ov-init=1e308"], "--ov-init: is so large that W_ov overflows; take a smaller one"),
+        (["--ov-init=1000"], "--ov-init: is so large that n(x) is still 3.76e+03 below "
+         "another token after stage 1; take a smaller one"),
         (["--T0=0"], "--T0: input should be greater than or equal to 1, not 0"),
     ],
 )  # fmt: skip

@@ -171,6 +171,15 @@ def test_logits_that_would_overflow():
     assert np.isfinite(gradient).all() and gradient.any()
 
 
+def test_tokens_far_above_the_next_one_do_not_overflow():
+    """W_ov that prefers other tokens by 430, and attention that adds to it."""
+    run = trained(task="rollout", V=2, ov_init=1000.0, tau=5)
+    W_kq = np.zeros((2, 2))
+    expected = plain_loss(run.sentences, run.first.W, W_kq)
+    assert run.second.of(kernel.LOSS)[0] == pytest.approx(expected, rel=1e-12)
+    assert np.isfinite(run.second.series).all()
+
+
 def test_a_vanished_gradient_stops_both_stages():
     run = trained(task="cyclic", V=2, T0=20_000, eta0=0.5, max_len=4, tau=3000, eta=1.0)
     assert run.first.steps < 20_000
