@@ -16,6 +16,7 @@ from ntkbound.core.errors import InputError, nearest
 TASKS = ("rollout", "cyclic", "example1", "counterexample", "free")
 SIZES = {"example1": 4, "counterexample": 8}  # V of the tasks that are one data set
 OV_SCALE, KQ_SCALE = 0.2, 0.05  # the paper's η0·√V and η·√V
+BATCH = 32  # of sgd
 TEXT = ".txt"
 
 Vocabulary = Annotated[int, Field(ge=2, le=1000)]
@@ -99,7 +100,7 @@ class Config(core.Config):
         self._default("max_len", 8, grown, "tasks rollout and cyclic")
         for name, value in (("optimal", 2), ("non_optimal", 4), ("keep", 1.0)):
             self._default(name, value, self.task == "free", "task free")
-        self._default("batch", 32, self.method == "sgd", "method sgd")
+        self._default("batch", BATCH, self.method == "sgd", "method sgd")
         if self.V is not None:
             self._resolve_steps(self.V)
         return self
@@ -158,11 +159,14 @@ class Config(core.Config):
 
 
 def follows(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Field → what it follows: step sizes as the paper scales them would separate every V."""
+    """Field → what it follows: step sizes as the paper scales them would separate every V, and the
+    usual batch of sgd that method from the others."""
     size = config.get("V")
     found: dict[str, Any] = {}
     for name, scale in (("eta0", OV_SCALE), ("eta", KQ_SCALE)):
         step = config.get(name)
         if size and (step is None or math.isclose(step, scale / math.sqrt(size), rel_tol=1e-12)):
             found[name] = f"{scale:g}/sqrt(V)"
+    if config.get("batch") in (None, BATCH if config.get("method") == "sgd" else None):
+        found["batch"] = "method"
     return found

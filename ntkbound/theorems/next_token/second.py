@@ -136,7 +136,8 @@ def train_second(
 
 def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """What the kernel wants of W_ov: its rows by token, b_v = W[v,o] − W[n(o),o] by optimal token
-    o, e^{b_v}, their sums S_0, the least b_v and the largest, at least 0; and the floor log1p(S_0) of every input (N,)."""
+    o, e^{b_v}, their sums S_0, the least b_v and the largest, at least 0; and the floor log1p(S_0)
+    of every input (N,)."""
     by_token = np.ascontiguousarray(W_ov.T)
     after = sentences.next.clip(0)
     rows = np.arange(len(after))
