@@ -217,7 +217,7 @@ PRESETS = {
     "smoke/next-token-margin": _MARGIN.format(tau=5, sizes="8", last=4),
     "next-token-margin": _MARGIN.format(tau=900, sizes="10, 20", last=4),
     "paper/next-token-margin": _MARGIN.format(tau=900, sizes="10, 20, 40, 80", last=9),
-    "smoke/next-token-method": _method(V=8, steps="50, 100", last=4),
+    "smoke/next-token-method": _method(V=8, steps="300, 1000", last=5),
     "next-token-method": _method(V=20, steps="1000, 3000, 10000", last=4),
     "paper/next-token-method": _method(V=20, steps="1000, 3000, 10000, 30000", last=9),
 }
