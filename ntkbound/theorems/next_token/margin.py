@@ -57,13 +57,26 @@ def max_margin(sentences: Sentences) -> MaxMargin:
     """
     columns, error = {}, 0.0
     for query, order in sentences.order.items():
-        column = _solved(order)
+        column = _of_complete(order) if order.complete else _solved(order)
         if column is None:
             told = "its tokens win against each other in a circle, so that no margin is possible"
             raise InputError(f"query {sentences.words[query]!r}: {told}")
         columns[query] = column
         error = max(error, float(np.abs(closed_form(order, column.tokens) - column.values).max()))
     return MaxMargin(columns, error)
+
+
+def _of_complete(order: Pairs) -> Column:
+    """One column where every winner was compared with every loser: the closed form, since all
+    λ = 1/(k + m) meet the optimality conditions with it."""
+    tokens = tuple(sorted({*order.wins, *order.loses}))
+    values = closed_form(order, tokens)
+    wins = np.isin(tokens, order.wins)
+    k, m = len(order.wins), len(order.loses)
+    multiplier = 1 / (k + m)
+    slack = np.abs(values[wins][:, None] - values[~wins] - 1).max()
+    apart = np.abs(values - np.where(wins, m, -k) * multiplier).max()
+    return Column(tokens, values, float(max(slack, apart)))
 
 
 def _solved(order: Pairs) -> Column | None:
