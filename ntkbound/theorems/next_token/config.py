@@ -19,6 +19,7 @@ OV_SCALE, KQ_SCALE = 0.2, 0.05  # the paper's η0·√V and η·√V
 BATCH = 32  # of sgd
 TEXT = ".txt"
 
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]  # every step is kept in memory: 1 GB
 Vocabulary = Annotated[int, Field(ge=2, le=1000)]
 
 
@@ -67,21 +68,23 @@ class Config(core.Config):
     embedding: Literal["onehot", "random"] = Field(
         "onehot", description="orthonormal embeddings; random ones change rounding alone, slowly"
     )
-    T0: Count = Field(900, description="steps of stage 1, normalised descent on W_ov")
+    T0: Steps = Field(900, description="steps of stage 1, normalised descent on W_ov")
     eta0: Positive | None = Field(None, description="step size of stage 1 [0.2/√V]")
     ov_weights: Literal["uniform", "zipf", "counts"] = Field(
         "uniform",
         description="weight ω_x of a token in stage 1's loss: 1, 1/(x + 1), how often it opens",
     )
     ov_init: NonNegative = Field(0.0, description="standard deviation of W_ov at the start")
-    tau: Count = Field(900, description="steps T1 of stage 2, descent on W_kq")
+    tau: Steps = Field(900, description="steps T1 of stage 2, descent on W_kq")
     eta: Positive | None = Field(None, description="step size of stage 2 [0.05/√V]")
     method: Literal["ngd", "gd", "sgd", "adam"] = Field(
         "ngd",
         description="descent of stage 2; ngd, the gradient over its norm, is the theorem's",
     )
-    batch: Count | None = Field(None, description="inputs drawn per step of sgd [32]")
-    records: Annotated[int, Field(ge=2)] = Field(
+    batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="inputs drawn per step of sgd [32]"
+    )
+    records: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
         64, description="steps recorded of each stage, geometrically spaced"
     )
 

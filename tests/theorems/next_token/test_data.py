@@ -128,6 +128,8 @@ def test_unreadable_texts(folder, refused):
         (["--ov-init=1e308"], "--ov-init: is so large that W_ov overflows; take a smaller one"),
         (["--ov-init=1000"], "--ov-init: is so large that n(x) is still 3.76e+03 below "
          "another token after stage 1; take a smaller one"),
+        (["--tau=1000000000000"],
+         "--tau: input should be less than or equal to 10000000, not 1000000000000"),
         (["--T0=0"], "--T0: input should be greater than or equal to 1, not 0"),
     ],
 )  # fmt: skip
