@@ -144,8 +144,9 @@ CLAIMS = (
            status="refuted", reason="its proof forgets λ ≥ 0, and here no such λ exists"),
     _every(OVER_COROLLARY, "Corollary 1, upper end", below=1.0, where=PAPER, status="refuted",
            reason="from zero all margins are T0η0/‖W_ov*‖, 4‖W_ov*‖/3 times this end (D1)"),
-    _claim(KQ_GAP, "NGD beats GD", form="order", smaller={"method": "ngd"},
-           larger={"method": "gd"}),
+    *(_claim(KQ_GAP, f"NGD beats {told}", form="order", smaller={"method": "ngd"},
+             larger={"method": method})
+      for method, told in (("gd", "GD"), ("sgd", "SGD"), ("adam", "Adam"))),
 )  # fmt: skip
 
 _OF_SECOND = frozenset({"kq", "training", *UNSEEN})
