@@ -67,7 +67,7 @@ LOSS = _loss("final", "loss", trained=True, headline=True)
 # Known relative to its own size (docs/next-token.md), far below rounding of the loss.
 EXCESS = _loss("excess", "loss above its floor", trained=True, headline=True, noise="square")
 INITIAL, FLOOR = _loss("initial"), _loss("floor")
-FLOOR_RATIO = _loss("floor_over_law", "floor over its law")
+FLOOR_RATIO = _loss("floor_over_law", "floor over its law", optional=True)
 RATE = _loss("rate", optional=True)
 RATE_RATIO = _loss("rate_over_law", "rate over η/‖W_kq*‖", optional=True)
 LAW_RATE = _loss("law_rate", "η/‖W_kq*‖")
