@@ -23,10 +23,10 @@ from ntkbound.core import streams
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Comparison, Outcome, Terms
 from ntkbound.core.record import Record
+from ntkbound.core.steps import recorded_steps
 from ntkbound.core.tools import Tools
 from ntkbound.theorems.encoder_only.config import Config, config_of, known
 from ntkbound.theorems.encoder_only.initial import output_scale, variances
-from ntkbound.theorems.encoder_only.watch import recorded
 
 PATCHES, PIXELS, CLASSES = 16, 4, 10
 BRIGHTEST = 16.0
@@ -154,7 +154,7 @@ def train(config: Config, data: Split, weights: dict[str, Tensor], tools: Tools)
     rng = streams.generator(known(config.init_seed, "init_seed"), "encoder-only/images/batches")
     velocity = {name: torch.zeros_like(one) for name, one in weights.items()}
     step, parts = 0, -(-len(data.train) // batch)
-    kept = recorded(epochs, config.records)
+    kept = recorded_steps(epochs, config.records)
     for epoch in range(epochs + 1):
         if epoch in kept:
             loss, _ = evaluate(data.train, weights, scale)

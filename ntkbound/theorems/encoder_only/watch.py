@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ntkbound.core.steps import recorded_steps
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.encoder_only import tangent
 from ntkbound.theorems.encoder_only.descent import Observe
@@ -17,12 +18,6 @@ from ntkbound.theorems.encoder_only.problem import Weights
 from ntkbound.theorems.encoder_only.start import Start
 
 BLOCKS = ("O", "V", "Q", "K")
-
-
-def recorded(steps: int, count: int) -> list[int]:
-    """0, then ``count`` − 1 steps in geometric distance, the last among them."""
-    spaced = np.geomspace(steps, 1, count - 1).round().astype(np.int64)
-    return [int(step) for step in np.unique(np.append(spaced, 0))]
 
 
 def spectral_norms(weights: Weights, workers: Workers) -> np.ndarray:
@@ -90,7 +85,7 @@ def watch(start: Start, steps: int) -> Watch:
     config = start.config
     every = config.kernel_every
     between = range(0, steps, every) if every else ()
-    return Watch(start, recorded(steps, config.records), {0, *between, steps})
+    return Watch(start, recorded_steps(steps, config.records), {0, *between, steps})
 
 
 def observer(watches: list[Watch]) -> Observe:

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.theorems.encoder_only import initial
 from ntkbound.theorems.encoder_only.config import Config
 from ntkbound.theorems.encoder_only.run import prepare

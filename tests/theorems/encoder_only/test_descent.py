@@ -16,7 +16,7 @@ from ntkbound.theorems.encoder_only.descent import GROW, SHRINK
 from ntkbound.theorems.encoder_only.measure import STOP, linearized_ratio, rate, terms
 from ntkbound.theorems.encoder_only.run import outcome_of, train
 from ntkbound.theorems.encoder_only.start import Source, start
-from ntkbound.theorems.encoder_only.watch import recorded, spectral_norms
+from ntkbound.theorems.encoder_only.watch import spectral_norms
 from tests.theorems.encoder_only.support import WORKERS, descended, loss
 
 SMALL = {"dm": 24, "N": 6, "ds": 3, "d": 5, "tau": 40, "records": 9}
@@ -112,14 +112,6 @@ def test_a_diverged_run_says_what_is_known_and_leaves_its_neighbours_alone():
 def test_no_kernel_no_step():
     with pytest.raises(InputError, match="step: the initial kernel is zero"):
         trained(ds=1, tokens="centred")
-
-
-def test_recorded_steps_are_geometric_and_hold_both_ends():
-    assert recorded(1, 32) == [0, 1]
-    found = recorded(400, 32)
-    assert (found[0], found[1], found[-1]) == (0, 1, 400)
-    assert found == sorted(set(found))
-    assert len(recorded(4000, 12)) == 12
 
 
 def test_the_rate_is_that_of_the_last_three_quarters_above_rounding():

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.encoder_only.config import Config
