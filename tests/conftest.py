@@ -130,8 +130,9 @@ def own_code(monkeypatch):
             (registry, "_files", {}),
         ):  # fmt: skip
             monkeypatch.setattr(module, name, empty)
-        build.cache_clear()
+        for cached in (build, registry._installed, registry._of_package):
+            cached.cache_clear()
 
     forget()
     yield forget
-    build.cache_clear()
+    forget()
