@@ -13,6 +13,7 @@ from ntkbound.core import config as core
 from ntkbound.core.config import Count, NonNegative, Positive, Seed
 from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record
+from ntkbound.core.userfile import load
 from ntkbound.heads.written import WrittenHead
 from ntkbound.theorems.shallow_transformer.choices import (
     DATA_FILES,
@@ -390,7 +391,15 @@ class Config(core.Config):
 
 
 def config_of(record: Record) -> Config:
-    """The config of a record. Raises InputError for a record of another theorem."""
+    """The config of a record.
+
+    Raises InputError for a record of another theorem, and for one of a head of the user's own whose
+    file was not named, or has changed.
+    """
     if record.theorem != Config.model_fields["theorem"].default:
         raise InputError(f"{record.id}: is about the theorem {record.theorem}")
-    return core.build(Config, record.config, record.id)
+    config = core.build(Config, record.config, record.id)
+    for field, (path, _) in config.files_of_code().items():
+        if load(path).sha256 != record.code.get(field):
+            raise InputError(f"{record.id}: {path.name} is not the file that it was made with")
+    return config
