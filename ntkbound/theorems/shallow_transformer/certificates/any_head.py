@@ -35,7 +35,7 @@ from ntkbound.theorems.shallow_transformer.start import Start
 
 PROOFS = "docs/own-heads.md"
 SUPREMA = "suprema"  # the method of the user's class
-POINTS, POWERS = 4, 6  # of every ball that are tried; steps of the power iteration for ‖∇²h‖
+POINTS, POWERS = 4, 12  # of every ball that are tried; steps of the power iteration for ‖∇²h‖
 
 
 class Suprema(NamedTuple):
