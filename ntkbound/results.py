@@ -96,10 +96,10 @@ def sweep(
     (``if __name__ == "__main__":``). ``base_seed`` is added to every seed. Raises InputError for a
     preset or a folder that cannot be used.
     """
-    from ntkbound.machine.parallel import available_cores
+    from ntkbound.machine.share import available_cores
     from ntkbound.machine.tools import silent_notice
     from ntkbound.runs import sweep as sweeps
-    from ntkbound.runs.execute import check_writable
+    from ntkbound.runs.files import check_writable
     from ntkbound.runs.pools import LocalPool
 
     loaded, folder = load_preset(preset), Path(out)

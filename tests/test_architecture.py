@@ -150,3 +150,14 @@ def test_what_only_reads_does_not_load_torch(arguments, folder, copied):
         "except SystemExit as stopped:\n    assert stopped.code in (0, 3)",
         record.parent.parent,
     )
+
+
+def test_a_sweep_leaves_torch_to_its_workers(folder):
+    without_torch(
+        "from ntkbound.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        main(['sweep', 'next-token/smoke/next-token-margin', '--jobs=1', '-q'])\n"
+        "    except SystemExit as stopped:\n        assert stopped.code in (None, 0)",
+        folder,
+    )

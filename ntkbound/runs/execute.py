@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from ntkbound.machine.ranks import ALONE, Ranks
 from ntkbound.machine.tools import Tools, silent_notice, silent_progress
 from ntkbound.runs import record as records
 from ntkbound.runs.cache import ArrayCache
+from ntkbound.runs.files import check_writable
 from ntkbound.runs.store import complete_record
 
 CACHE = "cache"  # folder in a results folder
@@ -97,7 +97,8 @@ def run_on_ranks(
 
 
 def run_together(configs: Sequence[Config], execution: Execution) -> list[Record]:
-    """Runs resolved configs of equal ``Theorem.together``, whose data are the same, as one.
+    """Runs resolved configs of equal ``Theorem.together`` as one; what ``prepare`` finds of the
+    first, such as a file and its digest, is that of all.
 
     Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
     """
@@ -125,7 +126,8 @@ def _make(
     workers: Workers,
     audience: Audience,
 ) -> list[Record]:
-    """Trains and measures; ``prepared`` is the first of the configs, and its data those of all."""
+    """Trains and measures; ``prepared`` is the first of the configs, and what it found is that of
+    all."""
     theorem, ranks = find(configs[0].theorem), workers.ranks
     together = [prepared, *(replace(prepared, config=config) for config in configs[1:])]
     if ranks.index == 0:
@@ -203,15 +205,3 @@ def check_used(theorem: Theorem, how: Execution, ranks: Ranks) -> None:
         raise InputError(f"{name} runs on the cpu alone", field="device", value=how.device)
     if ranks.count > 1 and "ranks" not in theorem.uses:
         raise InputError(f"{name} is not divided over ranks; start it without torchrun")
-
-
-def check_writable(folder: Path) -> None:
-    """Raises InputError unless records can be written to ``folder``; creates nothing."""
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise InputError(f"{nearest} is not a folder", field="out", value=folder)
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        told = "cannot be written; choose a folder you may write to"
-        raise InputError(told, field="out", value=folder)

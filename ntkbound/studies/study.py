@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ntkbound.core.claim import Claim, axis_of
+from ntkbound.core.claim import STEP, Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.glossary import Effect, Status, effect
 from ntkbound.core.outcome import Terms
@@ -177,10 +177,11 @@ class Edition:
 
     def claims(self, records: Sequence[Record]) -> list[Claim]:
         """The preset's; where it has none, what the theorem claims of these records, as in any
-        check of them, along the study's axis or along none."""
+        check of them, along the study's axis, along the steps inside each run, or along none."""
         if self.preset.claims:
             return list(self.preset.claims)
-        return [claim for claim in claims_of(records) if axis_of(claim) in ("", self.study.axis)]
+        own = ("", STEP, self.study.axis)
+        return [claim for claim in claims_of(records) if axis_of(claim) in own]
 
 
 @dataclass(frozen=True)

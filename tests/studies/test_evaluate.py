@@ -98,6 +98,14 @@ def test_without_claims_of_its_own_a_preset_has_the_theorems_along_the_axis(desc
     assert elsewhere.claims(records()) == []
 
 
+def test_claims_along_the_steps_of_a_run_belong_to_every_study(descent, monkeypatch):
+    made = [Claim(column="error", axis=axis, kind="upper", exponent=-1.0)
+            for axis in ("step", "n", "steps")]  # fmt: skip
+    made.append(Claim(column="error", form="level", kind="upper", level=1.0))
+    monkeypatch.setattr("ntkbound.studies.study.claims_of", lambda records: made)
+    assert descent.claims(records()) == [made[0], made[2], made[3]]
+
+
 def test_findings_are_claims_then_bounds(descent):
     evaluation = evaluate(descent, records(), {})
     assert evaluation.verdict == "holds"

@@ -67,7 +67,7 @@ LOSS = _loss("final", "loss", trained=True, headline=True)
 # Known relative to its own size (docs/next-token.md), far below rounding of the loss.
 EXCESS = _loss("excess", "loss above its floor", trained=True, headline=True, noise="square")
 INITIAL, FLOOR = _loss("initial"), _loss("floor")
-FLOOR_RATIO = _loss("floor_over_law", "floor over its law")
+FLOOR_RATIO = _loss("floor_over_law", "floor over its law", optional=True)
 RATE = _loss("rate", optional=True)
 RATE_RATIO = _loss("rate_over_law", "rate over η/‖W_kq*‖", optional=True)
 LAW_RATE = _loss("law_rate", "η/‖W_kq*‖")
@@ -144,8 +144,9 @@ CLAIMS = (
            status="refuted", reason="its proof forgets λ ≥ 0, and here no such λ exists"),
     _every(OVER_COROLLARY, "Corollary 1, upper end", below=1.0, where=PAPER, status="refuted",
            reason="from zero all margins are T0η0/‖W_ov*‖, 4‖W_ov*‖/3 times this end (D1)"),
-    _claim(KQ_GAP, "NGD beats GD", form="order", smaller={"method": "ngd"},
-           larger={"method": "gd"}),
+    *(_claim(KQ_GAP, f"NGD beats {told}", form="order", smaller={"method": "ngd"},
+             larger={"method": method})
+      for method, told in (("gd", "GD"), ("sgd", "SGD"), ("adam", "Adam"))),
 )  # fmt: skip
 
 _OF_SECOND = frozenset({"kq", "training", *UNSEEN})
