@@ -80,7 +80,7 @@ def _certificates(
 
 def _given(start: Start, model: OwnHead) -> Suprema:
     """The constants of the user's class, at the heads as they were drawn."""
-    theta, radii = dict(start.initial), dict(start.radii)
+    theta, radii = {b: v.clone() for b, v in start.initial.items()}, dict(start.radii)
     task = start.task
     given = model.written.call(SUPREMA, theta, radii, task.token_norm, task.query_norm)
     if not (isinstance(given, tuple) and len(given) == len(Suprema._fields)):
