@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ntkbound.core import html
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Certificate, Check
 from ntkbound.core.quantity import Key
@@ -17,7 +19,7 @@ if TYPE_CHECKING:  # the help and the reports are quick without
 SCHEMA = 2  # layout of a record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """One run. ``trace`` of a record on disk is read when it is asked for; ``arrays`` are empty
     where they were not read, or not saved; ``path`` is None until it is written. ``code``: SHA-256
@@ -41,6 +43,26 @@ class Record:
     trace: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     path: Path | None = None
+
+    @property
+    def told(self) -> str:
+        """What became of its bounds, in words: "11 holds, 2 vacuous"."""
+        counts = Counter(check.verdict for check in self.checks)
+        return ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no bounds"
+
+    def __repr__(self) -> str:
+        where = "not written" if self.path is None else f"in {self.path}"
+        return f"<Record {self.id}: {self.status}; {self.told}; {where}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the table that the terminal shows, and what varies of its config."""
+        titles = ("term", "probe", "statistic", "measured", "bound", "slack", "verdict")
+        rows = [
+            (*check.key, *map(_three, (check.measured, check.bound, check.slack)), check.verdict)
+            for check in self.checks
+        ]
+        notes = "".join(html.element("li", note) for note in self.notes)
+        return html.element("p", repr(self)) + html.table(titles, rows) + f"<ul>{notes}</ul>"
 
     @property
     def complete(self) -> bool:
@@ -116,6 +138,11 @@ class Record:
             files=data["files"],
             path=path,
         )
+
+
+def _three(value: float | None) -> str:
+    """Three significant digits."""
+    return "–" if value is None else f"{value:.3g}"
 
 
 def converged(records: Iterable[Record]) -> tuple[list[Record], dict[str, str]]:

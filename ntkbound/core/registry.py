@@ -96,11 +96,13 @@ def named(reference: str, folder: Path | None = None) -> Theorem:
         told = f"{file.path.name}: its {OBJECT} is a {type(found).__name__}, no Theorem"
         raise InputError(told, field="theorem")
     earlier = _files.get(found.name)
-    if earlier is not None and earlier.file is file:
+    other = None if earlier is None else earlier.file
+    if earlier is not None and other is file:
         return earlier
-    if earlier is not None or found.name in {*_own(), *_installed()}:
-        other = "another file" if earlier is not None else "a theorem that is installed"
-        told = f"{file.path.name}: its name {found.name!r} is that of {other}; give it its own"
+    elsewhere = other is not None and other.path != file.path  # else it came anew with a task
+    if elsewhere or found.name in {*_own(), *_installed()}:
+        taken = "another file" if elsewhere else "a theorem that is installed"
+        told = f"{file.path.name}: its name {found.name!r} is that of {taken}; give it its own"
         raise InputError(told, field="theorem")
     for number, claim in enumerate(found.claims, 1):
         try:

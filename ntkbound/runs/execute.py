@@ -43,6 +43,9 @@ class Execution:
     save_inputs: bool = True
     force: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))  # a caller may give text
+
     @property
     def saved(self) -> list[str]:
         """What the record is to hold besides its numbers; inputs only go with parameters."""

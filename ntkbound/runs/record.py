@@ -67,8 +67,9 @@ def write_failure(folder: Path, identifier: str, config: Mapping[str, Any], reas
     write_text(folder / f"{identifier}.{FAILED}", _json(data))
 
 
-def read(path: Path) -> Record:
+def read(path: Path | str) -> Record:
     """A whole record from its folder or its run.json; every defect is an InputError."""
+    path = Path(path)
     folder = path.parent if path.name == RUN else path
     record = read_run_json(folder / RUN)
     check_files(record)

@@ -170,3 +170,45 @@ def test_json_has_the_digest(command, own):
     record = json.loads(command("train", "--theorem=own.py", "--json")[1])
     assert list(record["code"]) == ["theorem"]
     assert len(record["code"]["theorem"]) == 64
+
+
+def test_two_files_of_one_name(command, refused, own, folder):
+    (folder / "other.py").write_text(OWN)
+    both = '[sweep]\ntheorem = ["own.py", "other.py"]\nn = [10, 20, 40]\nseed = [0, 1, 2]\n'
+    (folder / "both.toml").write_text(both)
+    assert "other.py: its name 'own' is that of another file" in refused("sweep", "both.toml")
+
+
+def test_a_worker_takes_what_came_with_the_task(own, own_code, folder):
+    """The same path twice with different contents, as workers that outlive a sweep see it."""
+    from ntkbound import find
+    from ntkbound.core import userfile
+    from ntkbound.core.registry import named
+    from ntkbound.runs.work import Job, perform
+
+    config = {"theorem": "own", "n": 10}
+    for version in ("version=1", "version=2"):
+        text = OWN.replace("version=1", version).encode()
+        job = Job([config], str(folder), "streamed", False, {str(own): {"own.py": text}}, str(own))
+        own.unlink(missing_ok=True)
+        assert perform(job).reason == ""
+        assert f"version={find('own').version}" == version
+    assert named(str(own)).file is userfile.load(own)
+
+
+@pytest.mark.attack
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_workers_of_a_cluster_get_the_bytes(command, own, folder):
+    from distributed import LocalCluster
+
+    (folder / "helper.py").write_text("SIZE = 2\n")
+    own.write_text(
+        OWN.replace("Bound(2 /", "Bound(SIZE /").replace(
+            "\nGAP", "\nfrom helper import SIZE\nGAP", 1
+        )
+    )
+    (folder / "p.toml").write_text(PRESET)
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        code, _, err = command("check", "p.toml", "--scheduler", address, "--quiet")
+    assert (code, err) == (0, "")
