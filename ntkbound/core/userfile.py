@@ -105,7 +105,8 @@ def load(path: Path) -> UserFile:
     elif path in _named:
         read = _from_disk(path.parent)
     else:
-        raise InputError(f"{path} was not named on this command line, so it is not executed")
+        told = "was not named on this command line (--code FILE.py), so it is not executed"
+        raise InputError(f"{path} {told}")
     _loaded[path] = found = _execute(path, read)
     return found
 
@@ -120,7 +121,7 @@ def _as_named(path: Path) -> Path:
 
 def carried(paths: Sequence[Path]) -> dict[str, dict[str, bytes]]:
     """What a worker needs of these files: path → relative path → content."""
-    return {str(path): dict(load(path).files) for path in paths}
+    return {str(path.absolute()): dict(load(path).files) for path in paths}
 
 
 def carry(files: Mapping[str, Mapping[str, bytes]]) -> None:
