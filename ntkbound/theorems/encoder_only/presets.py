@@ -15,6 +15,7 @@ from ntkbound.theorems.encoder_only import statement
 Axes = Mapping[str, Any]
 
 INITS, SCALINGS = ["lecun", "he", "ntk"], ["half", "one"]
+TOKENS = ["raw", "unit", "centred"]
 ALL: Axes = {"init": INITS, "scaling": SCALINGS}
 FEW: Axes = {"init": ["lecun", "ntk"], "scaling": "one"}
 
@@ -75,6 +76,19 @@ def apart(N: int, tokens: list[str], widths: list[int], tau: int, count: int) ->
         "seed": seeds(count),
     }  # fmt: skip
     return [sweep(**same, gamma_of=["half", "own"]), sweep(**same, step="adaptive")]
+
+
+def steady(N: int, widths: list[int], tau: int, count: int) -> list[str]:
+    """The part of ``apart`` in which no run diverges: at 1/λ_max of its own some do."""
+    same: dict[str, Any] = {
+        "N": N, "ds": 5, "d": 20, "scaling": SCALINGS, "dm": widths, "tau": tau,
+        "seed": seeds(count),
+    }  # fmt: skip
+    return [
+        sweep(**same, tokens=TOKENS, gamma_of="half"),
+        sweep(**same, tokens="raw", gamma_of="own"),
+        sweep(**same, tokens=TOKENS, step="adaptive"),
+    ]
 
 
 def initialisations(N: int, width: int, tau: int, count: int) -> list[str]:
@@ -158,8 +172,6 @@ CLAIMED: Mapping[str, tuple[Claim, ...]] = {
     "encoder-only-drift": OF_DRIFT,
     "encoder-only-images": statement.IMAGES,
 }
-TOKENS = ["raw", "unit", "centred"]
-
 # Study → its grids at each size.
 SMOKE: Mapping[str, list[str]] = {
     "encoder-only": [
@@ -210,9 +222,14 @@ CHECKED = [
           dm=doubling(16, 128), seed=seeds(5)),
 ]  # fmt: skip
 
-# All small studies but for the width needed, of which nothing is claimed.
+# What the small studies run, but for runs that diverge, and widths of which nothing is claimed.
 EVERYTHING = [
-    *(grid for name, grids in SMALL.items() if name != "encoder-only-width" for grid in grids),
+    *figures(40, 40, [8, 32, 128, 512], 400, 40, 5),
+    *steady(50, [64, 256], 400, 6),
+    *initialisations(50, 512, 400, 6),
+    *SMALL["encoder-only-kernel"],
+    *SMALL["encoder-only-drift"],
+    *SMALL["encoder-only-images"],
     *asked([8], 4096, 3),
     sweep(step="fixed", init=["lecun", "ntk"], dm=1000, seed=seeds(5)),
 ]
