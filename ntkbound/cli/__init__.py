@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         _interrupted()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         of_user = userfile.raised(error)
         if of_user is None:
             _end(error)
@@ -167,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(0)
 
 
-def _end(error: Exception | SystemExit) -> NoReturn:
+def _end(error: BaseException) -> NoReturn:
     """Exits as is right for what ended a command."""
     if isinstance(error, SystemExit):
         raise error
