@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
@@ -96,6 +97,11 @@ def _defects(theorem: Theorem) -> Iterator[str]:
         for field in str(axis).split("/"):
             if field not in config.model_fields:
                 yield f"its axes: {field!r} is no field of {config.__name__}"
+    for preset, text in theorem.presets.items():
+        try:
+            tomllib.loads(text if isinstance(text, str) else "")
+        except tomllib.TOMLDecodeError as error:
+            yield f"its preset {preset!r}: {error}"
     for number, claim in enumerate(theorem.claims, 1):
         try:
             theorem.understand(claim)
