@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import multiprocessing
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ def run(
         Where and how: ``Execution(out="here", threads=2)``. The record is written to
         ``out/ID`` (out: ``results``) and ``record.path`` says where.
 
+    A ``FILE.py`` among the fields is executed: do not hand over a record's config unread.
     Nothing is printed. Raises InputError for what cannot be run; nothing is written then.
     """
     from ntkbound.runs import execute
@@ -91,6 +93,9 @@ def sweep(
     from ntkbound.runs import sweep as sweeps
     from ntkbound.runs.pools import LocalPool
 
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as Python itself asks
+        told = "a script that calls sweep or check is imported by its workers: put the call under"
+        raise SystemExit(f"ntkbound: {told} if __name__ == '__main__':")
     loaded, folder = load_preset(preset), Path(out)
     check_writable(folder)
     planned = sweeps.plan(loaded.configs(base_seed))

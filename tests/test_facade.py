@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -191,3 +193,16 @@ def test_the_notebook_runs(folder, monkeypatch):
             exec("".join(cell["source"]), space)
     assert (folder / "slopes.png").stat().st_size > 10_000
     assert repr(space["results"]).startswith("<Results: 25 of least-squares")
+
+
+@pytest.mark.attack  # ten workers are tried
+def test_a_script_without_a_guard_is_told(folder):
+    (folder / "p.toml").write_text("[run]\ntheorem = 'least-squares'\n[sweep]\nsteps = [3]\n")
+    text = "from ntkbound import sweep\nprint(sweep('p.toml', jobs=1).lost)\n"
+    (folder / "script.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "script.py"], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    assert "put the call under if __name__ == '__main__':" in done.stderr
+    assert "its worker was lost" in done.stdout
