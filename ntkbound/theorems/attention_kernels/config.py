@@ -1,0 +1,228 @@
+"""What a run of this theorem may set; symbols follow arXiv 2411.07538."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from ntkbound.core import config as core
+from ntkbound.core.config import Count, NonNegative, Positive, Seed
+from ntkbound.core.errors import InputError, nearest
+from ntkbound.theorems.attention_kernels.kernels import SHIPPED
+
+NPZ, OWN = ".npz", ".py:"
+LABELS = ("random", "near", "equal", "teacher")
+SIZES = {"N": 4, "n": 4, "D": 16, "d": 8, "H": 1}
+EQUAL_SK = 0.3  # factor on W_K for equal values
+FILES = ("labels", "initial", "kernel")
+
+Value = TypeVar("Value")
+
+
+def _trained(value: object) -> object:
+    """Any letters of Q, K, V in any order, as they are called."""
+    if not isinstance(value, str) or not value or set(value) - set("QKV"):
+        raise ValueError(f"expected letters of QKV, such as V or QK, not {value!r}")
+    return "".join(letter for letter in "QKV" if letter in value)
+
+
+class Config(core.Config):
+    """One run: data, kernel, initial weights, what is trained and how.
+
+    A validated instance is resolved, but for sizes that follow from files that have not been read.
+    """
+
+    seeds: ClassVar = ("seed", "data_seed", "init_seed", "label_seed")
+    data: ClassVar = "labels"
+    panels: ClassVar = {
+        "Model": ("theorem", "kernel", "values", "N", "n", "D", "d", "H"),
+        "Data": ("labels", "rho", "epsilon", "student"),
+        "Initial weights": ("initial", "sq", "sk", "sv", "so"),
+        "Descent": ("train", "method", "eta", "tau", "records", "landscape"),
+        "Seeds": ("seed", "data_seed", "init_seed", "label_seed"),
+    }
+
+    theorem: Literal["attention-kernels"] = Field(
+        "attention-kernels", description="the theorem under test"
+    )
+    kernel: str = Field(
+        "softmax",
+        description=f"{', '.join(SHIPPED)}, or FILE.py:f, f(q, k) → weights (…, n, n) in torch",
+    )
+    train: Annotated[str, BeforeValidator(_trained)] = Field(
+        "QKV", description="which of W_Q, W_K, W_V are trained"
+    )
+    N: Count | None = Field(None, description="samples [4; a file's own]")
+    n: Count | None = Field(None, description="tokens of a sample [4; a file's own]")
+    D: Count | None = Field(None, description="embedding dimension [16; a file's own]")
+    d: Count | None = Field(None, description="dimension of a head [8; a file's own]")
+    H: Count | None = Field(None, description="heads [1; a file's own]")
+    values: Literal["block", "dense"] = Field(
+        "block", description="W_V of each head, or one HD × Hd matrix"
+    )
+    labels: str = Field(
+        "random", description=f"{', '.join(LABELS)}, or FILE{NPZ} with y (N, n), X (N, n, D) if any"
+    )
+    rho: Positive | None = Field(None, description="labels near: distance from MH(M_0) [0.001]")
+    epsilon: NonNegative | None = Field(
+        None, description="labels equal: how far apart values are [0]"
+    )
+    student: Positive | None = Field(
+        None, description="labels teacher: factor on the student's W_Q [1]"
+    )
+    initial: str | None = Field(
+        None, description="FILE.safetensors with W_Q, W_K, W_V (H, D, d), W_O (H, d)"
+    )
+    sq: Positive = Field(1.0, description="factor on W_Q")
+    sk: Positive | None = Field(None, description="factor on W_K [sq; 0.3 for labels equal]")
+    sv: Positive = Field(1.0, description="factor on W_V")
+    so: Positive = Field(1.0, description="factor on W_O")
+    method: Literal["fixed", "monotone"] = Field(
+        "monotone", description="step size: fixed, or times 1.02 after descent, halved after ascent"
+    )
+    eta: Positive | None = Field(
+        None, description="step size, the first of monotone [0.1; fixed and train V: 1/λ_max(G)]"
+    )
+    tau: Count = Field(2500, description="gradient steps")
+    records: Annotated[int, Field(ge=2)] = Field(
+        32, description="steps recorded, geometrically spaced"
+    )
+    landscape: bool = Field(False, description="the loss around the end, as in Figure 4")
+    data_seed: Seed | None = Field(None, description="seed of the inputs [seed]")
+    init_seed: Seed | None = Field(None, description="seed of the initial weights [seed]")
+    label_seed: Seed | None = Field(None, description="seed of the labels [seed]")
+
+    @property
+    def own_kernel(self) -> tuple[Path, str] | None:
+        """The file of a user's kernel and its name there; None for one that is shipped."""
+        if OWN not in self.kernel:
+            return None
+        path, _, name = self.kernel.rpartition(":")
+        return Path(path), name
+
+    @property
+    def label_file(self) -> Path | None:
+        return Path(self.labels) if self.labels.endswith(NPZ) else None
+
+    @property
+    def initial_file(self) -> Path | None:
+        return None if self.initial is None else Path(self.initial)
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int, int]:
+        """N, n, D, d, H. Raises InputError before files have been read."""
+        N, n, D, d, H = (known(getattr(self, name), name) for name in SIZES)
+        return N, n, D, d, H
+
+    @property
+    def trains_scores(self) -> bool:
+        """Whether W_Q or W_K is trained."""
+        return self.train != "V"
+
+    @model_validator(mode="after")
+    def _resolve(self) -> Self:
+        if self.own_kernel is None and self.kernel not in SHIPPED:
+            told = f"accepted: {', '.join(SHIPPED)}, FILE.py:f{nearest(self.kernel, SHIPPED)}"
+            raise InputError(f"{self.kernel!r} is unknown; {told}", field="kernel")
+        if self.label_file is None and self.labels not in LABELS:
+            told = f"accepted: {', '.join(LABELS)}, FILE{NPZ}{nearest(self.labels, LABELS)}"
+            raise InputError(f"{self.labels!r} is unknown; {told}", field="labels")
+        for name, value, labels in (
+            ("rho", 1e-3, "near"), ("epsilon", 0.0, "equal"), ("student", 1.0, "teacher")
+        ):  # fmt: skip
+            self._default(name, value, self.labels == labels, f"labels {labels}")
+        for name in self.seeds[1:]:
+            self._default(name, self.seed, True)
+        self._default("sk", EQUAL_SK if self.labels == "equal" else self.sq, True)
+        if self.method == "monotone" or self.trains_scores:
+            self._default("eta", 0.1, True)
+        self._resolve_sizes()
+        return self
+
+    def _resolve_sizes(self) -> None:
+        if self.initial is not None and self.labels == "equal":
+            raise InputError("makes W_V and W_O itself; leave initial out", field="labels")
+        if self.label_file is None and self.initial is None:
+            for name, size in SIZES.items():
+                self._default(name, size, True)
+        if None not in (self.N, self.n, self.D):
+            N, n, D, *_ = (getattr(self, name) for name in SIZES)
+            if self.labels == "equal" and D < N * n:
+                told = f"{D} is below Nn = {N * n}, so values of labels equal do not exist"
+                raise InputError(told, field="D")
+
+    def _default(self, name: str, value: object, applies: bool, only: str = "") -> None:
+        given = getattr(self, name)
+        if applies and given is None:
+            object.__setattr__(self, name, value)
+        elif not applies and given is not None:
+            raise InputError(f"only used by {only}; leave it out", field=name)
+
+    def with_sizes(self, found: Mapping[str, int]) -> Config:
+        """With the sizes that files have, and defaults for the others.
+
+        Raises InputError where one that was given contradicts them.
+        """
+        for name, size in found.items():
+            if getattr(self, name) not in (None, size):
+                told = f"{getattr(self, name)} contradicts the file, which has {size}"
+                raise InputError(told, field=name)
+        given = {name: getattr(self, name) for name in SIZES if getattr(self, name) is not None}
+        return core.build(Config, {**self.model_dump(), **SIZES, **given, **found})
+
+    def canonical(self, data_digest: str | None) -> dict[str, Any]:
+        """Files count by their content, not by their paths."""
+        fields = super().canonical(data_digest)
+        if data_digest is not None:
+            for name, path in self.files.items():
+                fields[name] = f"sha256{path.suffix}"
+        if self.own_kernel is not None:
+            fields["kernel"] = f"sha256{OWN}{self.own_kernel[1]}"
+        return fields
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Field → the file it names."""
+        own = None if self.own_kernel is None else self.own_kernel[0]
+        paths = dict(zip(FILES, (self.label_file, self.initial_file, own), strict=True))
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def portable(self) -> dict[str, Any]:
+        """Files by their absolute paths."""
+        fields = self.model_dump()
+        for name, path in self.files.items():
+            fields[name] = str(path.absolute())
+        if self.own_kernel is not None:
+            fields["kernel"] += f":{self.own_kernel[1]}"
+        return fields
+
+    @classmethod
+    def underived(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Without seeds and factors that follow from others, and the step size that nobody chose.
+
+        Raises InputError for a kernel of a file: a record never causes code to be run.
+        """
+        if OWN in str(fields.get("kernel")):
+            told = "a record runs no file; give this one, and the other fields, as options"
+            raise InputError(told, field="kernel", value=fields["kernel"])
+        kept = dict(fields)
+        for name in (*follows(fields), *(s for s in cls.seeds[1:] if kept[s] == kept["seed"])):
+            kept.pop(name, None)
+        return kept
+
+
+def known(value: Value | None, field: str) -> Value:
+    """A field that resolution fills in. Raises InputError where files have not been read."""
+    if value is None:
+        raise InputError("follows from a file, which has not been read", field=field)
+    return value
+
+
+def follows(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Field → what it follows: the factor on W_K that on W_Q."""
+    equal = config.get("labels") == "equal"
+    same = not equal and config.get("sk") == config.get("sq")
+    return {"sk": "sq"} if same else {}

@@ -1,0 +1,146 @@
+"""Softmax against Gaussian attention: global optimum or stationary point.
+
+Source: Song, Han, Zhang, Ding, Hong, NeurIPS 2024, arXiv 2411.07538; what is tagged D in
+docs/attention-kernels.md is derived there.
+
+**Problem.** N samples X_i ∈ R^{n×D} with a label per token, H heads; W_O fixed:
+
+    MH(X) = Σ_h S_h X W_V^h W_O^h,   f = ½ Σ_i ‖MH(X_i) − y_i‖²,
+
+S = softmax of q·k/√d (softmax), or exp(−‖q − k‖²/(2√d)) (Gaussian), q = X W_Q, k = X W_K.
+
+**Algorithm.** Gradient descent on any of W_Q, W_K, W_V.
+
+**Guarantee.** W_V alone: f_t ≤ (1 − ηα)^t f_0, α = ‖W_O‖² σ_min(B)², B = [S_1X … S_HX], if HD ≥ Nn
+(Theorem 1; for several heads with values of their own α is min_h ‖W_O^h‖² σ_min(B)²). All weights,
+softmax: linearly, under a condition on the start (Theorem 2). W_Q alone: the Gaussian linearly,
+under another condition, the softmax to a stationary point (Theorem 3).
+
+Below: what a run measures, and what is claimed of it. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+
+from ntkbound.core.claim import Claim
+from ntkbound.core.quantity import Quantity
+
+# Conditions of a run, as its record names them.
+VALUES_ALONE = "W_V alone is trained"
+ALL_TRAINED = "W_Q, W_K and W_V are trained"
+QUERIES_ALONE = "W_Q alone is trained"
+SOFTMAX, GAUSSIAN = "softmax kernel", "Gaussian kernel"
+FIXED = "fixed steps"
+SMALL_STEP = "η λ_max(G) ≤ 1"
+FULL_RANK = "σ_min(B) > 0, HD ≥ Nn"
+ONE_ALPHA = "H = 1 or values = dense"
+THEOREM_2 = "condition of Theorem 2"
+THEOREM_3 = "corrected condition of Theorem 3"
+
+_training = partial(Quantity, "optimization", "training")
+_attainable = partial(Quantity, "floor", "attainable")
+_least_squares = partial(Quantity, "floor", "least_squares")
+_of_B, _of_G = partial(Quantity, "spectrum", "B"), partial(Quantity, "spectrum", "gram")
+_of_J = partial(Quantity, "rank", "dC_dQ")
+_law = partial(Quantity, "law", "value_only")
+
+# The loss is a sum of squares, known relative to the square of its residuals' rounding.
+LOSS_RATIO = _training("loss_ratio", "f_T/f_0", trained=True, headline=True, noise="square")
+LOSS = _training("loss_final", "f_T", trained=True, noise="square")
+SUCCESS = _training("success", "success, f_T/f_0 < 1e-3")
+EXCESS = _training("excess_ratio", "(f_T − floor)/f_0")
+REACHED = _training("reached_floor", "reached its floor")
+TRAP = _training("trap", "trapped above its floor")
+RATE, STEP_FINAL = _training("rate", "rate of log f"), _training("step_final", "last step size")
+
+ATTAINABLE = _attainable("value", "attainable floor", headline=True)
+FEASIBLE = _attainable("feasible", "labels are feasible")
+LEAST_SQUARES = _least_squares("value", "least-squares floor", noise="square")
+RELATIVE = _least_squares("relative", "floor over ½‖y‖²", headline=True, noise="square")
+THRESHOLD = _least_squares("threshold_agrees", "floor is 0 iff HD ≥ Nn")
+
+SIGMA_B = _of_B("sigma_min", "σ_min(B)", headline=True)
+RANK_B, CONDITION_B = _of_B("rank", "rank of B"), _of_B("condition", "condition of B")
+LAMBDA_MIN = _of_G("lambda_min", "λ_min(G)", headline=True)
+LAMBDA_MAX = _of_G("lambda_max", "λ_max(G)")
+OVER_ALPHA = _of_G("over_alpha", "λ_min(G)/α")
+RANK = _of_J("value", "rank of ∂C/∂W_Q", headline=True)
+DELTA, NEEDED = _of_J("sigma_min", "δ"), _of_J("needed", "rank that is needed")
+
+PL = {
+    probe: tuple(Quantity("pl", probe, name, label, headline=name == "ratio_min")
+                 for name, label in (("ratio_min", f"‖∇f‖²/(2f), {told}"),
+                                     ("jacobian_factor", ""), ("residual_factor", "")))
+    for probe, told in (("initial", "at the start"), ("trajectory", "least"))
+}  # fmt: skip
+DESCENT = Quantity("descent", "training", "ratio_min", "least decrease over η‖∇f‖²", headline=True)
+CONDITIONS = {
+    name: Quantity("condition", name, "log10_left", f"log10 of the left side, {told}",
+                   headline=True)
+    for name, told in (("theorem2", "Theorem 2"), ("theorem3", "Theorem 3"),
+                       ("theorem3_corrected", "Theorem 3, κ^{-2}"))
+}  # fmt: skip
+ATTENTION = tuple(
+    Quantity("attention", "final", name, label, headline=name == "min")
+    for name, label in (("min", "least weight"), ("row_sum_min", "least row sum"))
+)
+DEVIATION = _law("deviation", "off the exact law", headline=True)
+OVER_PAPER = _law("over_paper", "f_t over (1 − ηα)^t f_0")
+OVER_CORRECTED = _law("over_corrected", "f_t over the corrected bound")
+RATE_RATIO = _law("rate_over_law", "rate over 2ηλ_min(G)")
+
+ACCURACY = Quantity("image", "test", "accuracy", "test accuracy", trained=True, headline=True)
+IMAGE_LOSS = Quantity("image", "train", "loss", "training loss", trained=True, headline=True)
+LANDSCAPE = tuple(
+    Quantity("landscape", "QK", name, label, headline=name == "grid_minima")
+    for name, label in (("grid_minima", "minima on the grid"), ("range", ""),
+                        ("laplacian", "mean |Laplacian| over range"))
+)  # fmt: skip
+
+QUANTITIES = (
+    LOSS_RATIO, LOSS, SUCCESS, EXCESS, REACHED, TRAP, RATE, STEP_FINAL,
+    ATTAINABLE, FEASIBLE, LEAST_SQUARES, RELATIVE, THRESHOLD,
+    SIGMA_B, RANK_B, CONDITION_B, LAMBDA_MIN, LAMBDA_MAX, OVER_ALPHA, RANK, DELTA, NEEDED,
+    *PL["initial"], *PL["trajectory"], DESCENT, *CONDITIONS.values(), *ATTENTION,
+    DEVIATION, OVER_PAPER, OVER_CORRECTED, RATE_RATIO, ACCURACY, IMAGE_LOSS, *LANDSCAPE,
+)  # fmt: skip
+
+CERTIFIED: Mapping[str, tuple[Quantity, ...]] = {"loss ratio": (LOSS_RATIO,)}
+
+
+def _claim(quantity: Quantity, label: str, **form: Any) -> Claim:
+    return Claim(**quantity.key._asdict(), label=label, **form)
+
+
+# What is proved surely is claimed of every run: a single one against it is a counter-example.
+_every = partial(_claim, form="fraction", share=1.0)
+
+ROUNDED = 1e-9
+LAW = {"train": "V", "method": "fixed"}
+DRAWN = {"labels": "random", "kernel": ["softmax", "gaussian"]}
+
+CLAIMS = (
+    _every(THRESHOLD, "Theorem 1, W_V fits all labels iff HD ≥ Nn", where=DRAWN),
+    _every(DEVIATION, "exact law of W_V alone", below=ROUNDED, where=LAW),
+    _every(OVER_CORRECTED, "Theorem 1, corrected α", below=1 + ROUNDED, where=LAW),
+    _every(OVER_PAPER, "Theorem 1, one head", below=1 + ROUNDED, where={**LAW, "H": 1}),
+    _every(OVER_PAPER, "Theorem 1, one matrix W_V", below=1 + ROUNDED,
+           where={**LAW, "values": "dense"}),
+    _every(OVER_PAPER, "Theorem 1 as stated, four heads", below=1 + ROUNDED,
+           where={**LAW, "values": "block", "H": 4}, status="refuted",
+           reason="the Gram matrix is Σ_h ‖W_O^h‖² B_h B_hᵀ, not ‖W_O‖² B Bᵀ"),
+    _claim(CONDITIONS["theorem2"], "condition of Theorem 2 is never met", form="fraction",
+           share=1.0, above=-1.73),
+    _claim(CONDITIONS["theorem3_corrected"], "condition of Theorem 3 is never met",
+           form="fraction", share=1.0, above=0.0),
+)  # fmt: skip
+
+
+def needs(claim: Claim) -> Collection[str]:
+    """The conditions that a run has to meet for a claim about its numbers to be about it."""
+    if claim.key == OVER_PAPER.key or claim.key == OVER_CORRECTED.key:
+        return (SMALL_STEP, FULL_RANK)
+    return ()
