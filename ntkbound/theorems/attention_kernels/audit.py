@@ -1,7 +1,8 @@
 """The inequalities of the proofs along a run: descent, Polyak–Łojasiewicz and its factors.
 
-With m_t = ‖∇f‖²/(2f) and D_t = (f_t − f_{t+1})/(η‖∇f‖²), f_{t+1} = f_t (1 − 2 D_t η m_t) exactly. Each
-link is left ≤ right. Sources: arXiv 2411.07538, proofs of Theorems 1 to 3; docs/attention-kernels.md.
+With m_t = ‖∇f‖²/(2f) and D_t = (f_t − f_{t+1})/(η‖∇f‖²), f_{t+1} = f_t (1 − 2 D_t η m_t) exactly.
+Each link is left ≤ right. Sources: arXiv 2411.07538, proofs of Theorems 1 to 3;
+docs/attention-kernels.md.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class _Links:
         if run.config.train != "QKV":
             return
         needs = (statement.ALL_TRAINED, statement.SOFTMAX, statement.FIXED, statement.FULL_RANK,
-                 statement.THEOREM_2)  # fmt: skip
+                 statement.ONE_ALPHA, statement.THEOREM_2)  # fmt: skip
         steps = run.descent.recorded
         spectra = [Spectrum(run.problem.at(weights)) for weights in run.descent.kept]
         least = np.array([float(one.of_G[0][0]) for one in spectra])
@@ -151,15 +152,14 @@ class _Links:
         yield from self._weights("Q", needs)
 
     def _weights(self, trained: str, needs: tuple[str, ...]) -> Iterator[Link]:
-        """σ_max of each trained matrix at the recorded steps, against 3/2 of that at the start;
-        1 + σ_max of W_V."""
+        """σ_max of each trained matrix at the recorded steps, against 3/2 λ of the start."""
         run = self.run
         steps = run.descent.recorded
-        along = [sizes(weights) for weights in run.descent.kept]
+        along, first = [sizes(weights) for weights in run.descent.kept], run.left.sizes
+        scales = {"Q": first.Q.max(), "K": first.K.max(), "V": first.lambda_V}
         for letter in trained:
             largest = np.array([np.max(getattr(one, letter)) for one in along])
-            apart = 1.0 if letter == "V" else 0.0  # λ_V bounds 1 + σ_max
             names = (f"weights_{letter}", f"weights, W_{letter}",
-                     f"{'1 + ' if apart else ''}σ_max(W_{letter}(t)) ≤ 3/2 of that at the start")
-            limit = np.full(len(steps), 1.5 * (apart + largest[0]))
-            yield self._link(names, steps, (apart + largest, limit), needs)
+                     f"σ_max(W_{letter}(t)) ≤ 3/2 λ_{letter}")  # fmt: skip
+            limit = np.full(len(steps), 1.5 * float(scales[letter]))
+            yield self._link(names, steps, (largest, limit), needs)

@@ -58,7 +58,7 @@ class Loss:
     def value(self, *weights: np.ndarray) -> float:
         """The loss alone."""
         with torch.no_grad():
-            return float(self(*(torch.from_numpy(w) for w in weights)))
+            return self(*(torch.from_numpy(w) for w in weights)).item()
 
     def gradients(self, *weights: np.ndarray) -> tuple[float, list[np.ndarray], float]:
         """The loss, its gradients in W_Q, W_K and u, and ‖∂f/∂S‖²."""
@@ -70,4 +70,4 @@ class Loss:
             np.zeros(leaf.shape) if g is None else g.numpy()
             for leaf, g in zip([*leaves, S], found, strict=True)
         ]
-        return float(loss), own, float(np.square(dS).sum())
+        return loss.item(), own, float(np.square(dS).sum())

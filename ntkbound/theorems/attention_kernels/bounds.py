@@ -97,7 +97,7 @@ def proved(run: Trained) -> tuple[Proved, ...]:
     spectrum, eta, T = run.spectrum, step_size(run.problem), run.steps
     first = (statement.VALUES_ALONE, statement.FIXED, statement.SMALL_STEP, statement.FULL_RANK)
     second = (statement.ALL_TRAINED, statement.SOFTMAX, statement.FIXED, statement.FULL_RANK,
-              statement.THEOREM_2)  # fmt: skip
+              statement.ONE_ALPHA, statement.THEOREM_2)  # fmt: skip
     third = (statement.QUERIES_ALONE, statement.GAUSSIAN, statement.FIXED, statement.THEOREM_3)
     gamma = run.left.log_gamma()
     rate = 0.0 if gamma is None or gamma == -math.inf else math.exp(gamma)

@@ -150,7 +150,7 @@ class Config(core.Config):
                 self._default(name, size, True)
         if None not in (self.N, self.n, self.D):
             N, n, D, *_ = (getattr(self, name) for name in SIZES)
-            if self.labels == "equal" and D < N * n:
+            if self.labels == "equal" and N * n > D:
                 told = f"{D} is below Nn = {N * n}, so values of labels equal do not exist"
                 raise InputError(told, field="D")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.tools import Progress
 from ntkbound.theorems.attention_kernels import native
-from ntkbound.theorems.attention_kernels.config import known
 from ntkbound.theorems.attention_kernels.kernels import Shipped
 from ntkbound.theorems.attention_kernels.problem import Problem
 from ntkbound.theorems.attention_kernels.spectrum import gram
@@ -100,7 +100,7 @@ class _Native:
         first = problems[0]
         config = first.config
         N, n, D, d, H = config.sizes
-        T, R = N * n, len(problems)
+        T = N * n
         kernel = first.kernel
         if not isinstance(kernel, Shipped):
             raise TypeError("native code knows the shipped kernels alone")
@@ -108,15 +108,14 @@ class _Native:
         tokens = np.stack([one.X.reshape(T, D) for one in problems])
         y = np.stack([one.y.reshape(T) for one in problems])
         self.data = np.ascontiguousarray(tokens.transpose(0, 2, 1)), tokens, y
-        self.state = tuple(
-            np.ascontiguousarray(np.stack([move(one.start) for one in problems]))
-            for move in (
-                lambda w: w.W_Q.transpose(0, 2, 1), lambda w: w.W_K.transpose(0, 2, 1),
-                lambda w: w.u,
-            )
-        )  # fmt: skip
+        starts = [one.start for one in problems]
+        self.state = (
+            np.stack([w.W_Q.transpose(0, 2, 1) for w in starts]).copy(),
+            np.stack([w.W_K.transpose(0, 2, 1) for w in starts]).copy(),
+            np.stack([w.u for w in starts]),
+        )
         self.reached = tuple(array.copy() for array in self.state)
-        factor = np.stack([one.start.factor for one in problems])
+        factor = np.stack([w.factor for w in starts])
         self.gradients = (*(np.zeros_like(array) for array in self.state), factor)
         self.work = (
             np.zeros((H, d, T)), np.zeros((H, d, T)), np.zeros((H, T)), np.zeros((H, T, n)),
@@ -126,13 +125,11 @@ class _Native:
         trained = tuple(letter in config.train for letter in "QKV")
         form = (kernel.distance, FORMS[kernel.shape])
         self.rule = (METHODS[config.method], trained, form)
-        self.runs = R
 
     def go(self, series: np.ndarray, steps: np.ndarray, start: int, stop: int) -> None:
         rule = (start, stop, *self.rule)
-        native.descend(
-            self.data, self.state, self.reached, self.work, self.gradients, series, steps, rule
-        )
+        leave: Any = native.descend  # numba's types are its own
+        leave(self.data, self.state, self.reached, self.work, self.gradients, series, steps, rule)
 
     def weights(self) -> list[Weights]:
         W_Q, W_K, u = self.state

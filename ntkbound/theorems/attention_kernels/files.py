@@ -1,4 +1,4 @@
-"""Files that a run names: labels and inputs, initial weights, a user's kernel; one digest of all."""
+"""Files that a run names: labels and inputs, initial weights, a kernel; one digest of all."""
 
 from __future__ import annotations
 
@@ -128,5 +128,3 @@ def _agree(sizes: dict[str, int], found: Mapping[str, int]) -> None:
     for letter, size in found.items():
         if sizes.setdefault(letter, size) != size:
             raise InputError(f"{letter} is {size} here and {sizes[letter]} in the labels' file")
-
-

@@ -1,7 +1,7 @@
 """Kernels: what makes attention weights of queries and keys.
 
-Each is scores C, then a map: C = q_a·k_j/√d, or −‖q_a − k_j‖²/(2√d) for distances; S = softmax of the
-rows of C, e^C, or C itself. Source: arXiv 2411.07538, Eqs. (2), (18), (23).
+Each is scores C, then a map: C = q_a·k_j/√d, or −‖q_a − k_j‖²/(2√d) for distances; S = softmax of
+the rows of C, e^C, or C itself. Source: arXiv 2411.07538, Eqs. (2), (18), (23).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Kernel(Protocol):
     def bounded(self) -> bool: ...
     def attend(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Weights (…, n, n) of queries and keys (…, n, d)."""
+
     def jacobian(self, X: np.ndarray, W_Q: np.ndarray, k: np.ndarray) -> np.ndarray:
         """(Nn², Dd) of one head: J = ∂vec C/∂W_Q for inputs (N, n, D) and keys (N, n, d). Of a
         user's own kernel C is S."""

@@ -146,7 +146,7 @@ def _descent(run: Trained) -> Statistics:
     return {"ratio_min": float(ratios.min())} if len(ratios) else {}
 
 
-def _conditions(run: Trained) -> Mapping[str, Statistics]:
+def _conditions(run: Trained) -> dict[str, Statistics]:
     left = {
         "theorem2": run.left.theorem2(),
         "theorem3": run.left.theorem3(),

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,8 +71,8 @@ class Own:
         def of(W: Tensor) -> Tensor:
             return self(inputs @ W, keys)
 
-        found = torch.autograd.functional.jacobian(of, torch.from_numpy(W_Q))
-        return np.asarray(found.reshape(-1, W_Q.size).numpy())
+        derivative: Any = torch.autograd.functional.jacobian  # untyped
+        return np.asarray(derivative(of, torch.from_numpy(W_Q)).reshape(-1, W_Q.size).numpy())
 
 
 def load(content: bytes, kernel: str) -> Own:
@@ -100,6 +101,8 @@ def raised(error: Exception, path: Path) -> str:
     """In one line what was raised, and the last line of this file that led there."""
     if isinstance(error, SyntaxError):
         return f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}"
-    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [
+        frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
     place = f"{path}, line {lines[-1]}" if lines else str(path)
     return " ".join(f"{place}: {type(error).__name__}: {error}".split())

@@ -73,7 +73,7 @@ class State:
     @property
     def residual(self) -> np.ndarray:
         """(N, n) r = MH − y."""
-        return self.output - self.problem.y
+        return np.asarray(self.output - self.problem.y)
 
     @property
     def loss(self) -> float:

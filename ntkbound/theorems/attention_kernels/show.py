@@ -64,6 +64,6 @@ def cost(config: Any) -> float:
 
 def prefix(config: Any) -> str:
     """Kernel, what is trained, sizes and the seed."""
-    kernel = config.kernel if config.own_kernel is None else config.own_kernel[0].stem[:16]
+    kernel = config.kernel if config.own_kernel is None else config.own_kernel[1][:16]
     labels = config.labels if config.label_file is None else config.label_file.stem[:16]
     return f"ak-{kernel}-{labels}-{config.train}-D{config.D}-H{config.H}-s{config.seed}"

@@ -18,9 +18,14 @@ LARGEST = 1 << 24  # entries of a Jacobian that is still decomposed
 
 def gram(state: State) -> np.ndarray:
     """(Nn, Nn) G with r_{t+1} = (I − ηG) r_t when W_V alone is trained: Σ_h c_h B_h B_hᵀ."""
-    H, D, _ = state.weights.W_Q.shape
-    scaled = state.B * np.repeat(np.sqrt(state.weights.factor), D)[None, :]
-    return np.asarray(scaled @ scaled.T)
+    root = rooted(state)
+    return np.asarray(root @ root.T)
+
+
+def rooted(state: State) -> np.ndarray:
+    """(Nn, HD) [√c_1 B_1 … √c_H B_H], a root of G."""
+    D = state.weights.W_Q.shape[1]
+    return np.asarray(state.B * np.repeat(np.sqrt(state.weights.factor), D)[None, :])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +61,7 @@ class Spectrum:
 
         From singular values of its root, so that small ones keep their digits.
         """
-        H, D, _ = self.state.weights.W_Q.shape
-        root = self.state.B * np.repeat(np.sqrt(self.state.weights.factor), D)[None, :]
-        U, values, _ = np.linalg.svd(root, full_matrices=True)
+        U, values, _ = np.linalg.svd(rooted(self.state), full_matrices=True)
         whole = np.zeros(len(U))
         whole[: len(values)] = np.square(values)
         return whole[::-1], U[:, ::-1]

@@ -43,8 +43,8 @@ THEOREM_3 = "corrected condition of Theorem 3"
 _training = partial(Quantity, "optimization", "training")
 _attainable = partial(Quantity, "floor", "attainable")
 _least_squares = partial(Quantity, "floor", "least_squares")
-_of_B, _of_G = partial(Quantity, "spectrum", "B"), partial(Quantity, "spectrum", "gram")
-_of_J = partial(Quantity, "rank", "dC_dQ")
+_matrix, _gram = partial(Quantity, "spectrum", "B"), partial(Quantity, "spectrum", "gram")
+_jacobian = partial(Quantity, "rank", "dC_dQ")
 _law = partial(Quantity, "law", "value_only")
 
 # The loss is a sum of squares, known relative to the square of its residuals' rounding.
@@ -62,13 +62,13 @@ LEAST_SQUARES = _least_squares("value", "least-squares floor", noise="square")
 RELATIVE = _least_squares("relative", "floor over ½‖y‖²", headline=True, noise="square")
 THRESHOLD = _least_squares("threshold_agrees", "floor is 0 iff HD ≥ Nn")
 
-SIGMA_B = _of_B("sigma_min", "σ_min(B)", headline=True)
-RANK_B, CONDITION_B = _of_B("rank", "rank of B"), _of_B("condition", "condition of B")
-LAMBDA_MIN = _of_G("lambda_min", "λ_min(G)", headline=True)
-LAMBDA_MAX = _of_G("lambda_max", "λ_max(G)")
-OVER_ALPHA = _of_G("over_alpha", "λ_min(G)/α")
-RANK = _of_J("value", "rank of ∂C/∂W_Q", headline=True)
-DELTA, NEEDED = _of_J("sigma_min", "δ"), _of_J("needed", "rank that is needed")
+SIGMA_B = _matrix("sigma_min", "σ_min(B)", headline=True)
+RANK_B, CONDITION_B = _matrix("rank", "rank of B"), _matrix("condition", "condition of B")
+LAMBDA_MIN = _gram("lambda_min", "λ_min(G)", headline=True)
+LAMBDA_MAX = _gram("lambda_max", "λ_max(G)")
+OVER_ALPHA = _gram("over_alpha", "λ_min(G)/α")
+RANK = _jacobian("value", "rank of ∂C/∂W_Q", headline=True)
+DELTA, NEEDED = _jacobian("sigma_min", "δ"), _jacobian("needed", "rank that is needed")
 
 PL = {
     probe: tuple(Quantity("pl", probe, name, label, headline=name == "ratio_min")
@@ -130,7 +130,7 @@ CLAIMS = (
     _every(OVER_PAPER, "Theorem 1, one matrix W_V", below=1 + ROUNDED,
            where={**LAW, "values": "dense"}),
     _every(OVER_PAPER, "Theorem 1 as stated, four heads", below=1 + ROUNDED,
-           where={**LAW, "values": "block", "H": 4}, status="refuted",
+           where={**LAW, "values": "block", "H": 4, "D": 32}, status="refuted",
            reason="the Gram matrix is Σ_h ‖W_O^h‖² B_h B_hᵀ, not ‖W_O‖² B Bᵀ"),
     _claim(CONDITIONS["theorem2"], "condition of Theorem 2 is never met", form="fraction",
            share=1.0, above=-1.73),
