@@ -86,8 +86,8 @@ def _row(one: Proved, measured: float | None, missing: str) -> Check:
         bound = Bound(None, told, absent="condition-not-met")
         return check(statement.LOSS_RATIO, measured, bound)
     row = check(statement.LOSS_RATIO, measured, Bound(one.value))
-    if row.verdict == "holds" and one.value >= 1:
-        told = f"{one.source}: 1, so that no descent is promised"
+    if row.verdict == "holds" and one.level != EXACT and one.value >= 1:
+        told = f"{one.source}: the rate is 0 to rounding, so that no descent is promised"
         return replace(row, verdict="vacuous", reason=told)
     return replace(row, reason=f"{one.source}: {row.reason}" if row.reason else "")
 

@@ -55,8 +55,8 @@ def step_size(problem: Problem) -> float:
 
 def recorded_steps(tau: int, records: int) -> np.ndarray:
     """0, then steps in geometric distance, the last among them."""
-    spaced = np.geomspace(1, tau, records - 1).round().astype(np.int64)
-    return np.unique(np.append(0, np.append(spaced, tau)))
+    spaced = np.geomspace(tau, 1, records - 1).round().astype(np.int64)
+    return np.unique(np.append(0, spaced))
 
 
 def descend(problems: Sequence[Problem], progress: Progress) -> list[Descent]:

@@ -30,7 +30,8 @@ class Law:
         parts = np.square(vectors.T @ self.spectrum.state.residual.reshape(-1))
         factors = np.square(1 - self.eta * values)
         t = np.arange(self.steps + 1)
-        return np.asarray(0.5 * (factors[None, :] ** t[:, None]) @ parts)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            return np.asarray(0.5 * (factors[None, :] ** t[:, None]) @ parts)
 
     def bound(self, rate: float) -> np.ndarray:
         """(T + 1,) (1 − η·rate)^t f_0."""
@@ -39,8 +40,8 @@ class Law:
 
     @property
     def visible(self) -> np.ndarray:
-        """(T + 1,) whether the loss is far enough above rounding."""
-        return np.asarray(self.exact > VISIBLE * self.exact[0])
+        """(T + 1,) whether the loss is far enough above rounding, and finite."""
+        return np.asarray((self.exact > VISIBLE * self.exact[0]) & np.isfinite(self.exact))
 
     def deviation(self, losses: np.ndarray) -> float:
         """max_t |f_t/f_t^exact − 1|"""
