@@ -15,6 +15,12 @@ from ntkbound.theorems.attention_kernels.spectrum import Spectrum
 VISIBLE = 1e-10  # of f_0: a smaller loss has too few digits to be compared with the law
 
 
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Of the least-squares line."""
+    apart = x - x.mean()
+    return float(apart @ (y - y.mean()) / (apart @ apart))
+
+
 @dataclass(frozen=True, eq=False)
 class Law:
     """The law of one start at step size η, for steps 0 … T."""
@@ -47,6 +53,12 @@ class Law:
         """max_t |f_t/f_t^exact − 1|"""
         seen = self.visible
         return float(np.abs(losses[seen] / self.exact[seen] - 1).max())
+
+    def rate(self, losses: np.ndarray) -> float | None:
+        """Of decay, over the later half of the steps that are visible; None for fewer than two."""
+        seen = np.flatnonzero(self.visible & (losses > 0))
+        late = seen[len(seen) // 2 :]
+        return None if len(late) < 2 else -slope(late, np.log(losses[late]))
 
     def over(self, losses: np.ndarray, rate: float) -> float:
         """max_t f_t/((1 − η·rate)^t f_0)"""

@@ -8,6 +8,7 @@ import numpy as np
 
 from ntkbound.core.outcome import Terms
 from ntkbound.theorems.attention_kernels import native
+from ntkbound.theorems.attention_kernels.law import slope
 from ntkbound.theorems.attention_kernels.trained import Trained
 
 SUCCESS = 1e-3  # of f_0: descent succeeded, labels are feasible
@@ -61,12 +62,6 @@ def _optimization(run: Trained) -> Statistics:
     if len(half) > 1:
         found["rate"] = slope(half, np.log(run.losses[half]))
     return found
-
-
-def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Of the least-squares line."""
-    apart = x - x.mean()
-    return float(apart @ (y - y.mean()) / (apart @ apart))
 
 
 def _attainable(run: Trained) -> Statistics:
@@ -168,9 +163,9 @@ def _law(run: Trained) -> Statistics:
         found["over_paper"] = law.over(run.losses, alpha)
         found["over_corrected"] = law.over(run.losses, run.spectrum.corrected)
     least = float(run.spectrum.of_G[0][0])
-    rate = _optimization(run).get("rate")
+    rate = law.rate(run.losses)
     if least > 0 and rate is not None:
-        found["rate_over_law"] = -rate / (2 * law.eta * least)
+        found["rate_over_law"] = rate / (2 * law.eta * least)
     return found
 
 

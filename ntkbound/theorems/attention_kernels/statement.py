@@ -119,10 +119,33 @@ def _claim(quantity: Quantity, label: str, **form: Any) -> Claim:
 _every = partial(_claim, form="fraction", share=1.0)
 
 ROUNDED = 1e-9
+BOTH = ("softmax", "gaussian")
 LAW = {"train": "V", "method": "fixed"}
-DRAWN = {"labels": "random", "kernel": ["softmax", "gaussian"]}
+DRAWN = {"labels": "random", "kernel": list(BOTH), "sq": 1.0}
+EVERYTHING = {"train": "QKV", "labels": "random", "sv": 1.0, "tau": 2500}
+RANDOM = {"train": "Q", "labels": "random", "H": 2, "sv": 3.0}
+EQUAL = {"train": "Q", "labels": "equal"}
+TEACHER = {"train": "Q", "labels": "teacher"}
+NEAR = {"train": "Q", "labels": "near", "sq": 1.0}
+DIMENSIONS = (2, 3, 4, 6, 8, 12, 16)
+RANKS = {"softmax": (4, 9, 16, 36, 60, 64, 64), "gaussian": (7, 15, 26, 47, 64, 64, 64)}
+GRAM = "the Gram matrix is Σ_h ‖W_O^h‖² B_h B_hᵀ, not ‖W_O‖² B Bᵀ"
+VALUES = "softmax attains what its values allow; the Gaussian's attainable set is larger"
 
-CLAIMS = (
+
+def _share(where: Mapping[str, Any], label: str, share: float, kind: str = "lower",
+           **form: Any) -> Claim:  # fmt: skip
+    return _claim(SUCCESS, label, form="fraction", share=share, kind=kind, where=where, **form)
+
+
+def _order(where: Mapping[str, Any], label: str, sides: tuple[dict[str, Any], dict[str, Any]],
+           **form: Any) -> Claim:  # fmt: skip
+    """Successes of the first side are fewer than those of the second."""
+    return _claim(SUCCESS, label, form="order", smaller=sides[0], larger=sides[1], where=where,
+                  **form)  # fmt: skip
+
+
+FIRST = (  # Theorem 1
     _every(THRESHOLD, "Theorem 1, W_V fits all labels iff HD ≥ Nn", where=DRAWN),
     _every(DEVIATION, "exact law of W_V alone", below=ROUNDED, where=LAW),
     _every(OVER_CORRECTED, "Theorem 1, corrected α", below=1 + ROUNDED, where=LAW),
@@ -130,13 +153,63 @@ CLAIMS = (
     _every(OVER_PAPER, "Theorem 1, one matrix W_V", below=1 + ROUNDED,
            where={**LAW, "values": "dense"}),
     _every(OVER_PAPER, "Theorem 1 as stated, four heads", below=1 + ROUNDED,
-           where={**LAW, "values": "block", "H": 4, "D": 32}, status="refuted",
-           reason="the Gram matrix is Σ_h ‖W_O^h‖² B_h B_hᵀ, not ‖W_O‖² B Bᵀ"),
-    _claim(CONDITIONS["theorem2"], "condition of Theorem 2 is never met", form="fraction",
-           share=1.0, above=-1.73),
-    _claim(CONDITIONS["theorem3_corrected"], "condition of Theorem 3 is never met",
-           form="fraction", share=1.0, above=0.0),
+           where={**LAW, "values": "block", "H": 4, "D": 32}, status="refuted", reason=GRAM),
+    _claim(OVER_ALPHA, "one head: λ_min(G) = α", form="level", kind="equal", level=1.0,
+           tolerance=1e-6, where={**LAW, "H": 1, "D": 32}),
+    _claim(OVER_ALPHA, "four heads: λ_min(G) ≈ α/H", form="level", kind="equal", level=0.25,
+           tolerance=0.06, where={**LAW, "values": "block", "H": 4, "D": 32}),
+    _every(RATE_RATIO, "late rate at least 2ηλ_min(G)", above=1 - ROUNDED,
+           where={**LAW, "H": 4, "D": 32}),
+    _claim(RATE_RATIO, "late rate 2ηλ_min(G), but for one run in three", form="fraction",
+           share=0.7, below=1.2, where={**LAW, "H": 4, "D": 32, "tau": {"from": 2000}}),
 )  # fmt: skip
+
+LATER = (  # Theorems 2 and 3
+    _every(CONDITIONS["theorem2"], "Theorem 2: no start meets its condition", above=-1.73),
+    _every(CONDITIONS["theorem3_corrected"], "Theorem 3: no start meets its condition",
+           above=0.0),
+    *(_share({**EVERYTHING, "H": 1, "D": D, "kernel": "softmax"},
+             f"all weights reach zero, softmax, D = {D}", 0.9) for D in (8, 16, 32)),
+    *(_share({**EVERYTHING, "H": 1, "D": D, "kernel": "gaussian"},
+             f"all weights reach zero, Gaussian, D = {D}", 0.7) for D in (16, 32)),
+    *(_order({**EVERYTHING, "H": 1, "kernel": kernel}, f"large D helps, {kernel}",
+             ({"D": 4}, {"D": 32})) for kernel in BOTH),
+    *(_claim(RANK, f"rank of ∂C/∂W_Q, D = {D}", form="level", kind="equal", level=rank,
+             tolerance=0.0, where={**NEAR, "D": D, "kernel": kernel, "d": 8})
+      for kernel in BOTH for D, rank in zip(DIMENSIONS, RANKS[kernel], strict=True)),
+    *(_share({**NEAR, "D": D}, f"rank too small, D = {D}", 0.0, "upper") for D in (2, 3)),
+    *(_share({**NEAR, "D": D, "kernel": kernel}, f"W_Q alone, labels near, {kernel}, D = {D}", 0.7)
+      for kernel in BOTH for D in (12, 16)),
+)  # fmt: skip
+
+KERNELS = (  # Gaussian against softmax
+    *(_share({**EQUAL, "epsilon": epsilon, "kernel": "gaussian"},
+             f"near-equal values, Gaussian, ε = {epsilon:g}", 0.9) for epsilon in (0.0, 0.1, 0.3)),
+    *(_share({**EQUAL, "epsilon": epsilon, "kernel": "softmax"},
+             f"near-equal values, softmax, ε = {epsilon:g}", 0.0, "upper")
+      for epsilon in (0.0, 0.1, 0.3)),
+    _every(REACHED, "equal values: softmax on its floor",
+           where={**EQUAL, "epsilon": 0.0, "kernel": "softmax"}),
+    *(_order({**EQUAL, "epsilon": epsilon}, f"Gaussian ahead, ε = {epsilon:g}",
+             ({"kernel": "softmax"}, {"kernel": "gaussian"}), **status)
+      for epsilon, status in ((0.0, {}), (0.1, {}), (0.3, {}), (3.0, {"status": "conjecture"}))),
+    _share({**RANDOM, "kernel": "gaussian"}, "W_Q alone takes the Gaussian to zero", 1.0,
+           status="refuted", reason=VALUES),
+    _share({**RANDOM, "kernel": "softmax"}, "W_Q alone does not take the softmax to zero", 0.0,
+           "upper", status="refuted", reason=VALUES),
+    *(_share({**TEACHER, "student": student, "kernel": kernel},
+             f"teacher, student {student:g}, {kernel}", 0.8)
+      for kernel in BOTH for student in (0.1, 1.0)),
+    _share({**TEACHER, "student": 4.0, "kernel": "gaussian"},
+           "large W_Q: the Gaussian stays on its plateau", 0.0, "upper"),
+    *(_order({**TEACHER, "kernel": kernel}, f"large W_Q hinders, {kernel}",
+             ({"student": 4.0}, {"student": 1.0})) for kernel in BOTH),
+    _every(LANDSCAPE[0], "one minimum on the grid", below=1.5),
+    _every(LANDSCAPE[0], "Figure 4: softmax is rough", above=1.5, where={"kernel": "softmax"},
+           status="refuted", reason="both kernels have one minimum on the grid"),
+)  # fmt: skip
+
+CLAIMS = (*FIRST, *LATER, *KERNELS)
 
 
 def needs(claim: Claim) -> Collection[str]:
