@@ -15,6 +15,7 @@ from ntkbound.theorems.attention_kernels.config import Config
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED, Kernel
 
 Arrays = Mapping[str, np.ndarray]
+LARGEST = 1e12  # beyond it products of weights leave the range of float64
 SHAPES = {"W_Q": "HDd", "W_K": "HDd", "W_V": "HDd", "W_O": "Hd"}
 
 
@@ -111,6 +112,9 @@ def _usable(name: str, array: np.ndarray, dimensions: int | None) -> np.ndarray:
         raise InputError(f"{name} has shape {array.shape}; nothing is in it")
     if not np.isfinite(array).all():
         raise InputError(f"array {name!r} holds NaN or infinity")
+    if np.abs(array).max() > LARGEST:
+        told = f"array {name!r} reaches {np.abs(array).max():.3g}; {LARGEST:g} is the most"
+        raise InputError(told)
     return np.ascontiguousarray(array)
 
 

@@ -25,6 +25,9 @@ class Kernel(Protocol):
     def normalised(self) -> bool: ...
     @property
     def bounded(self) -> bool: ...
+    def checked(self, q: np.ndarray, k: np.ndarray) -> None:
+        """Raises InputError for a user's kernel that is not what it is marked as."""
+
     def attend(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
         """Weights (…, n, n) of queries and keys (…, n, d)."""
 
@@ -47,6 +50,9 @@ class Shipped:
     @property
     def bounded(self) -> bool:
         return self.normalised or (self.distance and self.shape == "exp")
+
+    def checked(self, q: np.ndarray, k: np.ndarray) -> None:
+        """Always is."""
 
     def attend(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
         C = self.scores(q, k)

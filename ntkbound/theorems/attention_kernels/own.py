@@ -24,6 +24,8 @@ from torch import Tensor
 
 from ntkbound.core.errors import InputError
 
+ROUNDING = 1e-9  # of weights that are marked as normalised or bounded
+
 Function = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -55,6 +57,20 @@ class Own:
             told = f"returns {shape}{kind} of q {tuple(q.shape)}; {wanted} {q.dtype} is needed"
             raise InputError(f"{self._place}: {told}", field="kernel")
         return found
+
+    def checked(self, q: np.ndarray, k: np.ndarray) -> None:
+        """Raises InputError where weights at the start are not finite, or not as they are marked:
+        floors would be wrong."""
+        S = self.attend(q, k)
+        wrong = ""
+        if not np.isfinite(S).all():
+            wrong = "returns NaN or infinity at the start"
+        elif self.bounded and not (S.min() >= 0 and S.max() <= 1 + ROUNDING):
+            wrong = f"is marked as bounded and returns {S.min():.3g} to {S.max():.3g}"
+        elif self.normalised and np.abs(S.sum(axis=-1) - 1).max() > ROUNDING:
+            wrong = "is marked as normalised and returns rows that do not sum to 1"
+        if wrong:
+            raise InputError(f"{self._place}: {wrong}", field="kernel")
 
     @property
     def _place(self) -> str:

@@ -7,10 +7,12 @@ title = "attention kernels: the threshold HD = Nn, the exact law of W_V, one run
 train = ["V"]
 method = ["fixed"]
 kernel = ["softmax", "gaussian"]
-D = [8, 16, 32]
-H = [1, 2, 4]
 tau = [500]
 seed = { from = 0, to = 4 }
+
+[[sweep.zip]]
+H = [1, 1, 1, 4, 4]
+D = [8, 16, 32, 3, 32]
 
 [[sweep]]
 kernel = ["softmax", "gaussian", "linear", "normalised-gaussian"]

@@ -104,6 +104,7 @@ def problem(config: Config, files: Files) -> Problem:
     if config.values == "dense":
         start = start.as_dense()
     made = Problem(config, files.kernel, X, np.zeros((N, n)), start)
+    files.kernel.checked(made.initial.q, made.initial.k)
     if files.labels:
         return replace(made, y=files.labels["y"])
     return _labelled(made, files)

@@ -157,7 +157,7 @@ FIRST = (  # Theorem 1
     _claim(OVER_ALPHA, "one head: λ_min(G) = α", form="level", kind="equal", level=1.0,
            tolerance=1e-6, where={**LAW, "H": 1, "D": 32}),
     _claim(OVER_ALPHA, "four heads: λ_min(G) ≈ α/H", form="level", kind="equal", level=0.25,
-           tolerance=0.06, where={**LAW, "values": "block", "H": 4, "D": 32}),
+           tolerance=0.1, where={**LAW, "values": "block", "H": 4, "D": 32}),
     _every(RATE_RATIO, "late rate at least 2ηλ_min(G)", above=1 - ROUNDED,
            where={**LAW, "H": 4, "D": 32}),
     _claim(RATE_RATIO, "late rate 2ηλ_min(G), but for one run in three", form="fraction",
@@ -204,8 +204,9 @@ KERNELS = (  # Gaussian against softmax
            "large W_Q: the Gaussian stays on its plateau", 0.0, "upper"),
     *(_order({**TEACHER, "kernel": kernel}, f"large W_Q hinders, {kernel}",
              ({"student": 4.0}, {"student": 1.0})) for kernel in BOTH),
-    _every(LANDSCAPE[0], "one minimum on the grid", below=1.5),
-    _every(LANDSCAPE[0], "Figure 4: softmax is rough", above=1.5, where={"kernel": "softmax"},
+    _every(LANDSCAPE[0], "one minimum on the grid", below=1.5, where={"landscape": True}),
+    _every(LANDSCAPE[0], "Figure 4: softmax is rough", above=1.5,
+           where={"kernel": "softmax", "landscape": True},
            status="refuted", reason="both kernels have one minimum on the grid"),
 )  # fmt: skip
 

@@ -119,9 +119,27 @@ def test_a_sweep_of_a_users_own(command, folder, mine):
         ("def g(q, k):\n    return q\n", "has no function 'f'; it has g"),
         ("f = 3\n", "has no function 'f'; it has none"),
         ("def f(q, k):\n    return (q @ k.mT).float()\n", "torch.float32"),
+        ("def f(q, k):\n    return (q @ k.mT).log()\n", "f.py, line 1: returns NaN or infinity"),
+        ("def f(q, k):\n    return q @ k.mT\nf.bounded = True\n", "is marked as bounded and"),
+        (
+            "import torch\ndef f(q, k):\n    return torch.sigmoid(q @ k.mT)\nf.normalised = True\n",
+            "f.py, line 2: is marked as normalised and",
+        ),
         ("def f(q, k):\n    return (q @ k.mT).detach().numpy()\n", "returns ndarray"),
     ],
-    ids=["name", "shape", "syntax", "import", "missing", "number", "dtype", "type"],
+    ids=[
+        "name",
+        "shape",
+        "syntax",
+        "import",
+        "missing",
+        "number",
+        "dtype",
+        "nan",
+        "bounded",
+        "normalised",
+        "type",
+    ],
 )
 def test_a_kernel_that_cannot_be_used(refused, folder, text, told):
     (folder / "f.py").write_text(text)
@@ -173,6 +191,14 @@ def test_the_bench(command):
     for name, seconds in told["seconds_per_step"].items():
         assert told["ns_per_element"][name] == pytest.approx(1e9 * seconds / told["elements"])
     assert command("bench", "--theorem=attention-kernels", "--seeds=1", "--steps=5")[0] == 0
+
+
+def test_its_own_preset_holds(command):
+    code, out, err = command("check", "--theorem=attention-kernels", "--jobs=1")
+    assert code == 0, out
+    assert err.count("done ak-") == 70
+    told = " ".join(out.split())
+    assert "known to be false" in told and "Gram matrix" in told
 
 
 def test_help_teaches(command):

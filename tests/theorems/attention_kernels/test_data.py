@@ -105,6 +105,7 @@ def test_labels_and_inputs_of_a_file(tmp_path):
         ({"y": np.ones((0, 3))}, "nothing is in it"),
         ({"y": np.full((2, 2), np.nan)}, "holds NaN"),
         ({"y": np.array([["a"]])}, "is not numeric"),
+        ({"y": np.full((2, 2), 1e200)}, "reaches 1e"),
         ({"y": np.ones((2, 2)), "X": np.ones((2, 3, 4))}, "X has shape"),
     ],
     ids=lambda case: case if isinstance(case, str) else "",
