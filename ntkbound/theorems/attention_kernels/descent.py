@@ -161,17 +161,24 @@ class _Autograd:
         weights, of = self.state[place], self.losses[place]
         loss, gradients, dS = of.gradients(*weights)
         factor = one.start.factor[:, None]
-        norms = [float(np.square(g).sum()) for g in gradients[:2]]
-        norms.append(float((factor * np.square(gradients[2])).sum()))
-        series[row, native.LOSS], series[row, native.OF_C] = loss, dS
-        series[row, native.OF_Q : native.OF_V + 1] = norms
-        series[row, native.STEP] = step[0]
+        trained = [letter in one.config.train for letter in "QKV"]
+        squares = [
+            np.square(gradients[0]),
+            np.square(gradients[1]),
+            factor * np.square(gradients[2]),
+        ]
+        series[row, native.OF_Q : native.OF_V + 1] = [
+            float(square.sum()) if wanted else 0.0
+            for square, wanted in zip(squares, trained, strict=True)
+        ]
+        series[row, native.LOSS], series[row, native.STEP] = loss, step[0]
+        series[row, native.OF_C] = dS if one.config.trains_scores else 0.0
         if row == len(series) - 1:
             return
         moves = [gradients[0], gradients[1], factor * gradients[2]]
         reached = [
-            w - step[0] * move if letter in one.config.train else w
-            for letter, w, move in zip("QKV", weights, moves, strict=True)
+            w - step[0] * move if wanted else w
+            for wanted, w, move in zip(trained, weights, moves, strict=True)
         ]
         found = of.value(*reached)
         if one.config.method == "fixed" or found <= loss:

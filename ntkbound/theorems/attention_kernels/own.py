@@ -14,6 +14,7 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -48,7 +49,7 @@ class Own:
         """Its weights. Raises InputError, with file and line, for what it raises or returns."""
         try:
             found = self.function(q, k)
-        except Exception as error:  # whatever a user's function raises
+        except (Exception, SystemExit) as error:  # whatever a user's function raises
             raise InputError(raised(error, self.path), field="kernel") from None
         wanted = (*q.shape[:-1], k.shape[-2])
         if not isinstance(found, Tensor) or found.shape != wanted or found.dtype != q.dtype:
@@ -91,8 +92,9 @@ class Own:
         return np.asarray(derivative(of, torch.from_numpy(W_Q)).reshape(-1, W_Q.size).numpy())
 
 
+@lru_cache
 def load(content: bytes, kernel: str) -> Own:
-    """The function of FILE.py:f, from the file's content.
+    """The function of FILE.py:f, from the file's content, which is run once in a process.
 
     Raises InputError, naming file and line, where the file raises or has no such function.
     """
@@ -104,7 +106,7 @@ def load(content: bytes, kernel: str) -> Own:
     sys.modules[module.__name__] = module  # dataclasses and pickles look for it there
     try:
         exec(compile(content, path, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(raised(error, Path(path)), field="kernel") from None
     found = getattr(module, name, None)
     if not callable(found):
@@ -113,7 +115,7 @@ def load(content: bytes, kernel: str) -> Own:
     return Own(found, Path(path))
 
 
-def raised(error: Exception, path: Path) -> str:
+def raised(error: Exception | SystemExit, path: Path) -> str:
     """In one line what was raised, and the last line of this file that led there."""
     if isinstance(error, SyntaxError):
         return f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}"
