@@ -101,12 +101,17 @@ def proved(run: Trained) -> tuple[Proved, ...]:
     third = (statement.QUERIES_ALONE, statement.GAUSSIAN, statement.FIXED, statement.THEOREM_3)
     gamma = run.left.log_gamma()
     rate = 0.0 if gamma is None or gamma == -math.inf else math.exp(gamma)
-    exact = float(run.law.exact[-1] / run.law.exact[0]) if run.law and run.losses[0] > 0 else 1.0
+    exact = 1.0 if run.law is None else run.law.ratio
+
+    def rounded(ratio: float) -> float:
+        """With what rounding of T steps, and of the residuals, may add."""
+        noise = run.problem.initial.rounding / math.sqrt(2 * run.first) if run.first > 0 else 0.0
+        return (math.sqrt(ratio) + noise) ** 2 * (1 + ROUNDING)
 
     def after(speed: float) -> float:
         """(1 − η·speed)^T"""
         left = eta * speed
-        return math.exp(T * math.log1p(-left)) * (1 + ROUNDING) if left < 1 else 0.0
+        return rounded(math.exp(T * math.log1p(-left)) if left < 1 else 0.0)
 
     return (
         Proved("loss_ratio/theorem 1", PAPER, "Theorem 1", after(spectrum.alpha),
@@ -114,7 +119,7 @@ def proved(run: Trained) -> tuple[Proved, ...]:
         Proved("loss_ratio/theorem 1 corrected", CORRECTED, "Theorem 1, min_h ‖W_O^h‖² σ_B²",
                after(spectrum.corrected), first),
         Proved("loss_ratio/theorem 1 exact", EXACT, "exact law of W_V alone",
-               exact * (1 + ROUNDING), first[:2]),
+               rounded(exact), first[:2]),
         Proved("loss_ratio/theorem 2", PAPER, "Theorem 2, at the β/4 that its proof gives",
                after(spectrum.alpha / 4), second),
         Proved("loss_ratio/theorem 3", PAPER, "Theorem 3, at the γ/2 that its proof gives",

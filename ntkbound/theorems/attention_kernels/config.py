@@ -130,10 +130,10 @@ class Config(core.Config):
         if self.label_file is None and self.labels not in LABELS:
             told = f"accepted: {', '.join(LABELS)}, FILE{NPZ}{nearest(self.labels, LABELS)}"
             raise InputError(f"{self.labels!r} is unknown; {told}", field="labels")
-        for name, value, labels in (
-            ("rho", 1e-3, "near"), ("epsilon", 0.0, "equal"), ("student", 1.0, "teacher")
-        ):  # fmt: skip
-            self._default(name, value, self.labels == labels, f"labels {labels}")
+        self._default("rho", 1e-3, self.labels == "near", "labels near")
+        self._default("epsilon", 0.0, self.labels == "equal", "labels equal")
+        drawn = self.labels == "teacher" and self.initial is None
+        self._default("student", 1.0, drawn, "labels teacher, without initial")
         for name in self.seeds[1:]:
             self._default(name, self.seed, True)
         self._default("sk", EQUAL_SK if self.labels == "equal" else self.sq, True)

@@ -50,7 +50,10 @@ def step_size(problem: Problem) -> float:
     """η, or 1/λ_max(G) where it follows from the run."""
     if problem.config.eta is not None:
         return problem.config.eta
-    return 1 / float(np.linalg.eigvalsh(gram(problem.initial))[-1])
+    largest = float(np.linalg.eigvalsh(gram(problem.initial))[-1])
+    if largest <= 0:
+        raise InputError("1/λ_max(G) does not exist, as G is 0; give one", field="eta")
+    return 1 / largest
 
 
 def recorded_steps(tau: int, records: int) -> np.ndarray:
@@ -86,7 +89,7 @@ def _cut(
     finite = np.isfinite(series).all(axis=1)
     rows = len(series) if finite.all() else int(finite.argmin())
     if rows == 0:
-        raise InputError("the loss at the start is not finite", field="initial")
+        raise InputError("the loss or its gradient at the start is not finite")
     whole = int((recorded < rows).sum())
     return Descent(
         series[:rows], recorded[:whole], tuple(kept[:whole]), step_final, rows < len(finite)

@@ -13,6 +13,7 @@ import numpy as np
 from ntkbound.theorems.attention_kernels.spectrum import Spectrum
 
 VISIBLE = 1e-10  # of f_0: a smaller loss has too few digits to be compared with the law
+SEEN = 1e8  # times the square of its residuals' rounding, likewise
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:
@@ -39,6 +40,11 @@ class Law:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return np.asarray(0.5 * (factors[None, :] ** t[:, None]) @ parts)
 
+    @property
+    def ratio(self) -> float:
+        """f_T/f_0; 1 where f_0 is 0."""
+        return float(self.exact[-1] / self.exact[0]) if self.exact[0] > 0 else 1.0
+
     def bound(self, rate: float) -> np.ndarray:
         """(T + 1,) (1 − η·rate)^t f_0."""
         factor = max(0.0, 1 - self.eta * rate)
@@ -47,7 +53,8 @@ class Law:
     @property
     def visible(self) -> np.ndarray:
         """(T + 1,) whether the loss is far enough above rounding, and finite."""
-        return np.asarray((self.exact > VISIBLE * self.exact[0]) & np.isfinite(self.exact))
+        least = max(VISIBLE * float(self.exact[0]), SEEN * self.spectrum.state.rounding**2)
+        return np.asarray((self.exact > least) & np.isfinite(self.exact))
 
     def deviation(self, losses: np.ndarray) -> float:
         """max_t |f_t/f_t^exact − 1|"""

@@ -15,7 +15,8 @@ SUCCESS = 1e-3  # of f_0: descent succeeded, labels are feasible
 REACHED = 1e-2  # of f_0 above the floor: the floor was reached
 STUCK = 1e-8  # ‖∇f‖²/(2f) below which a run that has not reached its floor is trapped
 EXACT = 1e-12  # of ½‖y‖²: least squares leave nothing
-SEEN = 1e-10  # a decrease relative to what the loss is a difference of, that rounding leaves alone
+SEEN = 1e3  # times its rounding: a decrease that is told
+ROUNDED = 1e-13  # of a loss, a sum of squares
 
 Statistics = dict[str, float]
 
@@ -45,7 +46,7 @@ def terms(run: Trained) -> Terms:
 
 
 def _optimization(run: Trained) -> Statistics:
-    first, last = float(run.losses[0]), float(run.losses[-1])
+    first, last = run.first, float(run.losses[-1])
     found = {"loss_final": last, "step_final": run.descent.step_final}
     if first > 0:
         found |= {"loss_ratio": last / first, "success": float(last < SUCCESS * first)}
@@ -69,7 +70,7 @@ def _attainable(run: Trained) -> Statistics:
         return {}
     found = {"value": run.attainable}
     if "V" not in run.config.train:
-        found["feasible"] = float(run.attainable < SUCCESS * run.losses[0])
+        found["feasible"] = float(run.attainable <= SUCCESS * run.losses[0])
     return found
 
 
@@ -128,9 +129,9 @@ def _pl(run: Trained, steps: slice) -> Statistics:
 def descents(run: Trained) -> tuple[np.ndarray, np.ndarray]:
     """Steps that led on and whose decrease is not rounding, and D_t = (f_t − f_{t+1})/(η‖∇f‖²)."""
     f = run.losses
-    scale = f + np.sqrt(2 * f) * np.linalg.norm(run.problem.y)
+    noise = f * ROUNDED + np.sqrt(2 * f) * run.problem.initial.rounding
     expected = run.descent.of(native.STEP) * run.squared_gradient
-    seen = (run.descent.of(native.MOVED) > 0) & (expected > SEEN * scale)
+    seen = (run.descent.of(native.MOVED) > 0) & (expected > SEEN * noise)
     seen[-1] = False
     steps = np.flatnonzero(seen)
     return steps, np.asarray((f[steps] - f[steps + 1]) / expected[steps])
@@ -156,7 +157,7 @@ def _conditions(run: Trained) -> dict[str, Statistics]:
 
 def _law(run: Trained) -> Statistics:
     law, alpha = run.law, run.spectrum.alpha
-    if law is None:
+    if law is None or not law.visible.any():
         return {}
     found = {"deviation": law.deviation(run.losses)}
     if alpha > 0:
@@ -174,8 +175,8 @@ def trace(run: Trained) -> Mapping[str, np.ndarray]:
     steps = run.descent.recorded
     f, squared = run.losses[steps], run.squared_gradient[steps]
     found = {"step": steps, "optimization/training/loss_final": f}
-    if run.losses[0] > 0:
-        found["optimization/training/loss_ratio"] = f / run.losses[0]
+    if run.first > 0:
+        found["optimization/training/loss_ratio"] = f / run.first
     found["optimization/training/step_final"] = run.descent.of(native.STEP)[steps]
     found["pl/trajectory/step"] = steps[f > 0]
     found["pl/trajectory/ratio_min"] = squared[f > 0] / (2 * f[f > 0])

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from ntkbound.core import streams
+from ntkbound.core.tolerance import EPSILON, FACTOR
 from ntkbound.theorems.attention_kernels.config import Config, known
 from ntkbound.theorems.attention_kernels.files import Files
 from ntkbound.theorems.attention_kernels.kernels import Kernel
@@ -75,6 +76,13 @@ class State:
         """(N, n) r = MH − y."""
         return np.asarray(self.output - self.problem.y)
 
+    @cached_property
+    def rounding(self) -> float:
+        """What rounding may change of ‖r‖: relative to all that is summed for it."""
+        summed = np.einsum("hNaj,hNj->Na", np.abs(self.S), np.abs(self.v))
+        size = float(np.linalg.norm(summed) + np.linalg.norm(self.problem.y))
+        return FACTOR * EPSILON["float64"] * size
+
     @property
     def loss(self) -> float:
         """f = ½ Σ ‖r‖²."""
@@ -107,10 +115,10 @@ def problem(config: Config, files: Files) -> Problem:
     files.kernel.checked(made.initial.q, made.initial.k)
     if files.labels:
         return replace(made, y=files.labels["y"])
-    return _labelled(made, files)
+    return _labelled(made)
 
 
-def _labelled(made: Problem, files: Files) -> Problem:
+def _labelled(made: Problem) -> Problem:
     config = made.config
     seed, shape = known(config.label_seed, "label_seed"), made.y.shape
     if config.labels == "equal":
@@ -122,9 +130,10 @@ def _labelled(made: Problem, files: Files) -> Problem:
     if config.labels == "teacher":
         other = config.sq * normal(seed, "teacher", *made.start.W_Q.shape)
         y = made.at(replace(made.start, W_Q=other)).output
-        factor = 1.0 if files.initial else known(config.student, "student")
-        start = replace(made.start, W_Q=factor * made.start.W_Q)
-        return replace(made, y=y, start=start)
+        if config.student is not None:
+            start = replace(made.start, W_Q=config.student * made.start.W_Q)
+            made = replace(made, start=start)
+        return replace(made, y=y)
     return replace(made, y=normal(seed, "y", *shape))
 
 

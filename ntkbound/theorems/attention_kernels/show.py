@@ -23,10 +23,12 @@ def title(config: Mapping[str, Any]) -> str:
     )  # fmt: skip
     eta = "1/λ_max(G)" if config["eta"] is None else f"{config['eta']:.3g}"
     values = ", dense values" if config["values"] == "dense" else ""
+    how = f"{config['method']} steps, η = {eta}, τ = {config['tau']}"
+    start = "" if config["initial"] is None else f" from {config['initial']}"
     return (
         f"{config['kernel']}, {sizes}{values}; labels {config['labels']}{own}, "
         f"seed {config['seed']}\n"
-        f"trained {config['train']}, {config['method']} steps, η = {eta}, τ = {config['tau']}"
+        f"trained {config['train']}{start}, {how}"
     )
 
 

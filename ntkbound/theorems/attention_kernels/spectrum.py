@@ -13,7 +13,7 @@ import numpy as np
 
 from ntkbound.theorems.attention_kernels.problem import State
 
-LARGEST = 1 << 24  # entries of a Jacobian that is still decomposed
+LARGEST = 1 << 21  # entries of a Jacobian that is still decomposed
 
 
 def gram(state: State) -> np.ndarray:

@@ -40,6 +40,12 @@ class Trained:
         return Left(self.spectrum)
 
     @cached_property
+    def first(self) -> float:
+        """f_0, 0 where it is rounding: the labels are what the start puts out."""
+        f = float(self.losses[0])
+        return f if 2 * f > self.problem.initial.rounding**2 else 0.0
+
+    @cached_property
     def final(self) -> State:
         return self.problem.at(self.descent.final)
 

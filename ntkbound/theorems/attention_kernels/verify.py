@@ -108,7 +108,7 @@ def _losses(record: Record, kept: Kept) -> Iterator[Comparison]:
     size = float(kept.y.square().sum()) / 2
     yield Comparison("f_T over ½‖y‖²", training["loss_final"] / size, last / size)
     yield Comparison("f_0", float(record.trace["optimization/training/loss_final"][0]), first)
-    if "loss_ratio" in training:
+    if "loss_ratio" in training and first > 0:
         yield Comparison("f_T/f_0", training["loss_ratio"], last / first)
 
 
@@ -119,8 +119,10 @@ def _floors(record: Record, kept: Kept) -> Iterator[Comparison]:
         found = sum(_outside(kept, kernel.normalised, i) for i in range(len(kept.y)))
         yield Comparison("attainable floor", floor["attainable"]["value"], found / 2)
     B, y = _B(kept), kept.y.numpy().reshape(-1)
-    best = scipy.linalg.lstsq(B, y, lapack_driver="gelsy")[0]
-    left = float(np.square(y - B @ best).sum()) / 2
+    Q, R, _ = scipy.linalg.qr(B, mode="economic", pivoting=True)
+    size = np.abs(np.diag(R))
+    Q = Q[:, size > size[0] * max(B.shape) * np.finfo(np.float64).eps]
+    left = float(np.square(y - Q @ (Q.T @ y)).sum()) / 2
     yield Comparison("least-squares floor", floor["least_squares"]["value"], left)
 
 
@@ -150,7 +152,8 @@ def _gradients(record: Record, kept: Kept) -> Iterator[Comparison]:
     """‖∇f‖²/(2f) at the start and the end, by autograd."""
     pl = record.trace["pl/trajectory/ratio_min"]
     ends = {"start": (kept.start, 0)}
-    if record.complete and record.trace["pl/trajectory/step"][-1] == record.trace["step"][-1]:
+    seen = record.trace["pl/trajectory/step"]
+    if record.complete and len(seen) and seen[-1] == record.trace["step"][-1]:
         ends["end"] = (kept.final, -1)
     for told, (weights, place) in ends.items():
         leaves = {key: W.clone().requires_grad_() for key, W in weights.items()}

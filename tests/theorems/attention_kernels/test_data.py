@@ -72,6 +72,11 @@ def test_a_teacher_differs_in_its_queries_alone():
     np.testing.assert_allclose(small.start.W_Q, 0.1 * one.start.W_Q)
     np.testing.assert_array_equal(small.start.W_K, one.start.W_K)
     assert one.initial.loss > 0
+    wide, other = made(labels="teacher", sq=2.0), made(labels="teacher", sk=1.0, sq=2.0)
+    assert not np.allclose(wide.y, one.y) and not np.allclose(wide.y, other.y)
+    # The teacher's W_Q has the factor sq: in a model linear in it the labels have it, too.
+    plain, twice = (made(labels="teacher", kernel="linear", sk=1.0, sq=sq) for sq in (1.0, 2.0))
+    np.testing.assert_allclose(twice.y, 2 * plain.y)
 
 
 @given(st.sampled_from(["random", "near", "equal", "teacher"]), st.integers(0, 50))
@@ -139,6 +144,10 @@ def test_initial_weights_of_a_file(tmp_path):
     np.savez(tmp_path / "both.npz", X=chirp(1, 2, 3, 6), y=chirp(2, 2, 3))
     with pytest.raises(InputError, match="D is 5 here and 6 in the labels' file"):
         made(initial=path, labels=str(tmp_path / "both.npz"))
+    taught = made(initial=path, labels="teacher")
+    np.testing.assert_array_equal(taught.start.W_Q, chirp(1, 2, 5, 3))
+    with pytest.raises(ValueError, match="without initial"):
+        Config(initial=path, labels="teacher", student=2.0)
     with pytest.raises(ValueError, match="leave initial out"):
         Config(initial=path, labels="equal")
     matrix = weights_file(tmp_path, W_V=chirp(3, 10, 6))
