@@ -82,7 +82,7 @@ def judge(run: Trained, terms: Terms) -> Judged:
 
 def _row(one: Proved, measured: float | None, missing: str) -> Check:
     if missing:
-        told = f"{one.source}: {missing}: not met"
+        told = f"{one.source}: not met: {missing}"
         bound = Bound(None, told, absent="condition-not-met")
         return check(statement.LOSS_RATIO, measured, bound)
     row = check(statement.LOSS_RATIO, measured, Bound(one.value))
