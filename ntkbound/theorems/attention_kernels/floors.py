@@ -33,8 +33,8 @@ def attainable(state: State) -> float | None:
 
 def least_squares(spectrum: Spectrum) -> float:
     """½‖(I − P_B)y‖², what W_V can do at best with this attention; P_B projects on the range of B
-    as far as it can be told from rounding: rows whose weights saturate to the same token are one row
-    in float64, though surely independent."""
+    as far as it can be told from rounding: rows whose weights saturate to the same token are one
+    row in float64, though surely independent."""
     U, _ = spectrum.of_B
     U = U[:, : spectrum.rank_B]
     y = spectrum.state.problem.y.reshape(-1)

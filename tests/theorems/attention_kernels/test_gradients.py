@@ -152,6 +152,16 @@ def test_any_sizes(kernel, train, N, n, D, d, H, dense, seed):
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-20)
 
 
+@pytest.mark.parametrize("kernel", ["softmax", "gaussian", "normalised-gaussian"])
+def test_scores_that_overflow(kernel):
+    """Scores of ±10⁴: e^C is infinite, or 0 throughout a row."""
+    run = one(kernel=kernel, sq=200.0, tau=2, method="fixed", eta=1e-9, train="QV")
+    start = run.problem.start
+    loss, _, _ = Loss(run.problem).gradients(start.W_Q, start.W_K, start.u)
+    assert np.abs(SHIPPED[kernel].scores(run.problem.initial.q, run.problem.initial.k)).max() > 3e3
+    assert run.losses[0] == pytest.approx(loss, rel=1e-10) and np.isfinite(run.losses).all()
+
+
 def test_recorded_steps():
     assert recorded_steps(1, 32).tolist() == [0, 1]
     steps = recorded_steps(2500, 32)
