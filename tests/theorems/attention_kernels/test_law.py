@@ -52,6 +52,8 @@ def test_the_law_knows_its_step():
     assert law.eta == pytest.approx(1 / np.linalg.eigvalsh(gram(run.problem.initial))[-1])
     other = law.__class__(law.spectrum, 0.9 * law.eta, law.steps)
     assert other.deviation(run.losses) > 1e-3 > law.deviation(run.losses)
+    told = terms(run)["law"]["value_only"]["deviation"]
+    assert told == law.deviation(run.losses) > 0
     dense = Spectrum(run.problem.at(run.problem.start.as_dense()))
     assert law.__class__(dense, law.eta, law.steps).deviation(run.losses) > 1e-3
     assert one(train="V", tau=3).law is None and one(train="QV", method="fixed", tau=3).law is None
