@@ -14,8 +14,12 @@ from ntkbound.core.errors import InputError, nearest
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED
 
 NPZ, OWN = ".npz", ".py:"
-LABELS = ("random", "near", "equal", "teacher")
+LABELS = ("random", "near", "equal", "teacher", "images")
 SIZES = {"N": 4, "n": 4, "D": 16, "d": 8, "H": 1}
+IMAGES, PATCHES = 1437, 16  # digits trained on, and tokens of each
+OF_IMAGES = {"N": IMAGES, "n": PATCHES, "D": 64, "d": 64, "H": 2}
+PACE = {"adam": 2e-3, "sgd": 0.1}  # learning rates of the classifier
+UNUSED = ("train", "values", "initial", "method", "eta", "tau", "records", "landscape")
 EQUAL_SK = 0.3  # factor on W_K for equal values
 FILES = ("labels", "initial", "kernel")
 
@@ -42,6 +46,7 @@ class Config(core.Config):
         "Data": ("labels", "rho", "epsilon", "student"),
         "Initial weights": ("initial", "sq", "sk", "sv", "so"),
         "Descent": ("train", "method", "eta", "tau", "records", "landscape"),
+        "Classifier, labels images": ("layers", "optimizer", "lr", "batch", "steps"),
         "Seeds": ("seed", "data_seed", "init_seed", "label_seed"),
     }
 
@@ -55,11 +60,11 @@ class Config(core.Config):
     train: Annotated[str, BeforeValidator(_trained)] = Field(
         "QKV", description="which of W_Q, W_K, W_V are trained"
     )
-    N: Count | None = Field(None, description="samples [4; a file's own]")
+    N: Count | None = Field(None, description=f"samples [4; a file's own; images {IMAGES}]")
     n: Count | None = Field(None, description="tokens of a sample [4; a file's own]")
-    D: Count | None = Field(None, description="embedding dimension [16; a file's own]")
-    d: Count | None = Field(None, description="dimension of a head [8; a file's own]")
-    H: Count | None = Field(None, description="heads [1; a file's own]")
+    D: Count | None = Field(None, description="embedding dimension [16; a file's own; images 64]")
+    d: Count | None = Field(None, description="dimension of a head [8; a file's own; images 64]")
+    H: Count | None = Field(None, description="heads [1; a file's own; images 2]")
     values: Literal["block", "dense"] = Field(
         "block", description="W_V of each head, or one HD × Hd matrix"
     )
@@ -91,6 +96,13 @@ class Config(core.Config):
         32, description="steps recorded, geometrically spaced"
     )
     landscape: bool = Field(False, description="the loss around the end, as in Figure 4")
+    layers: Count | None = Field(None, description="layers of attention [2]")
+    optimizer: Literal["adam", "sgd"] | None = Field(None, description="of the classifier [adam]")
+    lr: Positive | None = Field(None, description="learning rate [adam 0.002, sgd 0.1]")
+    batch: Annotated[int, Field(ge=1, le=IMAGES)] | None = Field(
+        None, description=f"images of a step, {IMAGES} at most [64]"
+    )
+    steps: Count | None = Field(None, description="steps of the classifier [400]")
     data_seed: Seed | None = Field(None, description="seed of the inputs [seed]")
     init_seed: Seed | None = Field(None, description="seed of the initial weights [seed]")
     label_seed: Seed | None = Field(None, description="seed of the labels [seed]")
@@ -106,6 +118,11 @@ class Config(core.Config):
     @property
     def label_file(self) -> Path | None:
         return Path(self.labels) if self.labels.endswith(NPZ) else None
+
+    @property
+    def images(self) -> bool:
+        """Whether the classifier is trained instead of the theorem's model."""
+        return self.labels == "images"
 
     @property
     def initial_file(self) -> Path | None:
@@ -132,15 +149,31 @@ class Config(core.Config):
             raise InputError(f"{self.labels!r} is unknown; {told}", field="labels")
         self._default("rho", 1e-3, self.labels == "near", "labels near")
         self._default("epsilon", 0.0, self.labels == "equal", "labels equal")
+        self._resolve_images()
         drawn = self.labels == "teacher" and self.initial is None
         self._default("student", 1.0, drawn, "labels teacher, without initial")
         for name in self.seeds[1:]:
             self._default(name, self.seed, True)
         self._default("sk", EQUAL_SK if self.labels == "equal" else self.sq, True)
-        if self.method == "monotone" or self.trains_scores:
+        if not self.images and (self.method == "monotone" or self.trains_scores):
             self._default("eta", 0.1, True)
         self._resolve_sizes()
         return self
+
+    def _resolve_images(self) -> None:
+        for name, value in (("layers", 2), ("optimizer", "adam"), ("batch", 64), ("steps", 400)):
+            self._default(name, value, self.images, "labels images")
+        pace = None if self.optimizer is None else PACE[self.optimizer]
+        self._default("lr", pace, self.images, "labels images")
+        if not self.images:
+            return
+        for name in UNUSED:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise InputError("not used by labels images; leave it out", field=name)
+        for name, size in OF_IMAGES.items():
+            self._default(name, size, True)
+            if name in "Nn" and getattr(self, name) != size:
+                raise InputError(f"labels images have {name} = {size}; leave it out", field=name)
 
     def _resolve_sizes(self) -> None:
         if self.initial is not None and self.labels == "equal":

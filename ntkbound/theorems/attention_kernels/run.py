@@ -10,6 +10,7 @@ from ntkbound.core.config import digest
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.theorem import Prepared
 from ntkbound.core.tools import Tools
+from ntkbound.theorems.attention_kernels import classifier
 from ntkbound.theorems.attention_kernels.bounds import judge
 from ntkbound.theorems.attention_kernels.config import Config
 from ntkbound.theorems.attention_kernels.files import Files, read
@@ -31,15 +32,17 @@ def prepare(config: Config) -> Prepared:
 
 
 def together(config: Config) -> str | None:
-    """Equal for runs that are one computation; None for a user's kernel, which torch rounds
-    differently in another batch."""
-    if config.own_kernel is not None:
+    """Equal for runs that are one computation; None for the classifier, and for a user's kernel,
+    which torch rounds differently in another batch."""
+    if config.own_kernel is not None or config.images:
         return None
     return digest(config.model_dump(exclude=set(OWN_FIELDS)))
 
 
 def run(config: Config, tools: Tools) -> Outcome:
     """Trains a prepared config and measures it, in float64."""
+    if config.images:
+        return classifier.run(config, tools)
     return run_together([config], tools)[0]
 
 

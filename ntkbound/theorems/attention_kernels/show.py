@@ -16,6 +16,13 @@ def headline(record: Record) -> str:
 
 def title(config: Mapping[str, Any]) -> str:
     """The two lines that name a run, from its resolved config."""
+    if config["labels"] == "images":
+        told = ", ".join(f"{name} = {config[name]}" for name in ("layers", "D", "d", "H"))
+        return (
+            f"{config['kernel']}, {told}; handwritten digits, seed {config['seed']}\n"
+            f"{config['optimizer']}, lr = {config['lr']:.3g}, batches of {config['batch']}, "
+            f"{config['steps']} steps"
+        )
     sizes = ", ".join(f"{name} = {config[name]}" for name in ("N", "n", "D", "d", "H"))
     own = "".join(
         f", {name} = {config[name]:g}" for name in ("rho", "epsilon", "student")
@@ -35,6 +42,8 @@ def title(config: Mapping[str, Any]) -> str:
 def facts(record: Record) -> list[str]:
     """The loss beside its floors, and what the start allows."""
     terms = record.terms
+    if "image" in terms:
+        return []  # all stands in the table
     training, floor = terms["optimization"]["training"], terms["floor"]
     initial = terms["spectrum"]
     attainable = floor.get("attainable", {}).get("value")
@@ -56,6 +65,10 @@ def facts(record: Record) -> list[str]:
 
 def cost(config: Any) -> float:
     """Rough seconds on one thread."""
+    if config.images:
+        return 0.5 + 4e-10 * config.steps * config.batch * config.layers * config.H * (
+            16 * config.D * config.d * 24
+        )
     N, n, D, d, H = (int(getattr(config, name) or 8) for name in ("N", "n", "D", "d", "H"))
     trained = len(config.train) + 2
     step = 4e-10 * H * N * (2 * n * D * d * trained + 3 * n**2 * d)
@@ -67,5 +80,7 @@ def cost(config: Any) -> float:
 def prefix(config: Any) -> str:
     """Kernel, what is trained, sizes and the seed."""
     kernel = config.kernel if config.own_kernel is None else config.own_kernel[1][:16]
+    if config.images:
+        return f"ak-{kernel}-images-{config.optimizer}-t{config.steps}-s{config.seed}"
     labels = config.labels if config.label_file is None else config.label_file.stem[:16]
     return f"ak-{kernel}-{labels}-{config.train}-D{config.D}-H{config.H}-s{config.seed}"

@@ -18,6 +18,7 @@ from torch import Tensor
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Comparison
 from ntkbound.core.record import Record
+from ntkbound.theorems.attention_kernels import classifier_verify
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED
 
 NAMES = ("W_Q", "W_K", "W_V", "W_O")
@@ -63,10 +64,12 @@ def verify(record: Record) -> list[Comparison]:
     Raises InputError unless parameters and inputs were saved with it, and for a user's kernel: a
     record never causes a file to be run.
     """
-    record.require("X", "y", *NAMES, *(f"initial.{name}" for name in NAMES))
     name = str(record.config["kernel"])
     if name not in KERNELS:
         raise InputError(f"{record.id}: its kernel is a file, and a record runs none")
+    if record.config["labels"] == "images":
+        return classifier_verify.verify(record)
+    record.require("X", "y", *NAMES, *(f"initial.{name}" for name in NAMES))
     tensors = {key: torch.from_numpy(a.copy()) for key, a in record.arrays.items()}
     kept = Kept(
         KERNELS[name], tensors["X"], tensors["y"],

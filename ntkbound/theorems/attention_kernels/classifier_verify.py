@@ -1,0 +1,46 @@
+"""The classifier's numbers again, in NumPy, image by image, from the weights that were saved."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import logsumexp
+
+from ntkbound.core.outcome import Comparison
+from ntkbound.core.record import Record
+from ntkbound.theorems.attention_kernels.kernels import SHIPPED, Kernel
+
+EPS = 1e-5  # of LayerNorm's variance
+
+
+def verify(record: Record) -> list[Comparison]:
+    """Training loss and test accuracy. Raises InputError for a record without its weights."""
+    layers, kernel = int(record.config["layers"]), SHIPPED[str(record.config["kernel"])]
+    own = [f"{name}.{l}" for l in range(layers) for name in ("W_Q", "W_K", "W_V", "W_O")]
+    parts = [f"{part}.{name}" for part in ("train", "test") for name in ("patches", "classes")]
+    record.require("E", "S", "head", "bias", *own, *parts)
+    loss, _ = _again(record, "train", kernel)
+    _, accuracy = _again(record, "test", kernel)
+    image = record.terms["image"]
+    return [
+        Comparison("training loss, by NumPy", image["train"]["loss"], loss),
+        Comparison("test accuracy, by NumPy", image["test"]["accuracy"], accuracy),
+    ]
+
+
+def _again(record: Record, part: str, kernel: Kernel) -> tuple[float, float]:
+    classes = record.arrays[f"{part}.classes"]
+    logits = np.stack([_logits(record, one, kernel) for one in record.arrays[f"{part}.patches"]])
+    loss = logsumexp(logits, axis=1) - logits[np.arange(len(classes)), classes]
+    return float(loss.mean()), float((logits.argmax(axis=1) == classes).mean())
+
+
+def _logits(record: Record, patches: np.ndarray, kernel: Kernel) -> np.ndarray:
+    w = {name: a.astype(np.float64) for name, a in record.arrays.items() if "classes" not in name}
+    X = patches @ w["E"] + w["S"]
+    for layer in range(int(record.config["layers"])):
+        centred = X - X.mean(axis=1, keepdims=True)
+        Z = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + EPS)
+        Z = Z * w[f"scale.{layer}"] + w[f"shift.{layer}"]
+        heads = zip(*(w[f"{name}.{layer}"] for name in ("W_Q", "W_K", "W_V", "W_O")), strict=True)
+        X = X + sum(kernel.attend(Z @ Q, Z @ K) @ Z @ V @ O for Q, K, V, O in heads)
+    return np.asarray(X.mean(axis=0) @ w["head"] + w["bias"])
