@@ -1,7 +1,7 @@
 """ntkbound: convergence theorems, put to the test.
 
->>> from ntkbound import configure, run
->>> record = run(configure({"theorem": "least-squares", "steps": 50}))
+>>> from ntkbound import run
+>>> record = run(theorem="least-squares", steps=50)
 >>> record.checks[0].verdict
 'holds'
 """
@@ -17,13 +17,15 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Bound, Check, Outcome
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Theorem, configure, find
+from ntkbound.core.registry import find
+from ntkbound.core.theorem import Theorem
 
 if TYPE_CHECKING:
+    from ntkbound.api import check, configure, run, sweep
     from ntkbound.core import streams
     from ntkbound.heads.model import HeadModel
-    from ntkbound.results import Results, check, load, sweep
-    from ntkbound.runs.execute import Execution, run
+    from ntkbound.results import Results, load
+    from ntkbound.runs.execute import Execution
     from ntkbound.runs.record import read
     from ntkbound.studies.study import Study
 
@@ -57,11 +59,12 @@ LATER = {
     "HeadModel": "ntkbound.heads.model",
     "Results": "ntkbound.results",
     "Study": "ntkbound.studies.study",
-    "check": "ntkbound.results",
+    "check": "ntkbound.api",
+    "configure": "ntkbound.api",
     "load": "ntkbound.results",
     "read": "ntkbound.runs.record",
-    "run": "ntkbound.runs.execute",
-    "sweep": "ntkbound.results",
+    "run": "ntkbound.api",
+    "sweep": "ntkbound.api",
 }
 
 
@@ -71,3 +74,7 @@ def __getattr__(name: str) -> Any:
     if name in LATER:
         return getattr(import_module(LATER[name]), name)
     raise AttributeError(f"module 'ntkbound' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ntkbound.core import html
 from ntkbound.core.claim import Claim, axis_of
-from ntkbound.core.preset import is_preset, load_preset
+from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record, converged
 from ntkbound.report.verdict_panels import plot_verdicts
 from ntkbound.runs.store import survey
 from ntkbound.stats import CheckResult, Verdict, claims_of
 from ntkbound.stats import check as judge
+
+SHOWN = 20  # runs in a notebook
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +53,30 @@ class Results:
         config, and every number as ``term/probe/statistic``."""
         return [{"id": one.id, **one.config, **_numbers(one)} for one in self.records]
 
+    def frame(self) -> Any:
+        """``rows`` as a pandas.DataFrame, one row a run. Raises InputError without pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("frame() needs pandas; pip install 'ntkbound[frame]'") from None
+        return pandas.DataFrame(self.rows())
+
+    def _repr_html_(self) -> str:
+        """In a notebook: a line, and one row a run with its bounds."""
+        rows = [(one.id, *(str(one.config.get(n)) for n in self._varying), one.told)
+                for one in self.records[:SHOWN]]  # fmt: skip
+        left = len(self.records) - len(rows)
+        more = html.element("p", f"… and {left} more") if left else ""
+        table = html.table(("id", *self._varying, "bounds"), rows)
+        return html.element("p", repr(self)) + table + more
+
+    @property
+    def _varying(self) -> list[str]:
+        """The config fields in which the runs differ."""
+        fields = {name for one in self.records for name in one.config}
+        seen = {name: {str(one.config.get(name)) for one in self.records} for name in fields}
+        return [name for name in sorted(fields) if len(seen[name]) > 1]
+
     def check(self, claims: Sequence[Claim] | None = None) -> CheckResult:
         """Judges claims and proved bounds. What was lost keeps it from holding.
 
@@ -84,50 +111,10 @@ def load(folder: Path | str = "results") -> Results:
     """The records of a results folder. Raises InputError if there is no such folder."""
     found = survey(Path(folder))
     gone = {name: f"theorem {one.theorem!r} is unknown" for name, one in found.unknown.items()}
-    return _results(found.complete.values(), found.failed, found.damaged | found.stale | gone)
+    return collected(found.complete.values(), found.failed, found.damaged | found.stale | gone)
 
 
-def sweep(
-    preset: Path | str, out: Path | str = "results", *, jobs: int | None = None, base_seed: int = 0
-) -> Results:
-    """Runs what is missing of a preset (a TOML file, or a name) and gives exactly its runs.
-
-    ``jobs`` processes (None: one a core) are started; a script that calls this has to be importable
-    (``if __name__ == "__main__":``). ``base_seed`` is added to every seed. Raises InputError for a
-    preset or a folder that cannot be used.
-    """
-    from ntkbound.machine.parallel import available_cores
-    from ntkbound.machine.tools import silent_notice
-    from ntkbound.runs import sweep as sweeps
-    from ntkbound.runs.execute import check_writable
-    from ntkbound.runs.pools import LocalPool
-
-    loaded, folder = load_preset(preset), Path(out)
-    check_writable(folder)
-    planned = sweeps.plan(loaded.configs(base_seed))
-
-    def pool() -> LocalPool:
-        sweeps.make_ready(planned, silent_notice)
-        return LocalPool(jobs or available_cores())
-
-    counts = sweeps.sweep(planned, folder, pool, lambda counts, line: None)
-    found = _results(counts.records(folder), counts.failed, {})
-    return replace(found, claims=loaded.claims)
-
-
-def check(
-    reference: Path | str, out: Path | str = "results", *, jobs: int | None = None
-) -> CheckResult:
-    """The verdicts on a preset, whose missing runs are made in ``out``, or on a results folder.
-
-    Raises InputError as ``sweep`` and ``load`` do.
-    """
-    if is_preset(str(reference)):
-        return sweep(reference, out, jobs=jobs).check()
-    return load(reference).check()
-
-
-def _results(
+def collected(
     records: Collection[Record], failed: Mapping[str, str], left_out: Mapping[str, str]
 ) -> Results:
     """A diverged run says nothing of a rate, and is lost as a failed one is."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from ntkbound import run, theorems
 from ntkbound.cli import build, main
+from ntkbound.core import registry, userfile
 from ntkbound.heads import native
 from ntkbound.runs.execute import Execution
 from ntkbound.theorems.shallow_transformer.config import Config
@@ -117,3 +118,21 @@ def refused(command, folder):
         return err.removeprefix("ntkbound: ").rstrip("\n")
 
     return call
+
+
+@pytest.fixture
+def own_code(monkeypatch):
+    """Files of the user's own that a test names are forgotten after it, and at a call."""
+
+    def forget():
+        for module, name, empty in (
+            (userfile, "_named", set()), (userfile, "_carried", {}), (userfile, "_loaded", {}),
+            (registry, "_files", {}),
+        ):  # fmt: skip
+            monkeypatch.setattr(module, name, empty)
+        for cached in (build, registry._installed, registry._of_package):
+            cached.cache_clear()
+
+    forget()
+    yield forget
+    forget()

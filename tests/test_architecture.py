@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ntkbound.core.theorem import DEFAULT, names
+from ntkbound.core.registry import DEFAULT, names
 
 PACKAGE = Path(__file__).parents[1] / "ntkbound"
 ENGINE = ("core", "machine", "runs", "stats", "studies", "report", "cli")
@@ -107,7 +107,7 @@ def test_the_engine_names_no_term_symbol_or_architecture():
         if NAMES.search(line)
     ]
     (default,) = found
-    assert default.startswith(str(PACKAGE / "core" / "theorem.py"))
+    assert default.startswith(str(PACKAGE / "core" / "registry.py"))
     assert default.endswith(f': DEFAULT = "{DEFAULT}"')
 
 
@@ -149,4 +149,15 @@ def test_what_only_reads_does_not_load_torch(arguments, folder, copied):
         f"try:\n    main({told!r})\n"
         "except SystemExit as stopped:\n    assert stopped.code in (0, 3)",
         record.parent.parent,
+    )
+
+
+def test_a_sweep_leaves_torch_to_its_workers(folder):
+    without_torch(
+        "from ntkbound.cli import main\n"
+        "if __name__ == '__main__':\n"
+        "    try:\n"
+        "        main(['sweep', 'next-token/smoke/next-token-margin', '--jobs=1', '-q'])\n"
+        "    except SystemExit as stopped:\n        assert stopped.code in (None, 0)",
+        folder,
     )

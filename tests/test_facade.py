@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ntkbound
-from ntkbound import InputError, check, configure, load, run, sweep
+from ntkbound import InputError, check, configure, load, read, run, sweep
 from ntkbound.runs.execute import Execution
 from ntkbound.runs.record import write_failure
 from tests.support.problems import tamper
@@ -119,3 +121,73 @@ def test_what_is_not_there_is_one_line(folder):
         check("nowhere")
     with pytest.raises(InputError, match="did you mean 'smoke'"):
         sweep("smok")
+
+
+# ``run``, and what a notebook shows.
+
+
+def test_run_takes_fields_and_says_where_the_record_is(folder):
+    record = run(theorem="least-squares", steps=7)
+    assert repr(record) == f"<Record {record.id}: complete; 2 holds; in results/{record.id}>"
+    assert run({"theorem": "least-squares"}, steps=7).id == record.id
+    assert run(configure({"theorem": "least-squares", "steps": 9}), steps=7).id == record.id
+    assert read(str(record.path)).terms == record.terms
+    there = run({"theorem": "least-squares"}, Execution(str(folder / "there")), steps=7)
+    assert there.path == folder / "there" / record.id
+
+
+def test_a_mistake_of_run_is_one_line(folder):
+    with pytest.raises(InputError, match="unknown field 'mm'; did you mean 'm'"):
+        run(mm=8)
+    with pytest.raises(InputError, match=r"theorem: 'leest-squares' is unknown.*'least-squares'"):
+        run(theorem="leest-squares")
+    assert list(folder.iterdir()) == []
+
+
+def test_arrays_are_data(folder):
+    rng = np.random.default_rng(0)
+    X, y = 0.3 * rng.standard_normal((6, 3, 2)), rng.standard_normal(6)
+    few = {"m": 2, "tau": 2, "search_samples": 1, "search_restarts": 1, "search_steps": 1}
+    record = run(task={"X": X, "y": y}, **few)
+    (kept,) = (folder / "results" / "data").glob("*.npz")
+    assert record.config["n"] == 6 and record.data_sha256
+    assert run(task={"X": X.tolist(), "y": y}, **few).id == record.id
+    for wrong, told in (({"X": ["a"]}, "X is no array of numbers"), ({"Z": X}, "npz")):
+        with pytest.raises(InputError, match=told):
+            run(task=wrong, **few)
+    assert list((folder / "results" / "data").iterdir()) == [kept], "nothing is left of a mistake"
+
+
+def test_a_notebook_shows_tables(results):
+    found = load(results)
+    shown = found._repr_html_()
+    assert shown.count("<tr>") == 21 and "… and 5 more" in shown and "<th>steps</th>" in shown
+    assert "<td>holds</td>" in found.records[0]._repr_html_()
+    assert "faster than the claimed" in found.check()._repr_html_()
+
+
+def test_what_a_notebook_shows_is_escaped(results):
+    path = next(results.glob("least-squares-s0-*"))
+    tamper(path, notes=["<script>alert(1)</script>"])
+    assert "<script>" not in read(path)._repr_html_()
+
+
+def test_a_frame_has_one_row_a_run(results):
+    frame = load(results).frame()
+    assert len(frame) == 25
+    assert frame["suboptimality/final/gap"].min() >= 0
+
+
+def test_names_are_told():
+    assert "run" in dir(ntkbound) and "__path__" not in dir(ntkbound)
+
+
+def test_the_notebook_runs(folder, monkeypatch):
+    text = Path(__file__).parents[1].joinpath("examples", "quickstart.ipynb").read_text("utf-8")
+    space: dict[str, object] = {}
+    for cell in json.loads(text)["cells"]:
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == []
+            exec("".join(cell["source"]), space)
+    assert (folder / "slopes.png").stat().st_size > 10_000
+    assert repr(space["results"]).startswith("<Results: 25 of least-squares")

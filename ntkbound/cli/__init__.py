@@ -9,20 +9,22 @@ from collections.abc import Collection, Sequence
 from functools import cache
 from importlib.metadata import version
 from inspect import cleandoc
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.models import CommandInfo
 
-from ntkbound.cli import check, diff, explain, runs, slopes, studies, sweeps, theorems
+from ntkbound.cli import check, diff, explain, new, runs, slopes, studies, sweeps, theorems
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
 from ntkbound.cli.options import theorem_asked_for
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry, userfile
 from ntkbound.core.errors import InputError, RankLostError, nearest
 from ntkbound.core.theorem import Command
 from ntkbound.machine.garbage import collect_rarely
 
 __all__ = ["build", "main"]
+
+DEBUG = "--debug"  # anywhere: the traceback of what code of the user's own raised
 
 
 @cache
@@ -52,7 +54,7 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
         ),
     )
     runs.register(app, name)
-    for part in (sweeps, slopes, check, diff, studies, theorems, explain):
+    for part in (sweeps, slopes, check, diff, studies, theorems, explain, new):
         part.register(app)
     first = dict.fromkeys((name, registry.DEFAULT))
     _bring(app, list(first), registry.names() if everything else [])
@@ -132,6 +134,9 @@ def _root(
         bool,
         typer.Option("--version", help="print the version", callback=_version, is_eager=True),
     ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="anywhere: the traceback of what your own file raised")
+    ] = False,
 ) -> None:
     pass
 
@@ -143,35 +148,54 @@ def main(arguments: list[str] | None = None) -> None:
     closed pipe exit codes of its own: the parser is called directly instead.
     """
     collect_rarely()
-    given = sys.argv[1:] if arguments is None else arguments
+    asked = sys.argv[1:] if arguments is None else arguments
+    given = [argument for argument in asked if argument != DEBUG]
     try:
         command = _command(theorem_asked_for(given), given)
         with command.make_context("ntkbound", list(given)) as c:
             command.invoke(c)
         sys.stdout.flush()
-        sys.exit(0)
-    except InputError as error:
+    except KeyboardInterrupt:
+        _interrupted()
+    except (Exception, SystemExit) as error:
+        of_user = userfile.raised(error)
+        if of_user is None:
+            _end(error)
+        if DEBUG in asked:
+            traceback.print_exception(of_user.__cause__)
+        fail(in_options(of_user) + ("" if DEBUG in asked else f" ({DEBUG} shows the traceback)"))
+    sys.exit(0)
+
+
+def _end(error: Exception | SystemExit) -> NoReturn:
+    """Exits as is right for what ended a command."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, InputError):
         fail(in_options(error))
-    except RankLostError as error:
+    if isinstance(error, RankLostError):
         fail(f"{error}; no record was written", INCONCLUSIVE)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+    if isinstance(error, typer.Exit):
+        sys.exit(error.exit_code)
+    if isinstance(error, typer.Abort):
+        _interrupted()
+    if isinstance(error, BrokenPipeError):
         # The reader went away (a pager was closed): not an error of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
+    if isinstance(error, OSError):
         fail(f"{error.filename or 'input/output'}: {error.strerror or error}")
-    except Exception as error:
-        if not hasattr(error, "format_message"):  # not one of the parser's own: a bug of ours
-            traceback.print_exc()
-            sys.exit(CRASHED)
-        if not error.format_message():  # no command: the help has been printed
-            sys.exit(BAD_INPUT)
-        fail(_usage_line(error))
+    if not hasattr(error, "format_message"):  # not one of the parser's own: a bug of ours
+        traceback.print_exception(error)
+        sys.exit(CRASHED)
+    if not error.format_message():  # no command: the help has been printed
+        sys.exit(BAD_INPUT)
+    fail(_usage_line(error))
+
+
+def _interrupted() -> NoReturn:
+    print("ntkbound: interrupted; no partial record was left", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 
 def _command(theorem: str, arguments: list[str]) -> Any:

@@ -28,8 +28,9 @@ from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value, judge_table
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import SUFFIX, Preset, is_preset, load_preset, preset_names, understand
 from ntkbound.core.record import Record, converged
-from ntkbound.core.theorem import DEFAULT, find
+from ntkbound.core.registry import DEFAULT, named
 from ntkbound.core.tolerance import REPEATED
+from ntkbound.core.userfile import is_python
 
 if TYPE_CHECKING:
     from ntkbound.stats import Changes
@@ -49,7 +50,11 @@ def check(
         ),
     ] = None,
     theorem: Annotated[
-        str | None, typer.Option(help="run this theorem's own smoke preset instead")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py",
+            help="run this theorem's own smoke preset; beside RESULTS: your own that they are of",
+        ),
     ] = None,
     out: Out = Path("results"),
     jobs: Jobs = None,
@@ -161,12 +166,15 @@ def _told(
 
 
 def _what(path: str | None, theorem: str | None) -> str:
-    """The preset or folder to check; a theorem's own smoke preset where a theorem is named."""
-    if (path is None) == (theorem is None):
-        raise InputError("check: give a preset, a results folder or --theorem NAME, one of them")
-    if path is not None:
+    """The preset or folder to check; a theorem's own smoke preset where a theorem is named alone.
+
+    A file beside a preset or a folder is that of a theorem that they are about.
+    """
+    name = None if theorem is None else named(theorem).name
+    if path is not None and (theorem is None or is_python(theorem)):
         return path
-    name = find(str(theorem)).name
+    if name is None or path is not None:
+        raise InputError("check: give a preset, a results folder or --theorem NAME, one of them")
     return "smoke" if name == DEFAULT else f"{name}/smoke"
 
 

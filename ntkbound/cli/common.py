@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import EXIT_CODES, VERDICTS
 from ntkbound.core.record import Record
@@ -29,6 +29,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (a
 Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit 1 or 3 by the verdicts")]
 Out = Annotated[Path, typer.Option(help="results folder")]
+About = Annotated[
+    str | None,
+    typer.Option(
+        "--theorem",
+        metavar="FILE.py",
+        help="your own theorem that records are of: the file is executed",
+        callback=lambda value: value and registry.named(value).name,
+    ),
+]
 
 
 def exit_code(verdicts: Iterable[str]) -> int:
@@ -66,11 +75,18 @@ def print_json(value: Any) -> None:
 def unknown_theorems(records: Iterable[Record]) -> dict[str, str]:
     """The theorems of these records that are not known here, each with how many records it has and
     why it is not: "2 records of theorem 'x', which is not installed"."""
-    counts = Counter(record.theorem for record in records)
+    every = list(records)
+    counts = Counter(record.theorem for record in every)
+    of_files = {record.theorem for record in every if "theorem" in record.code}
     names = registry.names()
+
+    def why(name: str) -> str:
+        if name in names:
+            return "cannot be loaded"
+        return "is of a file: add --theorem FILE.py" if name in of_files else "is not installed"
+
     return {
-        name: f"{count} record{'s' * (count > 1)} of theorem {name!r}, which "
-        + ("cannot be loaded" if name in names else "is not installed")
+        name: f"{count} record{'s' * (count > 1)} of theorem {name!r}, which {why(name)}"
         for name, count in counts.items()
         if registry.known(name) is None
     }

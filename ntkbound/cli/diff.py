@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import (
+    About,
     Json,
     Quiet,
     check_baseline,
@@ -48,6 +49,7 @@ def diff(
     claims: Annotated[
         str | None, typer.Option(help="preset whose claims to judge, a file or a shipped name")
     ] = None,
+    theorem: About = None,
     tolerance: Tolerance = REPEATED,
     seed_column: SeedColumn = None,
     value: Value = None,

@@ -14,7 +14,9 @@ import typer
 from ntkbound.core.config import Config, build
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import fields_of_run
-from ntkbound.core.theorem import DEFAULT, Theorem, find
+from ntkbound.core.registry import DEFAULT, find, named, with_code
+from ntkbound.core.theorem import Theorem
+from ntkbound.core.userfile import is_python
 
 RUN = "Run"  # the panel of fields that a config puts into none
 
@@ -58,7 +60,7 @@ def config_options(
     @functools.wraps(command)
     def wrapped(config_file: str | None = None, **options: Any) -> None:
         asked = {name: options.pop(name) for name in list(options) if name in kind.model_fields}
-        asked = {name: value for name, value in asked.items() if value is not None}
+        asked = _with_code(kind, {n: value for n, value in asked.items() if value is not None})
         base = {} if config_file is None else _from_file(kind, config_file)
         for one, other in kind.exclusive:
             for name, replaced in ((one, other), (other, one)):
@@ -89,7 +91,14 @@ def theorem_asked_for(arguments: list[str]) -> str:
         except InputError:
             return DEFAULT
         return str(fields.get("theorem", DEFAULT))
-    return values["--theorem"] or DEFAULT
+    asked = values["--theorem"] or DEFAULT
+    return named(asked).name if is_python(asked) else asked
+
+
+def _with_code(kind: type[Config], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of options, with the Python files that they name read."""
+    found = with_code({"theorem": kind.model_fields["theorem"].default, **asked})
+    return {name: found[name] for name in asked}
 
 
 def _from_file(kind: type[Config], reference: str) -> dict[str, Any]:

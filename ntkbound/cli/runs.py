@@ -11,6 +11,7 @@ import typer
 
 from ntkbound.cli.common import (
     INCONCLUSIVE,
+    About,
     Json,
     Out,
     Quiet,
@@ -24,7 +25,8 @@ from ntkbound.cli.common import (
     unknown_theorems,
 )
 from ntkbound.cli.options import Given, config_options, theorem_of
-from ntkbound.core.theorem import find, known
+from ntkbound.core import userfile
+from ntkbound.core.registry import find, known
 
 if TYPE_CHECKING:
     from ntkbound.core.record import Record
@@ -39,6 +41,14 @@ SaveParams = Annotated[
 ]
 SaveInputs = Annotated[
     bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")
+]
+Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="a file of your own that the runs executed (repeatable): it is executed again",
+        callback=lambda paths: [userfile.name(path) for path in paths or ()],
+    ),
 ]
 RECORD = "results/least-squares-s0-0123456789ab"
 
@@ -132,6 +142,7 @@ def show(
     levels: Annotated[
         bool, typer.Option("--levels", help="also every proved bound, level by level")
     ] = False,
+    theorem: About = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -150,7 +161,13 @@ def show(
             print_levels(stdout(), record)
 
 
-def verify(paths: RecordPaths, as_json: Json = False, quiet: Quiet = False) -> None:
+def verify(
+    paths: RecordPaths,
+    theorem: About = None,
+    code: Code = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Recompute a record's numbers by an independent path; exit 1 if they differ."""
     from ntkbound.report.run_table import print_verification
     from ntkbound.runs.record import read

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Quiet, Strict, exit_code, print_json, stdout, tell
+from ntkbound.cli.common import About, Json, Quiet, Strict, exit_code, print_json, stdout, tell
 from ntkbound.cli.judging import (
     Axis,
     ClaimsOf,
@@ -51,6 +51,7 @@ def slopes(
     term: Term = None,
     where: Where = None,
     claims: ClaimsOf = None,
+    theorem: About = None,
     plot: Annotated[Path | None, typer.Option(help="log-log panels: FILE.pdf|svg|png")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,

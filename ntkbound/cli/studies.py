@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def study(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="see --list")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME|FILE.py", help="see --list; or a file of your own")
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="list the studies, run nothing")] = False,
     size: Annotated[str, typer.Option(help="smoke, small or paper")] = "small",
     out: Out = Path("results"),

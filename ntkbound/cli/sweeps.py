@@ -11,6 +11,7 @@ import typer
 
 from ntkbound.cli.common import (
     INCONCLUSIVE,
+    About,
     Json,
     Out,
     Quiet,
@@ -95,11 +96,10 @@ def sweep(
 
 def run_missing(preset: Preset, place: Place, quiet: bool, base_seed: int = 0) -> Counts:
     """Completes a preset's records with a live table; for ``check`` and ``study`` too."""
-    from ntkbound.machine.parallel import available_cores
-    from ntkbound.machine.ranks import started_by_torchrun
+    from ntkbound.machine.share import available_cores, started_by_torchrun
     from ntkbound.report.sweep_table import live_table
     from ntkbound.runs import sweep as sweeps
-    from ntkbound.runs.execute import check_writable
+    from ntkbound.runs.files import check_writable
     from ntkbound.runs.pools import DaskPool, LocalPool
 
     if started_by_torchrun():
@@ -138,6 +138,7 @@ def _list_runs(preset: Preset, out: Path, base_seed: int, as_json: bool) -> None
 
 def status(
     folder: Annotated[Path, typer.Argument(metavar="RESULTS", help="a results folder")],
+    theorem: About = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.preset import preset_names
 from ntkbound.core.theorem import Theorem
 
@@ -17,8 +19,24 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: ntkbound presets, then ntkbound check smoke")(presets)
 
 
-def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
-    """List the theorems that can be put to the test, with their sources."""
+def theorems(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME|FILE.py", help="show the page of this one")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List the theorems that can be put to the test, with their sources, or show one as a page:
+    what it says, what is measured and claimed, and what may fail."""
+    if name is not None:
+        from ntkbound.report import theorem_page as page
+
+        theorem = registry.named(name)
+        if as_json:
+            print_json(page.as_json(theorem))
+        elif not quiet:
+            page.print_theorem(stdout(), theorem)
+        return
     found, broken = registry.theorems(), registry.broken()
     if as_json:
         rows = [
@@ -26,6 +44,8 @@ def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
                 "name": name,
                 "source": one.source,
                 "version": one.version,
+                "origin": registry.origin(one),
+                "quantities": len(one.quantities),
                 "claims": len(one.claims),
                 "commands": [command.name for command in one.commands],
             }
@@ -39,9 +59,15 @@ def theorems(as_json: Json = False, quiet: Quiet = False) -> None:
 
 
 def _about(theorem: Theorem) -> str:
-    """Where it stands, and the commands that it brings."""
-    brought = ", ".join(command.name for command in theorem.commands)
-    return f"{theorem.source}; commands: {brought}" if brought else theorem.source
+    """Where it stands and comes from, how much it says, and the commands that it brings."""
+    refuted = sum(claim.status == "refuted" for claim in theorem.claims)
+    counts = f"{len(theorem.quantities)} quantities, {len(theorem.claims)} claims"
+    told = [theorem.source, counts + (f", {refuted} of them known to fail" if refuted else "")]
+    if registry.origin(theorem) != "ntkbound":
+        told.append(f"from {registry.origin(theorem)}")
+    if theorem.commands:
+        told.append("commands: " + ", ".join(command.name for command in theorem.commands))
+    return "; ".join(told)
 
 
 def presets(as_json: Json = False, quiet: Quiet = False) -> None:

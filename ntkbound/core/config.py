@@ -39,18 +39,28 @@ class Config(BaseModel):
     exclusive: ClassVar[tuple[tuple[str, str], ...]] = ()  # giving one unsets the other
     precision: ClassVar[str] = ""  # the field that names the dtype trained in
     data: ClassVar[str] = ""  # the field that may name a data file: equal content is equal
+    code: ClassVar[tuple[str, ...]] = ()  # fields that may name what a FILE.py defines
     panels: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # options by topic; others come first
 
     theorem: str = Field(description="the theorem under test")
     seed: Seed = Field(0, description="seed of every random draw")
 
     def canonical(self, data_digest: str | None) -> dict[str, Any]:
-        """The fields that determine the numbers; data count by their digest, not by their path."""
-        return self.model_dump(exclude=set(self.implied))
+        """The fields that determine the numbers; data and code count by their digests, not by their
+        paths."""
+        fields = self.model_dump(exclude=set(self.implied))
+        return fields | {name: what for name, (_, what) in self.files_of_code().items()}
 
     def portable(self) -> dict[str, Any]:
         """The fields for a worker in another folder: files by their absolute paths."""
-        return self.model_dump()
+        code = {n: f"{path.absolute()}:{what}" for n, (path, what) in self.files_of_code().items()}
+        return self.model_dump() | code
+
+    def files_of_code(self) -> dict[str, tuple[Path, str]]:
+        """Field → Python file and what it defines, of the fields that name code."""
+        given = {name: str(getattr(self, name)) for name in self.code}
+        parts = {name: one.rpartition(":") for name, one in given.items()}
+        return {n: (Path(head), what) for n, (head, _, what) in parts.items() if head}
 
     @classmethod
     def underived(cls, fields: Mapping[str, Any]) -> dict[str, Any]:

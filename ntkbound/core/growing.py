@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import Assignment, Preset
-from ntkbound.core.theorem import DEFAULT, find
+from ntkbound.core.registry import DEFAULT, find
 
 SEED = "seed"  # what a preset without a seed axis has one of
 

@@ -146,3 +146,19 @@ class Outcome:
     params: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     environment: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        measured: Mapping[Quantity, float],
+        bounds: Sequence[tuple[Quantity, Bound]] = (),
+        **rest: Any,
+    ) -> Outcome:
+        """The outcome of these numbers, with each of the bounds beside the number that it is on;
+        ``rest`` are the other fields."""
+        terms: Terms = {}
+        for quantity, value in measured.items():
+            term, probe, statistic = quantity.key
+            terms.setdefault(term, {}).setdefault(probe, {})[statistic] = value
+        checks = [check(quantity, measured.get(quantity), bound) for quantity, bound in bounds]
+        return cls(terms, checks, **rest)

@@ -25,7 +25,9 @@ from pydantic import ValidationError
 from ntkbound.core.claim import FORMS, Claim, axis_of
 from ntkbound.core.config import Config, cause, fields_of, load
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.theorem import DEFAULT, Theorem, configure, find, theorems
+from ntkbound.core.registry import DEFAULT, configure, find, theorems, with_code
+from ntkbound.core.theorem import Theorem
+from ntkbound.core.userfile import UserCodeError
 
 Assignment = dict[str, Any]
 
@@ -67,10 +69,12 @@ def load_preset(reference: str | Path) -> Preset:
     Every defect is an InputError of one line.
     """
     if PurePath(reference).suffix == SUFFIX:
-        return _read(Path(reference), str(reference), Path(reference).stem)
+        path = Path(reference)
+        tables = tables_of(path, str(reference))
+        return parse_preset(tables, str(reference), path.stem, folder=path.parent)
     name = PurePath(reference).as_posix()
     theorem, text = _named(name)
-    return parse_preset(_tables_of(text, name), name, name, theorem)
+    return parse_preset(tables_of(text, name), name, name, theorem=theorem)
 
 
 def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
@@ -81,13 +85,24 @@ def fields_of_run(reference: str) -> tuple[dict[str, Any], bool]:
     """
     path = Path(reference)
     if path.suffix in (SUFFIX, ".json") or path.is_file():
-        return load(path)
+        fields, recorded = load(path)
+        return (fields if recorded else _of_file(fields, path)), recorded
     try:
         theorem, text = _named(path.as_posix())
-        fields = fields_of(_tables_of(text, reference), "run")
+        fields = fields_of(tables_of(text, reference), "run")
     except InputError as error:
         raise InputError(str(error), field="config", value=reference) from None
     return ({} if theorem is None else {"theorem": theorem}) | fields, False
+
+
+def _of_file(fields: Assignment, path: Path) -> Assignment:
+    """The fields of a TOML file, with the Python files that they name read."""
+    try:
+        return with_code(fields, path.parent)
+    except UserCodeError as error:
+        raise UserCodeError(str(error), field="config", value=path) from error.__cause__
+    except InputError as error:
+        raise InputError(str(error), field="config", value=path) from None
 
 
 def _named(name: str) -> tuple[str | None, str | Path]:
@@ -120,14 +135,20 @@ def preset_names() -> dict[str, str]:
     """Name → title of every preset that can be named: those of the package, then the theorems'."""
     texts: dict[str, str | Path] = {**_shipped()}
     texts |= {name: text for name, (_, text) in _own().items()}
-    return {name: str(_tables_of(text, name).get("title", name)) for name, text in texts.items()}
+    return {name: str(tables_of(text, name).get("title", name)) for name, text in texts.items()}
 
 
 def parse_preset(
-    data: Mapping[str, Any], where: str, title: str, theorem: str | None = None
+    data: Mapping[str, Any],
+    where: str,
+    title: str,
+    *,
+    theorem: str | None = None,
+    folder: Path | None = None,
 ) -> Preset:
     """A preset from its tables; ``where`` opens every message, ``title`` is used if none is given,
-    and ``theorem`` if none is named.
+    and ``theorem`` if none is named. folder: that of a file that the user named, so that the Python
+    files which it names are executed; None: none are.
 
     Raises InputError naming the first defect.
     """
@@ -139,6 +160,8 @@ def parse_preset(
     given = data.get("sweep", {})
     sweeps = given if isinstance(given, list) else [given]
     grid = tuple(point for table in sweeps for point in _grid(where, _table(where, "sweep", table)))
+    if folder is not None:
+        fixed, grid = _with_code(where, fixed, grid, folder)
     claims = tuple(
         read_claim(table, where) for table in _tables(where, "[claim]", data.get("claim", []))
     )
@@ -237,12 +260,9 @@ def _own() -> dict[str, tuple[str, str | Path]]:
     }
 
 
-def _read(path: Path, where: str, title: str) -> Preset:
-    return parse_preset(_tables_of(path, where), where, title)
-
-
-def _tables_of(text: str | Path, where: str) -> dict[str, Any]:
-    """The tables of a TOML text, or of the file at a path."""
+def tables_of(text: str | Path, where: str) -> dict[str, Any]:
+    """The tables of a TOML text, or of the file at a path. Raises InputError opening with
+    ``where``."""
     try:
         return tomllib.loads(text if isinstance(text, str) else text.read_text(encoding="utf-8"))
     except OSError as error:
@@ -282,6 +302,22 @@ def _table(where: str, name: str, value: object) -> Assignment:
     if not isinstance(value, dict):
         raise InputError(f"{where}: [{name}] must be a table")
     return value
+
+
+def _with_code(
+    where: str, fixed: Assignment, grid: tuple[Assignment, ...], folder: Path
+) -> tuple[Assignment, tuple[Assignment, ...]]:
+    """Fixed fields and grid, with the Python files that they name read."""
+    try:
+        fixed = with_code(fixed, folder)
+        about = {"theorem": fixed["theorem"]} if "theorem" in fixed else {}
+        found = [with_code(about | point, folder) for point in grid]
+    except UserCodeError as error:
+        raise UserCodeError(f"{where}: {error}") from error.__cause__
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    kept = zip(grid, found, strict=True)
+    return fixed, tuple({name: new[name] for name in point} for point, new in kept)
 
 
 def _values(where: str, name: str, spec: Any) -> list[Any]:

@@ -51,6 +51,8 @@ class Quantity:
         What rounding is relative to: an ``amplitude``, or a ``square`` of one.
     deterministic
         The same for every seed: one run says it all.
+    optional
+        Some runs do not measure it; any other is missing where a run has none.
     """
 
     term: str
@@ -62,6 +64,7 @@ class Quantity:
     headline: bool = False
     noise: Noise = "amplitude"
     deterministic: bool = False
+    optional: bool = False
 
     @property
     def key(self) -> Key:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ntkbound.core import html
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Certificate, Check
 from ntkbound.core.quantity import Key
@@ -17,10 +19,11 @@ if TYPE_CHECKING:  # the help and the reports are quick without
 SCHEMA = 2  # layout of a record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """One run. ``trace`` of a record on disk is read when it is asked for; ``arrays`` are empty
-    where they were not read, or not saved; ``path`` is None until it is written."""
+    where they were not read, or not saved; ``path`` is None until it is written. ``code``: SHA-256
+    of the user's files that it executed, by the field that names them."""
 
     id: str
     theorem: str
@@ -35,10 +38,31 @@ class Record:
     notes: Sequence[str] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
     data_sha256: str | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     trace: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
     path: Path | None = None
+
+    @property
+    def told(self) -> str:
+        """What became of its bounds, in words: "11 holds, 2 vacuous"."""
+        counts = Counter(check.verdict for check in self.checks)
+        return ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no bounds"
+
+    def __repr__(self) -> str:
+        where = "not written" if self.path is None else f"in {self.path}"
+        return f"<Record {self.id}: {self.status}; {self.told}; {where}>"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the table that the terminal shows, and what varies of its config."""
+        titles = ("term", "probe", "statistic", "measured", "bound", "slack", "verdict")
+        rows = [
+            (*check.key, *map(_three, (check.measured, check.bound, check.slack)), check.verdict)
+            for check in self.checks
+        ]
+        notes = "".join(html.element("li", note) for note in self.notes)
+        return html.element("p", repr(self)) + html.table(titles, rows) + f"<ul>{notes}</ul>"
 
     @property
     def complete(self) -> bool:
@@ -89,6 +113,8 @@ class Record:
         }
         if self.data_sha256 is not None:
             told["data_sha256"] = self.data_sha256
+        if self.code:
+            told["code"] = dict(self.code)
         return told | {"files": dict(self.files)}
 
     @classmethod
@@ -108,9 +134,15 @@ class Record:
             conditions=data["conditions"],
             notes=tuple(data["notes"]),
             data_sha256=data.get("data_sha256"),
+            code=data.get("code", {}),
             files=data["files"],
             path=path,
         )
+
+
+def _three(value: float | None) -> str:
+    """Three significant digits."""
+    return "–" if value is None else f"{value:.3g}"
 
 
 def converged(records: Iterable[Record]) -> tuple[list[Record], dict[str, str]]:

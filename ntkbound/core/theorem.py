@@ -1,4 +1,4 @@
-"""What is a theorem? Everything that the engine asks of one, and the registry that finds it.
+"""What is a theorem? Everything that the engine asks of one; ``registry`` finds it.
 
 A theorem is a plugin even where it ships in the package: the engine runs, records, sweeps, fits,
 judges, draws and reports any of them, and knows no name, field or term of one. Importing a
@@ -7,16 +7,14 @@ judges, draws and reports any of them, and knows no name, field or term of one. 
 
 from __future__ import annotations
 
-import pkgutil
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any, Literal
 
+from ntkbound.core import userfile
 from ntkbound.core.claim import STEP, Claim, Order
 from ntkbound.core.config import Config, build, digest
 from ntkbound.core.errors import InputError, nearest
@@ -24,9 +22,7 @@ from ntkbound.core.outcome import Comparison, Outcome
 from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.record import SCHEMA, Record
 from ntkbound.core.tools import Notice, Tools
-
-DEFAULT = "shallow-transformer"
-PACKAGE = "ntkbound.theorems"
+from ntkbound.core.userfile import UserFile
 
 Resource = Literal["threads", "device", "ranks"]
 
@@ -118,13 +114,16 @@ class Theorem:
         nothing else of the claim, decides.
     run
         ``run(config, tools)``: train, measure, set bounds beside. ``config`` is a prepared one.
+    statement
+        What it says, in plain text, as ``ntkbound theorems NAME`` shows it.
     uses
         What a run can make use of: several threads, a device other than the CPU, ranks that share
         the work. What is asked for and not among these is refused, never ignored.
     prepare
         Looks at the data before anything is run: sizes and digest.
     run_together, together
-        Several runs as one, for configs of equal key; None: this run is better alone.
+        Several runs as one, for configs of equal key; None: this run is better alone. They have
+        what ``prepare`` finds of the first, such as a file; what seeds decide each draws itself.
     cost
         Rough seconds on one thread.
     ready
@@ -148,6 +147,8 @@ class Theorem:
         The package whose modules declare studies; empty: none.
     commands
         Commands of its own.
+    file
+        The user's file that it was read from; its content is part of the identity of runs.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Theorem:
     claims: tuple[Claim, ...]
     run: Callable[[Any, Tools], Outcome]
     needs: Callable[[Claim], Collection[str]] = needs_nothing
+    statement: str = ""
     uses: frozenset[Resource] = frozenset()
     prepare: Callable[[Any], Prepared] = as_written
     run_together: Callable[[Sequence[Any], Tools], list[Outcome]] | None = None
@@ -174,6 +176,7 @@ class Theorem:
     presets: Mapping[str, str | Path] = field(default_factory=dict)
     studies: str = ""
     commands: tuple[Command, ...] = ()
+    file: UserFile | None = None
 
     def quantity(self, key: Key) -> Quantity:
         """What is declared under this key; an undeclared number is an amplitude."""
@@ -218,9 +221,22 @@ class Theorem:
         safe = "".join(ch if ch.isalnum() or ch in "-_" else "-" for ch in self.prefix(config))
         return f"{safe}-{self.identity(config, prepared.digest)[:12]}"
 
+    @property
+    def file_sha256(self) -> str | None:
+        """Of the user's file that it was read from; None for one that is installed."""
+        return None if self.file is None else self.file.sha256
+
+    def code(self, config: Config) -> dict[str, str]:
+        """SHA-256 of the user's files that a run executes, by the field that names them."""
+        found = {} if self.file is None else {"theorem": self.file.sha256}
+        files = config.files_of_code()
+        return found | {name: userfile.load(path).sha256 for name, (path, _) in files.items()}
+
     def identity(self, config: Config, data_digest: str | None = None) -> str:
         """SHA-256 (hex) of everything that determines a run's numbers."""
         known = {"schema": SCHEMA, "theorem": self.name, "version": self.version}
+        if code := self.code(config):
+            known["code"] = code
         if data_digest is not None:
             known["data"] = data_digest
         return digest(known | {"config": config.canonical(data_digest)})
@@ -241,80 +257,3 @@ def deferred(module: str, name: str) -> Callable[..., Any]:
 
     call.__name__ = call.__qualname__ = name
     return call
-
-
-def names() -> list[str]:
-    """The names of all theorems, sorted; none is imported. A module ``_…`` is none."""
-    package = import_module(PACKAGE)
-    modules = (entry.name for entry in pkgutil.iter_modules(package.__path__))
-    return sorted(name.replace("_", "-") for name in modules if not name.startswith("_"))
-
-
-def theorems() -> dict[str, Theorem]:
-    """Every theorem that can be loaded by name, sorted."""
-    return {name: one for name in names() if (one := known(name)) is not None}
-
-
-def broken() -> dict[str, str]:
-    """The theorems that cannot be loaded, by name, with the reason."""
-    reasons = {}
-    for name in names():
-        try:
-            find(name)
-        except InputError as error:
-            reasons[name] = str(error.args[0])
-    return reasons
-
-
-def known(name: str) -> Theorem | None:
-    """The theorem of this name, or None where there is none here, or none that can be loaded."""
-    try:
-        return find(name)
-    except InputError:
-        return None
-
-
-def find(name: str) -> Theorem:
-    """The theorem of this name.
-
-    Raises InputError naming the nearest, and for a file that is no theorem with what is wrong.
-    """
-    module = f"{PACKAGE}.{name.replace('-', '_')}"
-    found = getattr(sys.modules.get(module), "THEOREM", None)
-    if isinstance(found, Theorem) and found.name == name:
-        return found  # asked for once a record: the folder is not listed again
-    accepted = names()
-    if name not in accepted:
-        told = f"accepted: {', '.join(accepted)}{nearest(name, accepted)}"
-        raise InputError(f"{name!r} is unknown; {told}", field="theorem")
-    try:
-        found = getattr(import_module(module), "THEOREM", None)
-    except Exception as error:  # whatever its file raises
-        raise InputError(f"{name!r} cannot be loaded: {raised(error)}", field="theorem") from None
-    if not isinstance(found, Theorem):
-        told = "its module defines no THEOREM"
-        raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
-    if found.name != name:
-        told = f"its THEOREM is called {found.name!r}; the name follows from that of the module"
-        raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
-    return found
-
-
-def raised(error: Exception) -> str:
-    """In one line what an import raised, and in which file; a SyntaxError says itself where."""
-    frames = [one for one in extract_tb(error.__traceback__)[1:] if "importlib" not in one.filename]
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return " ".join(f"{type(error).__name__}: {error}{place}".split())
-
-
-def configure(fields: Mapping[str, Any], where: str = "") -> Any:
-    """A resolved config of whichever theorem ``fields`` name, the default one if none.
-
-    Raises InputError naming ``where`` and the field.
-    """
-    name = fields.get("theorem", DEFAULT)
-    try:
-        theorem = find(str(name))
-    except InputError as error:
-        raise (InputError(f"{where}: {error}") if where else error) from None
-    return theorem.configure(fields, where)

@@ -7,7 +7,6 @@ never depend on the number of threads.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -16,7 +15,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ntkbound.machine.ranks import ALONE, Ranks, cores_per_rank
+from ntkbound.machine.ranks import ALONE, Ranks
+from ntkbound.machine.share import available_cores, cores_per_rank
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,9 +52,3 @@ class Workers:
     def map(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """Results in the order of ``items``, whatever the order they finish in."""
         return map(work, items) if self._pool is None else self._pool.map(work, items)
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ntkbound.core.errors import InputError, RankLostError
+from ntkbound.machine.share import started_by_torchrun
 
 
 class Ranks:
@@ -124,11 +125,6 @@ class ProcessGroup(Ranks):
         self._group.destroy_process_group()
 
 
-def started_by_torchrun() -> bool:
-    """Whether this process is one of several ranks."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
     """The ranks that torchrun started, for as long as they are needed; else this process alone."""
@@ -140,8 +136,3 @@ def joined(device: str) -> Iterator[Ranks]:
         yield group
     finally:
         group.close()
-
-
-def cores_per_rank(cores: int) -> int:
-    """This process's share of the machine's cores."""
-    return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from ntkbound.core.theorem import known
+from ntkbound.core.registry import known
 from ntkbound.report.tables import add_row, new_table, verdict
 from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.words import three

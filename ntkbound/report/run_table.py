@@ -12,7 +12,8 @@ from rich.text import Text
 from ntkbound.core.outcome import Check, Comparison
 from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import fields_and_values, known
+from ntkbound.core.registry import known
+from ntkbound.core.theorem import fields_and_values
 from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
 
 NAMES = ("term", "probe", "statistic")

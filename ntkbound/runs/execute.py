@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,9 @@ from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import Prepared, Theorem, find
+from ntkbound.core.registry import find
+from ntkbound.core.sound import check_outcome
+from ntkbound.core.theorem import Prepared, Theorem
 from ntkbound.core.tools import Progress
 from ntkbound.machine import environment
 from ntkbound.machine.parallel import Workers
@@ -25,6 +26,7 @@ from ntkbound.machine.ranks import ALONE, Ranks
 from ntkbound.machine.tools import Tools, silent_notice, silent_progress
 from ntkbound.runs import record as records
 from ntkbound.runs.cache import ArrayCache
+from ntkbound.runs.files import check_writable
 from ntkbound.runs.store import complete_record
 
 CACHE = "cache"  # folder in a results folder
@@ -40,6 +42,9 @@ class Execution:
     save_params: bool = True
     save_inputs: bool = True
     force: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))  # a caller may give text
 
     @property
     def saved(self) -> list[str]:
@@ -95,7 +100,8 @@ def run_on_ranks(
 
 
 def run_together(configs: Sequence[Config], execution: Execution) -> list[Record]:
-    """Runs resolved configs of equal ``Theorem.together``, whose data are the same, as one.
+    """Runs resolved configs of equal ``Theorem.together`` as one; what ``prepare`` finds of the
+    first, such as a file and its digest, is that of all.
 
     Records are those of ``run`` one by one, but for their environment. Raises as ``run`` does.
     """
@@ -123,7 +129,8 @@ def _make(
     workers: Workers,
     audience: Audience,
 ) -> list[Record]:
-    """Trains and measures; ``prepared`` is the first of the configs, and its data those of all."""
+    """Trains and measures; ``prepared`` is the first of the configs, and what it found is that of
+    all."""
     theorem, ranks = find(configs[0].theorem), workers.ranks
     together = [prepared, *(replace(prepared, config=config) for config in configs[1:])]
     if ranks.index == 0:
@@ -143,6 +150,8 @@ def _make(
         outcomes = [theorem.run(one.config, tools) for one in together]
     else:
         outcomes = theorem.run_together([one.config for one in together], tools)
+    for outcome in outcomes:
+        check_outcome(theorem, outcome)
     seconds = (time.perf_counter() - clock) / len(configs)
     machine = environment.describe(workers, how.device, started, seconds)
     machine["saved"] = how.saved
@@ -174,6 +183,7 @@ def _record(
         conditions=outcome.conditions,
         notes=tuple(outcome.notes),
         data_sha256=prepared.digest,
+        code=theorem.code(prepared.config),
         trace=outcome.trace,
         arrays=arrays,
     )
@@ -198,15 +208,3 @@ def check_used(theorem: Theorem, how: Execution, ranks: Ranks) -> None:
         raise InputError(f"{name} runs on the cpu alone", field="device", value=how.device)
     if ranks.count > 1 and "ranks" not in theorem.uses:
         raise InputError(f"{name} is not divided over ranks; start it without torchrun")
-
-
-def check_writable(folder: Path) -> None:
-    """Raises InputError unless records can be written to ``folder``; creates nothing."""
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir():
-        raise InputError(f"{nearest} is not a folder", field="out", value=folder)
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        told = "cannot be written; choose a folder you may write to"
-        raise InputError(told, field="out", value=folder)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from ntkbound.core.errors import InputError
+
 STALE_SECONDS = 24 * 3600  # a temporary sibling this old belongs to a process that was killed
 
 
@@ -76,3 +78,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises InputError unless records can be written to ``folder``; creates nothing."""
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InputError(f"{nearest} is not a folder", field="out", value=folder)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        told = "cannot be written; choose a folder you may write to"
+        raise InputError(told, field="out", value=folder)

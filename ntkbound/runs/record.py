@@ -19,7 +19,7 @@ import numpy as np
 from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.npz import arrays_of
 from ntkbound.core.record import SCHEMA, Record
-from ntkbound.core.theorem import known
+from ntkbound.core.registry import known
 from ntkbound.runs.files import write_text, write_whole
 
 SEAL = ',\n "sha256": "'
@@ -67,8 +67,9 @@ def write_failure(folder: Path, identifier: str, config: Mapping[str, Any], reas
     write_text(folder / f"{identifier}.{FAILED}", _json(data))
 
 
-def read(path: Path) -> Record:
+def read(path: Path | str) -> Record:
     """A whole record from its folder or its run.json; every defect is an InputError."""
+    path = Path(path)
     folder = path.parent if path.name == RUN else path
     record = read_run_json(folder / RUN)
     check_files(record)
@@ -106,6 +107,8 @@ def read_run_json(path: Path, *, current: bool = True) -> Record:
     theorem = known(record.theorem)
     if current and theorem is not None and record.version != theorem.version:
         raise StaleError(path, f"version {record.version} is not {theorem.version}")
+    if current and theorem is not None and record.code.get("theorem") != theorem.file_sha256:
+        raise StaleError(path, f"made by another file than this theorem {theorem.name}")
     return replace(record, trace=Trace(path.parent / TRACE, str(record.files.get(TRACE))))
 
 

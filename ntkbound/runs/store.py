@@ -10,7 +10,7 @@ from pathlib import Path
 from ntkbound.core.config import digest
 from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import known
+from ntkbound.core.registry import known
 from ntkbound.runs.files import write_text
 from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from ntkbound.core import userfile
 from ntkbound.core.config import Config
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.core.tools import Notice
 from ntkbound.runs.files import sweep_stale, write_text, write_whole
 from ntkbound.runs.pools import Pool, WorkerLostError
@@ -177,7 +178,8 @@ class _Queue:
                     group.append(run)
             if group:
                 configs = [run.config.portable() for run in group]
-                job = Job(configs, str(self.out.absolute()), self.token, self.save)
+                own = _code([run.config for run in group])
+                job = Job(configs, str(self.out.absolute()), self.token, self.save, *own)
                 self.running[self.pool.submit(job)] = tuple(group)
                 self._count()
 
@@ -208,6 +210,14 @@ class _Queue:
 
     def _count(self) -> None:
         self.progress.running = sum(map(len, self.running.values()))
+
+
+def _code(configs: Sequence[Config]) -> tuple[dict[str, dict[str, bytes]], str]:
+    """The user's files that runs of one theorem execute, and which of them defines the theorem."""
+    theorem = find(configs[0].theorem)
+    paths = [path for config in configs for path, _ in config.files_of_code().values()]
+    own = [] if theorem.file is None else [theorem.file.path]
+    return userfile.carried([*own, *paths]), str(*own)
 
 
 def _token(out: Path) -> str:

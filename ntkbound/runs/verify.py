@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Comparison
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ntkbound.core.theorem import configure
+from ntkbound.core import userfile
+from ntkbound.core.registry import configure, named
 from ntkbound.runs.record import RUN
 
 TOKEN = ".sweep-token"
@@ -22,6 +23,8 @@ class Job:
     out: str
     token: str  # content of out/TOKEN: a worker that cannot read it does not share our disk
     save: bool = False  # parameters and inputs into the record, for what is measured afterwards
+    code: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict, repr=False)
+    theorem: str = ""  # which file of ``code`` defines the theorem; empty: it is installed
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,17 @@ def _run(job: Job, out: Path) -> str:
     from ntkbound.runs.execute import Execution, run, run_together
 
     how = Execution(out, threads=1, save_params=job.save, save_inputs=job.save)
-    configs = [configure(fields) for fields in job.configs]
     try:
+        userfile.carry(job.code)
+        if job.theorem:
+            named(job.theorem)
+        configs = [configure(fields) for fields in job.configs]
         if len(configs) == 1:
             run(configs[0], how)
         else:
             run_together(configs, how)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Whatever a run dies of is its result: recorded with its reason, and others go on.
-        return f"{type(error).__name__}: {error}"
+        found = userfile.raised(error)
+        return f"{type(error).__name__}: {error}" if found is None else str(found)
     return ""

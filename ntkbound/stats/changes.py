@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ntkbound.core import html
 from ntkbound.core.claim import STEP, Along, Claim
 from ntkbound.core.glossary import AGREES, REFUTES
 from ntkbound.core.record import Record
@@ -44,6 +45,16 @@ class CheckResult:
         tested = sum(bound.runs > 0 for bound in bounds)
         told = counted((_came_to(f) for f in claims), sum(f.judged for f in claims), "claim")
         return f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: one row a claim, and what came of all."""
+        rows = [
+            (fit.axis or "–", str(fit.key), fit.claim.sign, fit.verdict, fit.reason)
+            for fit in self.fits
+            if fit.claim is not None
+        ]
+        table = html.table(("axis", "about", "claimed", "verdict", "reason"), rows)
+        return table + html.element("p", f"{self.counts}: {self.verdict}")
 
     @property
     def judged(self) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ntkbound.core import theorem as registry
-from ntkbound.core.claim import Claim, Form
+from ntkbound.core import registry
+from ntkbound.core.claim import Claim, Form, Order
 from ntkbound.core.record import Record
 from ntkbound.stats.applicability import Concern, Outside, concerns
 from ntkbound.stats.columns import Table
@@ -28,7 +28,8 @@ def judge_claims(table: Table, claims: Sequence[Claim]) -> list[Verdict]:
 
 
 def claims_of(records: Sequence[Record]) -> list[Claim]:
-    """What the theorems of these records claim along axes that vary in them, of any of them.
+    """What the theorems of these records claim of any of them: along axes that vary in them, and of
+    arms that are both there.
 
     Where there are records of several theorems, which may call different numbers by one name, each
     claim is limited to those of its own. Raises InputError for records of a theorem that is not
@@ -46,10 +47,14 @@ def claims_of(records: Sequence[Record]) -> list[Claim]:
 
 
 def _speak(records: Sequence[Record], claim: Claim) -> bool:
-    """Whether these are about a claim: some are selected by it, and vary along its axis."""
+    """Whether these are about a claim: some are selected by it, of both arms that it compares, and
+    vary along its axis."""
     along = claim.along
     varies = not along or any(len({str(r.config.get(name)) for r in records}) > 1 for name in along)
-    return varies and any(selected(record, claim.where) for record in records)
+    arms = (claim.smaller, claim.larger) if isinstance(claim, Order) else ({},)
+    return varies and all(
+        any(selected(record, {**claim.where, **arm}) for record in records) for arm in arms
+    )
 
 
 def _of_theorem(claim: Claim, name: str) -> Claim:

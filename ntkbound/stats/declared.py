@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Key, Quantity

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
+from ntkbound.core import userfile
 from ntkbound.core.errors import InputError, nearest
-from ntkbound.core.theorem import theorems
+from ntkbound.core.registry import named, theorems
 from ntkbound.studies.study import Edition, Study
 
 __all__ = ["Edition", "Study", "load", "studies"]
@@ -33,15 +36,31 @@ def studies() -> dict[str, Study]:
 
 
 def load(name: str, size: str) -> Edition:
-    """The study of this name at this size: smoke, small or paper.
+    """The study of this name, or of a file of the user's own, at this size: smoke, small or paper.
 
-    Raises InputError naming the nearest study or size, or the defect of its preset.
+    Raises InputError naming the nearest study or size, or the defect of its preset or its file.
     """
+    if name.endswith(userfile.SUFFIX):
+        return _of_file(name).at(Path(name).stem.replace("_", "-"), size)
     known = studies()
     if name not in known:
-        accepted = f"accepted: {', '.join(known)}{nearest(name, known)}"
+        accepted = f"accepted: {', '.join(known)}, FILE.py{nearest(name, known)}"
         raise InputError(f"study {name!r} is unknown; {accepted}")
     return known[name].at(name, size)
+
+
+def _of_file(reference: str) -> Study:
+    """``STUDY`` of a file, its theorem found: by name, or as a file beside it."""
+    file = userfile.load(userfile.name(reference))
+    study = file.attribute("STUDY", "a Study")
+    if not isinstance(study, Study):
+        raise InputError(f"{file.path.name}: its STUDY is a {type(study).__name__}, no Study")
+    theorem = named(study.theorem, file.path.parent)
+    beside = {
+        size: file.path.parent / one if isinstance(one, Path) else one
+        for size, one in study.presets.items()
+    }
+    return replace(study, theorem=theorem.name, presets=beside)
 
 
 def _declared(package: str) -> Iterator[tuple[str, Study]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from ntkbound.core.claim import Claim, axis_of
+from ntkbound.core.claim import STEP, Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.glossary import Effect, Status, effect
 from ntkbound.core.outcome import Terms
-from ntkbound.core.preset import Preset, load_preset
+from ntkbound.core.preset import Preset, load_preset, parse_preset, tables_of
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.stats import Verdict, claims_of
 
 Arms = Sequence[str] | Callable[[Record], str]
@@ -122,6 +123,9 @@ class Study:
         Findings that are no rates of a single statistic.
     save
         Keep parameters and inputs in the records, for ``derive``.
+    presets
+        Size → what is run at it, as TOML text or as the path of a TOML file: of a study that brings
+        its own. For other sizes see ``at``.
     """
 
     title: str
@@ -134,19 +138,32 @@ class Study:
     derive: Callable[[Record], Terms] = nothing_more
     judge: Callable[[Evidence], Judgement] = nothing_else
     save: bool = False
+    presets: Mapping[str, str | Path] = field(default_factory=dict)
 
     def at(self, name: str, size: str) -> Edition:
-        """This study, found under ``name``, at one size: the preset ``name`` (small),
-        ``smoke/name`` or ``paper/name``, one of the theorem's own or of the package.
+        """This study, found under ``name``, at one size: its own preset for it, else the preset
+        ``name`` (small), ``smoke/name`` or ``paper/name``, one of the theorem's or of the package.
 
         Raises InputError for an unknown size, and for a preset that is not there or has a defect.
         """
         if size not in SIZES:
             accepted = f"accepted: {', '.join(SIZES)}{nearest(size, SIZES)}"
             raise InputError(f"{size!r} is unknown; {accepted}", field="size")
+        brought = self.presets.get(size)
+        if brought is not None:
+            own = load_preset(brought) if isinstance(brought, Path) else self._parsed(brought, name)
+            return Edition(name, self, size, own)
+        if self.presets:
+            told = f"{name} has no preset of size {size!r}; accepted: {', '.join(self.presets)}"
+            raise InputError(told, field="size")
         preset = SIZES[size].format(name=name)
-        own = preset in find(self.theorem).presets
-        return Edition(name, self, size, load_preset(f"{self.theorem}/{preset}" if own else preset))
+        shipped = preset in find(self.theorem).presets
+        return Edition(
+            name, self, size, load_preset(f"{self.theorem}/{preset}" if shipped else preset)
+        )
+
+    def _parsed(self, text: str, name: str) -> Preset:
+        return parse_preset(tables_of(text, name), name, self.title, theorem=self.theorem)
 
 
 @dataclass(frozen=True)
@@ -160,10 +177,11 @@ class Edition:
 
     def claims(self, records: Sequence[Record]) -> list[Claim]:
         """The preset's; where it has none, what the theorem claims of these records, as in any
-        check of them, along the study's axis or along none."""
+        check of them, along the study's axis, along the steps inside each run, or along none."""
         if self.preset.claims:
             return list(self.preset.claims)
-        return [claim for claim in claims_of(records) if axis_of(claim) in ("", self.study.axis)]
+        own = ("", STEP, self.study.axis)
+        return [claim for claim in claims_of(records) if axis_of(claim) in own]
 
 
 @dataclass(frozen=True)

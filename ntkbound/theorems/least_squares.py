@@ -13,7 +13,7 @@ from pydantic import Field
 from ntkbound.core import streams
 from ntkbound.core.claim import Rate
 from ntkbound.core.config import Config, Count
-from ntkbound.core.outcome import Bound, Outcome, check
+from ntkbound.core.outcome import Bound, Outcome
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.theorem import Theorem
 from ntkbound.core.tools import Tools
@@ -44,10 +44,10 @@ def run(config: LeastSquares, tools: Tools) -> Outcome:
         w = w - (A @ w - b) / L
     linear = float((1 - mu / L) ** (2 * config.steps) * gaps[0])
     sublinear = float(L * (best @ best) / (4 * config.steps + 2))
-    checks = [check(GAP, gaps[-1], Bound(value)) for value in (linear, sublinear)]
+    bounds = [(GAP, Bound(value)) for value in (linear, sublinear)]
     trace = {"step": np.arange(config.steps + 1), "suboptimality/trajectory/gap": np.array(gaps)}
-    terms = {"suboptimality": {"final": {"gap": gaps[-1]}}}
-    return Outcome(terms, checks, trace=trace, params={"final.w": w}, inputs={"X": X, "y": y})
+    kept = {"params": {"final.w": w}, "inputs": {"X": X, "y": y}}
+    return Outcome.of({GAP: gaps[-1]}, bounds, trace=trace, **kept)
 
 
 CLAIM = Rate(**GAP.key._asdict(), axis="steps", kind="upper", exponent=-1)

@@ -12,7 +12,7 @@ import pytest
 
 from ntkbound import configure, find, read, run
 from ntkbound.core.errors import InputError, StaleError
-from ntkbound.core.theorem import names
+from ntkbound.core.registry import names
 from ntkbound.machine.ranks import Ranks
 from ntkbound.runs.execute import Execution, check_used
 from ntkbound.runs.record import read_run_json
@@ -161,9 +161,10 @@ def test_records_of_another_version_are_not_judged_with_todays(command, results)
 
 
 def test_a_broken_theorem_stops_only_itself(command, refused, plant):
-    plant("torn", "import no_such_module_of_ours")
+    plant("torn", "import no_such_module")
     reason = (
-        "'torn' cannot be loaded: ModuleNotFoundError: No module named 'no_such_module_of_ours'"
+        "'torn' cannot be loaded: torn.py, line 1: ModuleNotFoundError: "
+        "No module named 'no_such_module'"
     )
     for arguments in (["train"], ["train", "--help"], ["check"]):
         told = refused(*arguments, "--theorem=torn")
@@ -181,7 +182,7 @@ def test_a_broken_theorem_stops_only_itself(command, refused, plant):
 
 
 def test_a_broken_default_theorem_leaves_the_others(command, refused, monkeypatch):
-    monkeypatch.setattr("ntkbound.core.theorem.DEFAULT", "gone")
+    monkeypatch.setattr("ntkbound.core.registry.DEFAULT", "gone")
     monkeypatch.setattr("ntkbound.cli.options.DEFAULT", "gone")
     assert refused("train").startswith("--theorem: 'gone' is unknown")
     assert command("theorems")[0] == 0

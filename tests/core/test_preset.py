@@ -8,7 +8,7 @@ import pytest
 
 from ntkbound.core.errors import InputError
 from ntkbound.core.preset import load_preset, preset_names
-from ntkbound.core.theorem import find, theorems
+from ntkbound.core.registry import find, theorems
 from tests.support import planted_squares
 
 FOLDER = Path(__file__).parents[2] / "presets"

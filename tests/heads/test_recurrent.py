@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.heads import native
 from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.indrnn import IndRNN

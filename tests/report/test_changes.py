@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.report.changes import as_case, as_markdown, print_changes
 from ntkbound.report.summary import as_junit
 from ntkbound.stats import check, compare_records

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ntkbound.cli import main
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.runs import files, sweep
 from ntkbound.runs.pools import LocalPool, WorkerLostError
 from ntkbound.runs.record import RUN, TRACE

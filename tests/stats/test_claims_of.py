@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ntkbound.core.claim import Claim
 from ntkbound.core.record import Record
 from ntkbound.stats import check, claims_of
 from ntkbound.theorems.least_squares import CLAIM, GAP, THEOREM
@@ -58,3 +59,10 @@ def test_nothing_more_is_printed_of_the_arm():
     fit, _ = check(mixed, claims_of(mixed)).fits
     assert fit.as_json()["where"] == dict(fit.arm) == {"theorem": THEOREM.name}
     assert fit.reason.count("theorem") == 1
+
+
+def test_an_order_is_claimed_of_records_with_both_arms():
+    order = Claim(**CLAIM.key._asdict(), form="order", smaller={"steps": 32}, larger={"steps": 4})
+    absent = order.model_copy(update={"larger": {"steps": 5}})
+    with registered(replace(THEOREM, claims=(order, absent))):
+        assert claims_of(runs(THEOREM.name, -1.0)) == [order]

@@ -9,7 +9,7 @@ import pytest
 from ntkbound import studies
 from ntkbound.core.claim import Claim
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import find
+from ntkbound.core.registry import find
 from ntkbound.report.conclusions import conclude
 from ntkbound.stats import claims_of
 from ntkbound.studies.evaluate import evaluate, with_terms
@@ -96,6 +96,14 @@ def test_without_claims_of_its_own_a_preset_has_the_theorems_along_the_axis(desc
     assert descent.claims(records()) == claims_of(records()), "as any check of these records"
     elsewhere = replace(descent, study=replace(descent.study, axis="d"))
     assert elsewhere.claims(records()) == []
+
+
+def test_claims_along_the_steps_of_a_run_belong_to_every_study(descent, monkeypatch):
+    made = [Claim(column="error", axis=axis, kind="upper", exponent=-1.0)
+            for axis in ("step", "n", "steps")]  # fmt: skip
+    made.append(Claim(column="error", form="level", kind="upper", level=1.0))
+    monkeypatch.setattr("ntkbound.studies.study.claims_of", lambda records: made)
+    assert descent.claims(records()) == [made[0], made[2], made[3]]
 
 
 def test_findings_are_claims_then_bounds(descent):

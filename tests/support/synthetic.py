@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from ntkbound.core import theorem as registry
+from ntkbound.core import registry
 from ntkbound.core.claim import Claim
 from ntkbound.core.config import Config
 from ntkbound.core.errors import InputError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkbound.core.outcome import Bound
-from ntkbound.core.theorem import names
+from ntkbound.core.registry import names
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems import least_squares

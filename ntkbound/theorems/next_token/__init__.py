@@ -6,7 +6,7 @@ on, ``margin`` the directions that training should find, ``first`` and ``second`
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.next_token import show
+from ntkbound.theorems.next_token import schedule, show, statement
 from ntkbound.theorems.next_token.config import Config, follows
 from ntkbound.theorems.next_token.presets import PRESETS
 from ntkbound.theorems.next_token.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -15,18 +15,21 @@ THEOREM = Theorem(
     name="next-token",
     source="Huang, Liang, Yang: Non-asymptotic Convergence of Training Transformers for "
     "Next-token Prediction, arXiv 2409.17335",
-    version=1,
+    version=2,
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    statement=statement.__doc__ or "",
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
-    prepare=deferred(f"{__name__}.run", "prepare"),
+    prepare=deferred(f"{__name__}.tasks", "prepare"),
     verify=deferred(f"{__name__}.verify", "verify"),
-    cost=show.cost,
+    run_together=deferred(f"{__name__}.run", "run_together"),
+    together=schedule.together,
+    cost=schedule.cost,
     headline=show.headline,
     facts=show.facts,
-    prefix=show.prefix,
+    prefix=schedule.prefix,
     follows=follows,
     axes=("V", "tau", "T0", "eta"),
     certified=CERTIFIED,

@@ -24,7 +24,7 @@ def audit(given: Given, as_json: Json = False, quiet: Quiet = False) -> None:
     record is written.
     """
     from ntkbound.theorems.next_token.audit import audit as links_of
-    from ntkbound.theorems.next_token.run import prepare
+    from ntkbound.theorems.next_token.tasks import prepare
     from ntkbound.theorems.next_token.trained import train
 
     prepared = prepare(given.config)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ntkbound.theorems.next_token import kernel
-from ntkbound.theorems.next_token.second import fixed, layout, work
+from ntkbound.theorems.next_token.second import classes_of, fixed, layout, work
 from ntkbound.theorems.next_token.sentences import Sentences
 
 ROUNDS = 5  # the fastest of so many is told
@@ -56,7 +56,8 @@ def _native(
     first, _ = fixed(W_ov, sentences)
     weights, size = sentences.share[packed.kept], len(packed.cells)
     direction = np.full(size, size**-0.5)
-    problem = (packed.packed, first, weights, direction, (packed.won, packed.lost))
+    classes = classes_of(W_ov, sentences, packed)
+    problem = (packed.packed, first, classes, weights, direction, (packed.won, packed.lost))
     room, none = work(packed, sentences.V), np.zeros((0, len(weights)))
 
     def run() -> None:

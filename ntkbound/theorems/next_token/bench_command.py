@@ -26,8 +26,8 @@ def bench(
     from ntkbound.machine.parallel import Workers
     from ntkbound.report.tables import add_row, new_table
     from ntkbound.theorems.next_token.bench import bench as timed
-    from ntkbound.theorems.next_token.run import prepare
     from ntkbound.theorems.next_token.show import title
+    from ntkbound.theorems.next_token.tasks import prepare
     from ntkbound.theorems.next_token.trained import known, train
 
     Workers(1)  # torch on one thread, as in every run

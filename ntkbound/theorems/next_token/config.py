@@ -16,8 +16,10 @@ from ntkbound.core.errors import InputError, nearest
 TASKS = ("rollout", "cyclic", "example1", "counterexample", "free")
 SIZES = {"example1": 4, "counterexample": 8}  # V of the tasks that are one data set
 OV_SCALE, KQ_SCALE = 0.2, 0.05  # the paper's η0·√V and η·√V
+BATCH = 32  # of sgd
 TEXT = ".txt"
 
+Steps = Annotated[int, Field(ge=1, le=10_000_000)]  # every step is kept in memory: 1 GB
 Vocabulary = Annotated[int, Field(ge=2, le=1000)]
 
 
@@ -66,21 +68,23 @@ class Config(core.Config):
     embedding: Literal["onehot", "random"] = Field(
         "onehot", description="orthonormal embeddings; random ones change rounding alone, slowly"
     )
-    T0: Count = Field(900, description="steps of stage 1, normalised descent on W_ov")
+    T0: Steps = Field(900, description="steps of stage 1, normalised descent on W_ov")
     eta0: Positive | None = Field(None, description="step size of stage 1 [0.2/√V]")
     ov_weights: Literal["uniform", "zipf", "counts"] = Field(
         "uniform",
         description="weight ω_x of a token in stage 1's loss: 1, 1/(x + 1), how often it opens",
     )
     ov_init: NonNegative = Field(0.0, description="standard deviation of W_ov at the start")
-    tau: Count = Field(900, description="steps T1 of stage 2, descent on W_kq")
+    tau: Steps = Field(900, description="steps T1 of stage 2, descent on W_kq")
     eta: Positive | None = Field(None, description="step size of stage 2 [0.05/√V]")
     method: Literal["ngd", "gd", "sgd", "adam"] = Field(
         "ngd",
         description="descent of stage 2; ngd, the gradient over its norm, is the theorem's",
     )
-    batch: Count | None = Field(None, description="inputs drawn per step of sgd [32]")
-    records: Annotated[int, Field(ge=2)] = Field(
+    batch: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None, description="inputs drawn per step of sgd [32]"
+    )
+    records: Annotated[int, Field(ge=2, le=1_000_000)] = Field(
         64, description="steps recorded of each stage, geometrically spaced"
     )
 
@@ -99,7 +103,7 @@ class Config(core.Config):
         self._default("max_len", 8, grown, "tasks rollout and cyclic")
         for name, value in (("optimal", 2), ("non_optimal", 4), ("keep", 1.0)):
             self._default(name, value, self.task == "free", "task free")
-        self._default("batch", 32, self.method == "sgd", "method sgd")
+        self._default("batch", BATCH, self.method == "sgd", "method sgd")
         if self.V is not None:
             self._resolve_steps(self.V)
         return self
@@ -158,11 +162,14 @@ class Config(core.Config):
 
 
 def follows(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Field → what it follows: step sizes as the paper scales them would separate every V."""
+    """Field → what it follows: step sizes as the paper scales them would separate every V, and the
+    usual batch of sgd that method from the others."""
     size = config.get("V")
     found: dict[str, Any] = {}
     for name, scale in (("eta0", OV_SCALE), ("eta", KQ_SCALE)):
         step = config.get(name)
         if size and (step is None or math.isclose(step, scale / math.sqrt(size), rel_tol=1e-12)):
             found[name] = f"{scale:g}/sqrt(V)"
+    if config.get("batch") in (None, BATCH if config.get("method") == "sgd" else None):
+        found["batch"] = "method"
     return found

@@ -19,6 +19,7 @@ from ntkbound.theorems.next_token.second import (
     SecondPlan,
     SecondStage,
     best_logits,
+    classes_of,
     draws,
     fixed,
     floors_of_one_type,
@@ -61,6 +62,7 @@ def train_second(
     """Stage 2 on W with scores x_s · W x_q; logits of the result are those of tokens."""
     packed = layout(sentences)
     fixed_part, floors = fixed(first.W, sentences)
+    classes = classes_of(first.W, sentences, packed)
     weights, target = sentences.share[packed.kept], best_logits(best, packed)
     direction, room = target / np.linalg.norm(target), work(packed, sentences.V)
     W, moment, second = (np.zeros((len(X), len(X))) for _ in range(3))
@@ -70,7 +72,7 @@ def train_second(
     for row in range(plan.steps + 1):
         logits = packed.of_matrix(X @ W @ X.T)
         G = np.zeros_like(logits)
-        kernel.sweep(packed.packed, fixed_part, weights, logits, G, room)
+        kernel.sweep(packed.packed, fixed_part, classes, weights, logits, G, room)
         told = room[0]
         kernel.measure(series, row, logits, direction, (packed.won, packed.lost), G, told, weights)
         series[row, kernel.DROP] = max(0.0, (attention - told[2]).max()) if row else 0.0
@@ -81,7 +83,7 @@ def train_second(
             break
         if plan.method == "sgd":
             (drawn,) = draws(sentences, packed, plan, rng, 1)
-            kernel.sweep(packed.packed, fixed_part, drawn, logits, G, room)
+            kernel.sweep(packed.packed, fixed_part, classes, drawn, logits, G, room)
         step = X.T @ packed.matrix(G, sentences.V) @ X
         if plan.method == "ngd":
             step = step / np.linalg.norm(step)

@@ -10,6 +10,7 @@ y its target, b_v = W_vo − W_yo < 0 and h_lv = (W_{v,l} − W_{y,l}) − b_v (
 
 δ and g are small where attention has found o: nothing is lost to cancellation, and the excess over
 the floor keeps its digits far below rounding of the loss (arXiv 2409.17335; docs/next-token.md).
+A step costs N·L·V, and N·L where W_ov started at zero: then the tokens v are of few classes.
 """
 
 # numba infers the types of kernels: they carry no annotations
@@ -41,7 +42,7 @@ def grow(delta, floor_exp, o, p, moved):
     δ = k log 2 + r: expm1(δ) = 2^k expm1(r) + (2^k − 1), in which nothing cancels where k is not 0.
     """
     for v in range(delta.shape[0]):
-        x = max(delta[v], -DEEP)
+        x = min(max(delta[v], -DEEP), HUGE)
         k = math.floor(x * LOG2E + 0.5)
         r = (x - k * LN2_HIGH) - k * LN2_LOW
         tail = 1 / 6227020800
@@ -78,97 +79,170 @@ def spread(delta, floor, o, y, p):
 
 
 @native
-def largest(values):
-    """The largest of them, at least 0."""
-    found = 0.0
+def below(values, most):
+    """Whether none of them exceeds it; no branch, so that it runs in vectors."""
+    above = 0
     for v in range(values.shape[0]):
-        found = max(found, values[v])
-    return found
+        above += values[v] >= most
+    return above == 0
 
 
 @native
 def summed(values):
-    """Their sum, in four parts that do not wait for each other."""
-    one, two, three, four = 0.0, 0.0, 0.0, 0.0
-    whole = values.shape[0] // 4 * 4
-    for v in range(0, whole, 4):
-        one += values[v]
-        two += values[v + 1]
-        three += values[v + 2]
-        four += values[v + 3]
+    """Their sum, in eight parts that do not wait for each other."""
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    whole = values.shape[0] // 8 * 8
+    for v in range(0, whole, 8):
+        a += values[v]
+        b += values[v + 1]
+        c += values[v + 2]
+        d += values[v + 3]
+        e += values[v + 4]
+        f += values[v + 5]
+        g += values[v + 6]
+        h += values[v + 7]
     for v in range(whole, values.shape[0]):
-        one += values[v]
-    return (one + two) + (three + four)
+        a += values[v]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 @native
-def against(p, by_token, s, shift, floor, o):
-    """Σ_v p_v h_v, h_v = by_token[s, v] − shift − floor[o, v], in four parts."""
-    one, two, three, four = 0.0, 0.0, 0.0, 0.0
-    whole = p.shape[0] // 4 * 4
-    for v in range(0, whole, 4):
-        one += p[v] * (by_token[s, v] - shift - floor[o, v])
-        two += p[v + 1] * (by_token[s, v + 1] - shift - floor[o, v + 1])
-        three += p[v + 2] * (by_token[s, v + 2] - shift - floor[o, v + 2])
-        four += p[v + 3] * (by_token[s, v + 3] - shift - floor[o, v + 3])
+def product(p, rows, s):
+    """Σ_v p_v rows[s, v], in eight parts."""
+    a, b, c, d, e, f, g, h = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    whole = p.shape[0] // 8 * 8
+    for v in range(0, whole, 8):
+        a += p[v] * rows[s, v]
+        b += p[v + 1] * rows[s, v + 1]
+        c += p[v + 2] * rows[s, v + 2]
+        d += p[v + 3] * rows[s, v + 3]
+        e += p[v + 4] * rows[s, v + 4]
+        f += p[v + 5] * rows[s, v + 5]
+        g += p[v + 6] * rows[s, v + 6]
+        h += p[v + 7] * rows[s, v + 7]
     for v in range(whole, p.shape[0]):
-        one += p[v] * (by_token[s, v] - shift - floor[o, v])
-    return (one + two) + (three + four)
+        a += p[v] * rows[s, v]
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
 
 
 @native
-def sweep(inputs, first, weights, theta, gradient, work):
-    """Adds every input's gradient to ``gradient`` (zeroed before), and leaves its loss, excess and
-    φ of the optimal token in rows 0 to 2 of ``work[0]``."""
-    start, token, slot, count, optimal, target, best = inputs
-    by_token, floor, floor_exp, floor_sum, deepest = first
-    told, phi, g, delta, p, moved = work
-    V = by_token.shape[0]
-    for i in range(gradient.shape[0]):
-        gradient[i] = 0.0
+def attend(inputs, theta, phi):
+    """φ of every type of every input: the softmax of its logits, as often as it occurs."""
+    start, _, slot, count, optimal, _, _ = inputs
     for n in range(optimal.shape[0]):
-        low, high, y, o = start[n], start[n + 1], target[n], best[n]
+        low, high = start[n], start[n + 1]
         top = theta[slot[low]]
         for k in range(low + 1, high):
             top = max(top, theta[slot[k]])
         total = 0.0
         for k in range(low, high):
-            phi[k - low] = count[k] * math.exp(theta[slot[k]] - top)
-            total += phi[k - low]
-        for v in range(V):
-            delta[v] = 0.0
+            phi[k] = count[k] * math.exp(theta[slot[k]] - top)
+            total += phi[k]
         for k in range(low, high):
-            phi[k - low] /= total
-            if k == optimal[n]:
-                continue
-            s, share = token[k], phi[k - low]
-            shift = by_token[s, y]
+            phi[k] /= total
+
+
+@native
+def tell(told, n, S, more, floor_sum):
+    """Loss and excess of input n, where nothing overflows; ``more``: Σ e^b expm1(δ)."""
+    told[0, n] = math.log1p(S)
+    told[1, n] = math.log1p(more / (1.0 + floor_sum))
+    if more < -0.5 * (1.0 + floor_sum):  # W_ov prefers another token to n(o)
+        told[1, n] = told[0, n] - math.log1p(floor_sum)
+
+
+@native
+def by_tokens(n, inputs, first, phi, g, work, told):
+    """Loss, excess and g of input n, token by token of the vocabulary."""
+    start, token, _, _, optimal, target, best = inputs
+    by_token, floor, floor_exp, floor_sum, deepest, highest = first
+    delta, p, moved = work
+    low, high, y, o, V = start[n], start[n + 1], target[n], best[n], by_token.shape[0]
+    away, shift = 0.0, 0.0
+    for k in range(low, high):
+        if k != optimal[n]:
+            away, shift = away + phi[k], shift + phi[k] * by_token[token[k], y]
+    for v in range(V):
+        delta[v] = -(shift + away * floor[o, v])
+    for k in range(low, high):
+        if k != optimal[n]:
+            s, share = token[k], phi[k]
             for v in range(V):
-                delta[v] += share * (by_token[s, v] - shift - floor[o, v])
-        if largest(delta) < HUGE and deepest[o] > -DEEP:
-            grow(delta, floor_exp, o, p, moved)
-            S, one = summed(p), 1.0
-            told[0, n] = math.log1p(S)
-            more = summed(moved) / (1.0 + floor_sum[o])
-            told[1, n] = math.log1p(more)
-            if more < -0.5:  # W_ov prefers another token to n(o)
-                told[1, n] = told[0, n] - math.log1p(floor_sum[o])
-        else:
-            S, one, top = spread(delta, floor, o, y, p)
-            told[0, n] = top + math.log(one + S) if top > 0.0 else math.log1p(S)
-            told[1, n] = told[0, n] - math.log1p(floor_sum[o])
-        told[2, n] = phi[optimal[n] - low]
-        for v in range(V):
-            p[v] /= one + S
+                delta[v] += share * by_token[s, v]
+    delta[y] = 0.0
+    if below(delta, HUGE - highest[o]) and deepest[o] > -DEEP:
+        grow(delta, floor_exp, o, p, moved)
+        S, one = summed(p), 1.0
+        tell(told, n, S, summed(moved), floor_sum[o])
+    else:
+        S, one, top = spread(delta, floor, o, y, p)
+        told[0, n] = top + math.log(one + S) if top > 0.0 else math.log1p(S)
+        told[1, n] = told[0, n] - math.log1p(floor_sum[o])
+    ground = product(p, floor, o)
+    for k in range(low, high):
+        g[k] = 0.0
+        if k != optimal[n]:
+            s = token[k]
+            g[k] = (product(p, by_token, s) - by_token[s, y] * S - ground) / (one + S)
+
+
+@native
+def by_classes(inputs, first, classes, phi, g, work, told):
+    """Loss, excess and g of all inputs, where column x of W_ov is one value but for n(x), which is
+    a_x above it: h_lv is a_o, and a_o + a_l at v = n(l).
+
+    So tokens are of few classes: n(l) for every type l ≠ o, with δ = m a_o + φ_l a_l, and in the
+    place of o all others, with δ = m a_o, m = Σ_{l≠o} φ_l. Returns whether nothing overflowed.
+    """
+    start, token, _, _, optimal, _, best = inputs
+    _, _, _, floor_sum, deepest, _ = first
+    above, class_exp = classes
+    delta, p, moved = work
+    for n in range(optimal.shape[0]):
+        away, own = 0.0, above[best[n]]
+        if deepest[best[n]] <= -DEEP:
+            return False
+        for k in range(start[n], start[n + 1]):
+            if k != optimal[n]:
+                away += phi[k]
+        for k in range(start[n], start[n + 1]):
+            delta[k] = away * own
+            if k != optimal[n]:
+                delta[k] += phi[k] * above[token[k]]
+    if not below(delta, HUGE):
+        return False
+    grow(delta, class_exp, 0, p, moved)
+    for n in range(optimal.shape[0]):
+        S, more, own = 0.0, 0.0, above[best[n]]
+        for k in range(start[n], start[n + 1]):
+            S, more = S + p[k], more + moved[k]
+        tell(told, n, S, more, floor_sum[best[n]])
+        for k in range(start[n], start[n + 1]):
+            g[k] = 0.0
+            if k != optimal[n]:
+                g[k] = (own * S + above[token[k]] * p[k]) / (1.0 + S)
+    return True
+
+
+@native
+def sweep(inputs, first, classes, weights, theta, gradient, work):
+    """The gradient, and in rows 0 to 2 of ``work[0]`` each input's loss, excess and φ of the
+    optimal token. classes: of `by_classes`; empty where W_ov has no such form."""
+    start, _, slot, _, optimal, _, _ = inputs
+    told, phi, g, of_tokens, of_classes = work
+    attend(inputs, theta, phi)
+    if classes[0].shape[0] == 0 or not by_classes(inputs, first, classes, phi, g, of_classes, told):
+        for n in range(optimal.shape[0]):
+            by_tokens(n, inputs, first, phi, g, of_tokens, told)
+    for i in range(gradient.shape[0]):
+        gradient[i] = 0.0
+    for n in range(optimal.shape[0]):
+        told[2, n] = phi[optimal[n]]
         mean = 0.0
-        for k in range(low, high):
-            g[k - low] = 0.0
-            if k == optimal[n]:
-                continue
-            g[k - low] = against(p, by_token, token[k], by_token[token[k], y], floor, o)
-            mean += phi[k - low] * g[k - low]
-        for k in range(low, high):
-            gradient[slot[k]] += weights[n] * phi[k - low] * (g[k - low] - mean)
+        for k in range(start[n], start[n + 1]):
+            mean += phi[k] * g[k]
+        for k in range(start[n], start[n + 1]):
+            gradient[slot[k]] += weights[n] * phi[k] * (g[k] - mean)
 
 
 @native
@@ -206,12 +280,12 @@ def measure(series, row, theta, direction, pairs, gradient, told, weights):
 def descend(problem, state, series, rule, draws):
     """Fills rows ``now`` to ``stop`` − 1 of the series, following the gradient after each row but
     the last of all, and returns the number of rows filled: fewer where the gradient vanished."""
-    inputs, first, weights, direction, pairs = problem
+    inputs, first, classes, weights, direction, pairs = problem
     theta, gradient, followed, moment, second, attention, work = state
     now, stop, eta, method = rule
     told = work[0]
     for row in range(now, stop):
-        sweep(inputs, first, weights, theta, gradient, work)
+        sweep(inputs, first, classes, weights, theta, gradient, work)
         measure(series, row, theta, direction, pairs, gradient, told, weights)
         drop = 0.0
         for n in range(weights.shape[0]):
@@ -223,7 +297,7 @@ def descend(problem, state, series, rule, draws):
         if row == series.shape[0] - 1 or size < STOP:
             return row + 1
         if method == SGD:
-            sweep(inputs, first, draws[row - now], theta, followed, work)
+            sweep(inputs, first, classes, draws[row - now], theta, followed, work)
         for i in range(theta.shape[0]):
             if method == NGD:
                 theta[i] -= eta * (gradient[i] / size)

@@ -19,6 +19,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.theorems.next_token.sentences import ABSENT, Pairs, Sentences
 
 SLOPE = 1e-13  # what rounding leaves of a gradient or a coefficient that is 0, entries being ±1
+MANY = 1000  # pairs beyond which a complete set takes its closed form: the solver is quadratic
 INFEASIBLE = 1e-12  # residual below which no w has all margins 1
 
 
@@ -57,13 +58,27 @@ def max_margin(sentences: Sentences) -> MaxMargin:
     """
     columns, error = {}, 0.0
     for query, order in sentences.order.items():
-        column = _solved(order)
+        given = order.complete and len(order.pairs) > MANY
+        column = _of_complete(order) if given else _solved(order)
         if column is None:
             told = "its tokens win against each other in a circle, so that no margin is possible"
             raise InputError(f"query {sentences.words[query]!r}: {told}")
         columns[query] = column
         error = max(error, float(np.abs(closed_form(order, column.tokens) - column.values).max()))
     return MaxMargin(columns, error)
+
+
+def _of_complete(order: Pairs) -> Column:
+    """One column where every winner was compared with every loser: the closed form, since all
+    λ = 1/(k + m) meet the optimality conditions with it."""
+    tokens = tuple(sorted({*order.wins, *order.loses}))
+    values = closed_form(order, tokens)
+    wins = np.isin(tokens, order.wins)
+    k, m = len(order.wins), len(order.loses)
+    multiplier = 1 / (k + m)
+    slack = np.abs(values[wins][:, None] - values[~wins] - 1).max()
+    apart = np.abs(values - np.where(wins, m, -k) * multiplier).max()
+    return Column(tokens, values, float(max(slack, apart)))
 
 
 def _solved(order: Pairs) -> Column | None:

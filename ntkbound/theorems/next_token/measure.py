@@ -199,4 +199,4 @@ def trace(run: Trained) -> Mapping[str, np.ndarray]:
 def recorded(steps: int, run: Trained) -> np.ndarray:
     """0, then steps in geometric distance, the last among them."""
     spaced = np.geomspace(1, max(steps, 1), run.config.records - 1).round().astype(np.int64)
-    return np.unique(np.append(0, spaced[spaced <= steps]))
+    return np.unique(np.append(spaced[spaced <= steps], [0, steps]))

@@ -1,6 +1,29 @@
 """The presets of this theorem, by name: its own and those of its studies at each size."""
 
-from ntkbound.theorems.next_token.statement import UNSEEN
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ntkbound.theorems.next_token.config import KQ_SCALE
+from ntkbound.theorems.next_token.statement import CLAIMS
+
+
+def told(*labels: str) -> str:
+    """The theorem's claims of these labels, as a preset has them."""
+    return "".join(
+        "\n[[claim]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in fields.items())
+        for claim in CLAIMS
+        if claim.label in labels
+        for fields in [{"form": claim.form, **claim.model_dump(exclude_defaults=True)}]
+    )
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(one)}" for key, one in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
+
 
 SMOKE = """
 title = "next-token prediction: two fixed data sets and five random ones, 600 steps"
@@ -30,7 +53,7 @@ title = "next-token prediction: rollouts of V = 20, 20 000 steps, and what claim
 [[sweep]]
 task = ["rollout"]
 tau = [20000]
-method = ["ngd", "gd"]
+method = ["ngd", "gd", "sgd", "adam"]
 seed = { from = 0, to = 4 }
 
 [[sweep]]
@@ -44,54 +67,6 @@ task = ["counterexample"]
 seed = { from = 0, to = 4 }
 """
 
-# The six panels: claims are along the step, inside runs.
-_DIRECTION = """
-[[claim]]
-term = "direction"
-probe = "kq"
-statistic = "gap"
-label = "Theorem 1"
-axis = "step"
-kind = "upper"
-exponent = -1
-log_power = 2
-start = 1000
-where = { tau = { from = 4000 }, method = "ngd" }
-
-[[claim]]
-term = "loss"
-probe = "training"
-statistic = "excess"
-label = "linear in T1 (D3)"
-form = "exponential"
-axis = "step"
-kind = "tight"
-rate = { term = "loss", probe = "training", statistic = "law_rate" }
-start = 3000
-where = { tau = { from = 10000 }, method = "ngd" }
-
-[[claim]]
-term = "direction"
-probe = "ov"
-statistic = "gap"
-label = "Proposition 1, unequal weights"
-axis = "step"
-kind = "upper"
-exponent = -1
-log_power = 2
-start = 900
-where = { ov_weights = "zipf" }
-"""
-_MONOTONE = """
-[[claim]]
-term = "attention"
-probe = "training"
-statistic = "largest_drop"
-label = "Lemma 5, monotone"
-form = "fraction"
-share = 1.0
-below = 1e-12
-"""
 _PAPER = """
 title = "the paper's six panels: V = 20, 900 steps of each stage"
 
@@ -114,23 +89,11 @@ T0 = [{steps}]
 """
 
 
-_FLOOR = """
-[[claim]]
-term = "loss"
-probe = "training"
-statistic = "floor_over_law"
-label = "linear in T0 (D2)"
-form = "level"
-kind = "equal"
-level = 1.0
-tolerance = 1e-9
-"""
-
-
 def _scale(sizes: tuple[int, ...], tau: int, last: int) -> str:
-    told = {"sizes": sizes, "steps": tuple(45 * V for V in sizes)}
-    lists = {name: ", ".join(map(str, values)) for name, values in told.items()}
-    return _SCALE.format(tau=tau, last=last, **lists) + _MONOTONE + _FLOOR
+    rows = {"sizes": sizes, "steps": tuple(45 * V for V in sizes)}
+    lists = {name: ", ".join(map(str, values)) for name, values in rows.items()}
+    claims = told("Lemma 5, monotone", "linear in T0 (D2)")
+    return _SCALE.format(tau=tau, last=last, **lists) + claims
 
 
 _SHIFT = """
@@ -144,20 +107,9 @@ tau = [{steps}]
 seed = {{ from = 0, to = {last} }}
 """
 
-_ORDER = """
-[[claim]]
-term = "shift"
-probe = "{kind}"
-statistic = "accuracy"
-label = "Theorem 3, {kind}"
-form = "fraction"
-share = 1.0
-"""
-
 
 def _shift(V: int, steps: str, last: int) -> str:
-    claims = (_ORDER.format(kind=kind) for kind in UNSEEN[:-1])
-    return _SHIFT.format(V=V, steps=steps, last=last) + "".join(claims)
+    return _SHIFT.format(V=V, steps=steps, last=last) + told("Theorem 3")
 
 
 _MARGIN = """
@@ -203,7 +155,7 @@ V = {V}
 
 [[sweep]]
 tau = [{steps}]
-method = ["ngd", "gd"]
+method = ["ngd", "gd", "sgd", "adam"]
 seed = {{ from = 0, to = {last} }}
 
 [[sweep]]
@@ -214,30 +166,48 @@ seed = {{ from = 0, to = {last} }}
 
 [[sweep]]
 tau = [{steps}]
-T0 = [300, 2700]
+method = ["sgd"]
+eta = [1.0]
 seed = {{ from = 0, to = {last} }}
 
+[[sweep]]
+tau = [{steps}]
+method = ["adam"]
+eta = [0.001]
+seed = {{ from = 0, to = {last} }}
+
+[[sweep]]
+tau = [{steps}]
+T0 = [300, 2700]
+seed = {{ from = 0, to = {last} }}
+"""
+
+_BEATS = """
 [[claim]]
 term = "direction"
 probe = "kq"
 statistic = "gap"
-label = "NGD beats GD"
+label = "NGD beats {method}, η = {eta}"
 form = "order"
-smaller = {{ method = "ngd" }}
-larger = {{ method = "gd" }}
+smaller = {{ method = "ngd", eta = {own} }}
+larger = {{ method = "{method}", eta = {eta} }}
 """
+OTHERS = (("gd", 1.0), ("gd", 20.0), ("sgd", 1.0), ("adam", 0.001))  # at step sizes of their own
 
 
 def _method(V: int, steps: str, last: int) -> str:
-    return _METHOD.format(V=V, steps=steps, last=last) + _FLOOR
+    own = KQ_SCALE / math.sqrt(V)
+    claims = "".join(_BEATS.format(method=method, eta=eta, own=own) for method, eta in OTHERS)
+    equal = told("NGD beats GD", "NGD beats SGD", "NGD beats Adam", "linear in T0 (D2)")
+    return _METHOD.format(V=V, steps=steps, last=last) + equal + claims
 
 
 PRESETS = {
     "smoke": SMOKE,
     "small": SMALL,
-    "smoke/next-token": SMOKE + _MONOTONE,
-    "next-token": SMALL + _DIRECTION + _MONOTONE,
-    "paper/next-token": _PAPER + _MONOTONE,
+    "smoke/next-token": SMOKE,
+    "next-token": SMALL,
+    "paper/next-token": _PAPER,
     "smoke/next-token-scale": _scale((6, 8, 12), 50, 2),
     "next-token-scale": _scale((10, 20, 40, 80), 900, 4),
     "paper/next-token-scale": _scale((10, 20, 40, 80, 200), 9000, 4),
@@ -247,7 +217,7 @@ PRESETS = {
     "smoke/next-token-margin": _MARGIN.format(tau=5, sizes="8", last=4),
     "next-token-margin": _MARGIN.format(tau=900, sizes="10, 20", last=4),
     "paper/next-token-margin": _MARGIN.format(tau=900, sizes="10, 20, 40, 80", last=9),
-    "smoke/next-token-method": _method(V=8, steps="50, 100", last=4),
+    "smoke/next-token-method": _method(V=8, steps="300, 1000", last=5),
     "next-token-method": _method(V=20, steps="1000, 3000, 10000", last=4),
     "paper/next-token-method": _method(V=20, steps="1000, 3000, 10000, 30000", last=9),
 }

@@ -1,35 +1,42 @@
-"""Putting the theorem to the test: prepare the sentences, train, measure, set bounds beside."""
+"""Putting the theorem to the test: train, measure, set bounds beside."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from ntkbound.core.outcome import Outcome
-from ntkbound.core.theorem import Prepared
 from ntkbound.core.tools import Tools
 from ntkbound.theorems.next_token.bounds import judge
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.measure import terms, trace
 from ntkbound.theorems.next_token.sentences import Sentences
 from ntkbound.theorems.next_token.tasks import sentences
-from ntkbound.theorems.next_token.text import read_text
 from ntkbound.theorems.next_token.trained import Trained, train
-
-
-def prepare(config: Config) -> Prepared:
-    """The config with its vocabulary known, and the sentences to train on.
-
-    Raises InputError for a text, or sizes of a task, that the theorem is not about.
-    """
-    if config.file is None:
-        return Prepared(config, None, sentences(config))
-    found, digest = read_text(config.file)
-    return Prepared(config.with_size(found.V), digest, found)
 
 
 def run(config: Config, tools: Tools) -> Outcome:
     """Trains a prepared config and measures it, in float64."""
-    trained = train(config, tools.data or sentences(config), tools.progress)
+    return _outcome(config, tools.data or sentences(config), tools)
+
+
+def run_together(configs: Sequence[Config], tools: Tools) -> list[Outcome]:
+    """``run`` of configs that differ in their seed, as many side by side as there are threads.
+
+    A text is that of all; other sentences each run draws by its own seed. Each descends by itself,
+    so every number is that of a run alone.
+    """
+
+    def one(config: Config) -> Outcome:
+        data = sentences(config) if config.file is None else tools.data
+        return _outcome(config, data, tools)
+
+    return list(tools.workers.map(one, configs))
+
+
+def _outcome(config: Config, data: Sentences, tools: Tools) -> Outcome:
+    trained = train(config, data, tools.progress)
     found = terms(trained)
     judged = judge(trained, found)
     return Outcome(

@@ -16,7 +16,7 @@ from ntkbound.core import streams
 from ntkbound.core.tools import Progress
 from ntkbound.theorems.next_token import kernel
 from ntkbound.theorems.next_token.margin import MaxMargin
-from ntkbound.theorems.next_token.sentences import Sentences
+from ntkbound.theorems.next_token.sentences import ABSENT, Sentences
 
 CHUNK = 500  # steps between two lines of progress
 METHODS = {"ngd": kernel.NGD, "gd": kernel.GD, "sgd": kernel.SGD, "adam": kernel.ADAM}
@@ -112,7 +112,8 @@ def train_second(
     weights = sentences.share[packed.kept]
     target = best_logits(best, packed)
     direction = target / np.linalg.norm(target)
-    problem = (packed.packed, first, weights, direction, (packed.won, packed.lost))
+    classes = classes_of(W_ov, sentences, packed)
+    problem = (packed.packed, first, classes, weights, direction, (packed.won, packed.lost))
     logits = np.zeros(len(packed.cells))
     state = (logits, *(np.zeros_like(logits) for _ in range(4)), np.zeros(len(weights)),
              work(packed, sentences.V))  # fmt: skip
@@ -135,7 +136,8 @@ def train_second(
 
 def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """What the kernel wants of W_ov: its rows by token, b_v = W[v,o] − W[n(o),o] by optimal token
-    o, e^{b_v}, their sums S_0 and the least b_v; and the floor log1p(S_0) of every input (N,)."""
+    o, e^{b_v}, their sums S_0, the least b_v and the largest, at least 0; and the floor log1p(S_0)
+    of every input (N,)."""
     by_token = np.ascontiguousarray(W_ov.T)
     after = sentences.next.clip(0)
     rows = np.arange(len(after))
@@ -143,7 +145,8 @@ def fixed(W_ov: np.ndarray, sentences: Sentences) -> tuple[tuple[np.ndarray, ...
     exponential = np.exp(np.minimum(floor, kernel.HUGE))
     exponential[rows, after] = 0.0
     total = exponential.sum(axis=1)
-    parts = (by_token, floor, exponential, total, floor.min(axis=1))
+    ends = floor.min(axis=1), floor.max(axis=1)
+    parts = (by_token, floor, exponential, total, *ends)
     return parts, np.log1p(total[list(sentences.optimal)])
 
 
@@ -154,11 +157,36 @@ def floors_of_one_type(sentences: Sentences, packed: Layout, floors: np.ndarray)
     return float(sentences.share[alone] @ floors[alone])
 
 
-def work(packed: Layout, V: int) -> tuple[np.ndarray, ...]:
+def classes_of(
+    W_ov: np.ndarray, sentences: Sentences, packed: Layout
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where every column x of W_ov is one value but for n(x): by how much n(x) is above it (V,),
+    and for each type of each input e^b over the tokens of its class (1, K). Else both empty.
+
+    Descent from zero leaves W_ov of this form, whatever the weights of stage 1 are.
+    """
+    V, rows = sentences.V, np.arange(sentences.V)
+    known = sentences.next != ABSENT
+    rest = W_ov.copy()
+    rest[sentences.next[known], rows[known]] = np.nan
+    low = np.nanmin(rest, axis=0)
+    if not (low == np.nanmax(rest, axis=0)).all():
+        return np.empty(0), np.empty((0, 0))
+    above = np.where(known, W_ov[sentences.next.clip(0), rows] - low, 0.0)
+    start, token, optimal, best = (packed.packed[k] for k in (0, 1, 4, 6))
+    leads = known[token].astype(np.float64)
+    leads[optimal] = 0.0
+    sizes = np.add.reduceat(leads, start[:-1])
+    leads[optimal] = V - 1 - sizes
+    exponential = np.exp(np.minimum(-above[best], kernel.HUGE))
+    return above, (leads * np.repeat(exponential, np.diff(start)))[None]
+
+
+def work(packed: Layout, V: int) -> tuple[Any, ...]:
     """Room for one sweep over the inputs."""
-    inputs, longest = len(packed.kept), int(np.diff(packed.packed[0]).max())
-    return (np.zeros((3, inputs)), np.zeros(longest), np.zeros(longest),
-            *(np.zeros(V) for _ in range(3)))  # fmt: skip
+    inputs, types = len(packed.kept), int(packed.packed[0][-1])
+    vectors = (tuple(np.zeros(size) for _ in range(3)) for size in (V, types))
+    return (np.zeros((3, inputs)), np.zeros(types), np.zeros(types), *vectors)
 
 
 def best_logits(best: MaxMargin, packed: Layout) -> np.ndarray:

@@ -48,16 +48,3 @@ def facts(record: Record) -> list[str]:
 
 def _percent(kind: dict[str, Any]) -> str:
     return f"{100 * kind['accuracy']:.0f} % of {kind['count']}"
-
-
-def cost(config: Any) -> float:
-    """Rough seconds on one thread: about 3V inputs of four types, and V² numbers in stage 1."""
-    V = int(config.V or 20)
-    return 0.3 + 2e-9 * V**2 * (12 * int(config.tau) + 6 * int(config.T0))
-
-
-def prefix(config: Any) -> str:
-    """The task, what is unusual, the sizes and the seed."""
-    task = config.task if config.file is None else config.file.stem[:16]
-    how = "" if config.method == "ngd" else f"-{config.method}"
-    return f"nt-{task}{how}-V{config.V}-T{config.T0}-tau{config.tau}-s{config.seed}"

@@ -40,6 +40,7 @@ CLOSED_FORM = "closed form of Proposition 2"
 LATE = "t ≥ t0 of Lemma 7"
 LONG_FIRST = "T0 as Corollary 1 asks"
 
+# What a short run, or one of another task, cannot tell is optional.
 _kq = partial(Quantity, "direction", "kq", noise="square")
 _ov = partial(Quantity, "direction", "ov", noise="square")
 _loss = partial(Quantity, "loss", "training")
@@ -48,11 +49,13 @@ _order = partial(Quantity, "order", "kq")
 _qp = partial(Quantity, "margin", "qp")
 
 KQ_GAP = _kq("gap", "1 − cos of W_kq", trained=True, headline=True)
-KQ_MARGIN, KQ_TELESCOPED = _kq("margin_certificate"), _kq("telescoped_certificate")
-KQ_SLOPE, KQ_SCALED = _kq("late_slope", noise="amplitude"), _kq("scaled_ratio", noise="amplitude")
+KQ_MARGIN, KQ_TELESCOPED = _kq("margin_certificate"), _kq("telescoped_certificate", optional=True)
+KQ_SLOPE, KQ_SCALED = (_kq(name, noise="amplitude", optional=True)
+                       for name in ("late_slope", "scaled_ratio"))  # fmt: skip
 OV_GAP = _ov("gap", "1 − cos of W_ov", trained=True, headline=True)
 OV_MARGIN = _ov("margin_certificate")
-OV_SLOPE, OV_SCALED = _ov("late_slope", noise="amplitude"), _ov("scaled_ratio", noise="amplitude")
+OV_SLOPE, OV_SCALED = (_ov(name, noise="amplitude", optional=True)
+                       for name in ("late_slope", "scaled_ratio"))  # fmt: skip
 
 NORMS = {
     probe: tuple(Quantity("norm", probe, name, headline=name == "ratio")
@@ -64,8 +67,9 @@ LOSS = _loss("final", "loss", trained=True, headline=True)
 # Known relative to its own size (docs/next-token.md), far below rounding of the loss.
 EXCESS = _loss("excess", "loss above its floor", trained=True, headline=True, noise="square")
 INITIAL, FLOOR = _loss("initial"), _loss("floor")
-FLOOR_RATIO = _loss("floor_over_law", "floor over its law")
-RATE, RATE_RATIO = _loss("rate"), _loss("rate_over_law", "rate over η/‖W_kq*‖")
+FLOOR_RATIO = _loss("floor_over_law", "floor over its law", optional=True)
+RATE = _loss("rate", optional=True)
+RATE_RATIO = _loss("rate_over_law", "rate over η/‖W_kq*‖", optional=True)
 LAW_RATE = _loss("law_rate", "η/‖W_kq*‖")
 
 ATTENTION_START = _attention("initial_min_times_L")
@@ -75,7 +79,7 @@ GAP_RATE, SIGN_ERRORS = _order("gap_rate_over_law"), _order("sign_errors", "logi
 
 UNSEEN = ("non_comparable", "optimal", "held_out_OM", "held_out_ON", "held_out_MN", "held_out_MM")
 SHIFT = {
-    probe: tuple(Quantity("shift", probe, name) for name in
+    probe: tuple(Quantity("shift", probe, name, optional=True) for name in
                  ("accuracy", "median_probability", "count"))
     for probe in UNSEEN
 }  # fmt: skip
@@ -83,7 +87,7 @@ QP_NORM, QP_KKT = _qp("norm", "‖W_kq*‖"), _qp("kkt")
 QP_CLOSED = _qp("closed_form_error", "closed form off by")
 OVER_COROLLARY = Quantity("margin", "ov", "over_corollary", "margin over 3Δ'")
 AUDITED = ("lemma4", "lemma5", "lemma6", "lemma7", "theorem1")
-AUDIT = {name: Quantity("audit", name, "worst") for name in AUDITED}
+AUDIT = {name: Quantity("audit", name, "worst", optional=True) for name in AUDITED}
 
 QUANTITIES = (
     KQ_GAP, KQ_MARGIN, KQ_TELESCOPED, KQ_SLOPE, KQ_SCALED,
@@ -140,8 +144,9 @@ CLAIMS = (
            status="refuted", reason="its proof forgets λ ≥ 0, and here no such λ exists"),
     _every(OVER_COROLLARY, "Corollary 1, upper end", below=1.0, where=PAPER, status="refuted",
            reason="from zero all margins are T0η0/‖W_ov*‖, 4‖W_ov*‖/3 times this end (D1)"),
-    _claim(KQ_GAP, "NGD beats GD", form="order", smaller={"method": "ngd"},
-           larger={"method": "gd"}),
+    *(_claim(KQ_GAP, f"NGD beats {told}", form="order", smaller={"method": "ngd"},
+             larger={"method": method})
+      for method, told in (("gd", "GD"), ("sgd", "SGD"), ("adam", "Adam"))),
 )  # fmt: skip
 
 _OF_SECOND = frozenset({"kq", "training", *UNSEEN})

@@ -1,4 +1,4 @@
-"""The tasks of this theorem's own: sentences that satisfy its assumptions, from seeds or fixed."""
+"""The data of a run: a text, or sentences that satisfy the assumptions, from seeds or fixed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ import numpy as np
 
 from ntkbound.core import streams
 from ntkbound.core.errors import InputError
+from ntkbound.core.theorem import Prepared
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.sentences import Sentence, Sentences, of_pairs
+from ntkbound.theorems.next_token.text import read_text
 
 Choose = Callable[[Sequence[int]], int]
 Emitted = list[tuple[Sentence, int]]
+
+
+def prepare(config: Config) -> Prepared:
+    """The config with its vocabulary known, and the sentences to train on.
+
+    Raises InputError for a text, or sizes of a task, that the theorem is not about.
+    """
+    if config.file is None:
+        return Prepared(config, None, sentences(config))
+    found, digest = read_text(config.file)
+    return Prepared(config.with_size(found.V), digest, found)
 
 
 def sentences(config: Config) -> Sentences:

@@ -11,6 +11,8 @@ from ntkbound.core.errors import InputError
 from ntkbound.theorems.next_token.sentences import Sentence, Sentences
 
 LARGEST = 1000  # words that are told apart
+LONGEST = 200  # words of a line: every prefix of it is an input
+MOST = 1_000_000  # words of all prefixes
 
 
 def read_text(path: Path) -> tuple[Sentences, str]:
@@ -36,6 +38,11 @@ def _sentences(lines: list[list[str]]) -> Sentences:
         raise InputError("no line has two words")
     if len(words) > LARGEST:
         raise InputError(f"{len(words)} different words are more than {LARGEST}")
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST:
+            raise InputError(f"line {number}: {len(line)} words are more than {LONGEST}")
+    if sum(len(line) ** 2 // 2 for line in lines) > MOST:
+        raise InputError(f"its prefixes have more than {MOST} words in all; take fewer lines")
     token = {word: place for place, word in enumerate(words)}
     targets: dict[Sentence, int] = {}
     counts: Counter[Sentence] = Counter()

@@ -81,12 +81,17 @@ def weights_of(config: Config, sentences: Sentences) -> np.ndarray:
 
 
 def start_of(config: Config, sentences: Sentences) -> np.ndarray:
-    """(V, V) W_ov before stage 1."""
+    """(V, V) W_ov before stage 1. Raises InputError where its norm is not finite."""
     shape = (sentences.V, sentences.V)
     if config.ov_init == 0:
         return np.zeros(shape)
     rng = streams.generator(config.seed, "next-token/ov")
-    return np.asarray(config.ov_init * rng.standard_normal(shape))
+    with np.errstate(over="ignore"):
+        start = np.asarray(config.ov_init * rng.standard_normal(shape))
+        if not np.isfinite(np.vdot(start, start)):
+            told = "is so large that W_ov overflows; take a smaller one"
+            raise InputError(told, field="ov_init")
+    return start
 
 
 def train(config: Config, sentences: Sentences, progress: Progress) -> Trained:
@@ -110,10 +115,12 @@ def train(config: Config, sentences: Sentences, progress: Progress) -> Trained:
         X = embedded.embeddings(sentences.V, config.seed)
         first = embedded.train_first(sentences, plan, X, in_first)
         _refuse_unusable(first, "eta0", "W_ov")
+        _refuse_far(first, sentences)
         second = embedded.train_second(sentences, first, best, then, X, in_second)
     else:
         first = train_first(sentences, plan, in_first)
         _refuse_unusable(first, "eta0", "W_ov")
+        _refuse_far(first, sentences)
         second = train_second(sentences, first.W, best, then, in_second)
     _refuse_unusable(second, "eta", "W_kq")
     return Trained(config, sentences, best, first, second)
@@ -132,3 +139,12 @@ def _refuse_unusable(stage: FirstStage | SecondStage, step: str, matrix: str) ->
         raise InputError(f"{told} 2, so far did stage 1 go; take a smaller one", field="eta0")
     if norm[1] == 0:
         raise InputError(f"is so small that {matrix} stays zero; take a larger one", field=step)
+
+
+def _refuse_far(first: FirstStage, sentences: Sentences) -> None:
+    """Raises InputError where stage 1 left another token so far above n(x) that e^x of it is
+    nothing to sum in float64."""
+    behind = -margins(first.W, sentences)[0]
+    if behind > kernel.HUGE:
+        told = f"is so large that n(x) is still {behind:.3g} below another token after stage 1"
+        raise InputError(f"{told}; take a smaller one", field="ov_init")

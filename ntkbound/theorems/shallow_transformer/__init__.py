@@ -5,7 +5,7 @@ trains and measures; ``judge`` puts one beside the other. Each command of the th
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.shallow_transformer import schedule
+from ntkbound.theorems.shallow_transformer import schedule, statement
 from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.follows import follows
 from ntkbound.theorems.shallow_transformer.show import facts, headline
@@ -27,6 +27,7 @@ THEOREM = Theorem(
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    statement=statement.__doc__ or "",
     needs=needs,
     uses=frozenset({"threads", "device", "ranks"}),
     run=deferred(f"{__name__}.run", "run"),

@@ -49,18 +49,21 @@ ALIGNED = _lin("aligned", "mean", "linearization, aligned")
 ALIGNED_MAX = _lin("aligned", "max", headline=True)
 TRAJECTORY = _lin("trajectory", "max", "linearization, trajectory", headline=True)
 WORST = _lin("worst", "max", "linearization, worst", headline=True)
-TRANSPORTED = _lin("transported", "max", headline=True)
-APPROXIMATION = _app("transported", "max", "approximation", headline=True)
-COF = _cof("trajectory", "max", "change of feature, trajectory", headline=True)
-COF_WORST = _cof("worst", "max", "change of feature, worst", headline=True)
+# What is measured at φ̃ is missing where no map is known.
+TRANSPORTED = _lin("transported", "max", headline=True, optional=True)
+APPROXIMATION = _app("transported", "max", "approximation", headline=True, optional=True)
+COF = _cof("trajectory", "max", "change of feature, trajectory", headline=True, optional=True)
+COF_WORST = _cof("worst", "max", "change of feature, worst", headline=True, optional=True)
 
 MIN_MSE = _training("min_mse", "min MSE", headline=True, noise="square")
 MIN_RMSE = _training("min_rmse", "min RMSE")
 MEAN_MSE = _training("mean_mse", noise="square")
 FINAL_MSE = _training("final_mse", "final MSE", noise="square")
-VALIDATION = _training("min_validation_mse", "best validation MSE", headline=True, noise="square")
+VALIDATION = _training(
+    "min_validation_mse", "best validation MSE", headline=True, noise="square", optional=True
+)
 BEST_STEP = _training("best_step")
-NOISE_FLOOR = _training("noise_floor")
+NOISE_FLOOR = _training("noise_floor", optional=True)
 
 FEATURE_NORM = _gradient("feature_norm_max", "max ‖∇f‖")
 LOSS_GRADIENT = _gradient("loss_gradient_norm_max", "max ‖∇R̂‖")
@@ -74,14 +77,15 @@ _SHOWN = (
     MIN_MSE, MIN_RMSE, MEAN_MSE, FINAL_MSE, VALIDATION, BEST_STEP, NOISE_FLOOR, FEATURE_NORM,
     LOSS_GRADIENT,
 )  # fmt: skip
-_PROBES = ((_lin, ("random", "aligned", "trajectory", "worst", "transported")),
-           (_app, ("transported",)), (_cof, ("trajectory", "worst")))  # fmt: skip
+_PROBES = ((_lin, ("random", "aligned", "trajectory", "worst"), False),
+           (_lin, ("transported",), True), (_app, ("transported",), True),
+           (_cof, ("trajectory", "worst"), True))  # fmt: skip
 _MEASURED = (
-    *(term(probe, statistic) for term, probes in _PROBES for probe in probes
-      for statistic in ("max", "mean", "rms")),
-    _app("transported", "standard_error"),
-    *(Quantity("gradient", probe, block) for probe in ("boundary_fraction", "reach")
-      for block in ("c", "U", "W", "k", "w")),
+    *(term(probe, statistic, optional=optional) for term, probes, optional in _PROBES
+      for probe in probes for statistic in ("max", "mean", "rms")),
+    _app("transported", "standard_error", optional=True),
+    *(Quantity("gradient", probe, block, optional=block not in ("c", "U"))
+      for probe in ("boundary_fraction", "reach") for block in ("c", "U", "W", "k", "w")),
 )  # fmt: skip
 # Everything that a run may record; what is declared with a label or as a headline goes first.
 QUANTITIES = tuple({q.key: q for q in (*_MEASURED, *_SHOWN)}.values())

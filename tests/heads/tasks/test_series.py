@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure, find
+from ntkbound.core.registry import configure, find
 from ntkbound.heads.tasks.series import autoregressive, position_channels, read_series, windows
 from ntkbound.theorems.shallow_transformer.data import prepare
 from tests.support.problems import parts

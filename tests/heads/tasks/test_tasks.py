@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure, find
+from ntkbound.core.registry import configure, find
 from ntkbound.machine.parallel import Workers
 from ntkbound.runs.cache import ArrayCache
 from ntkbound.theorems.shallow_transformer.config import Config

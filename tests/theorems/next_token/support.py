@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ntkbound.theorems.next_token.config import Config
-from ntkbound.theorems.next_token.run import prepare
+from ntkbound.theorems.next_token.tasks import prepare
 from ntkbound.theorems.next_token.trained import train
 
 

@@ -184,6 +184,8 @@ def test_one_step_of_each_stage(command):
         {"eta0": 1e4, "task": "example1"},
         {"method": "gd", "eta": 1e4},
         {"ov_init": 30.0},
+        {"ov_init": 100.0, "T0": 1},
+        {"ov_init": 200.0, "T0": 1, "V": 4},
         {"eta": 1e150},
         {"records": 2},
         {"method": "adam", "eta": 100.0},

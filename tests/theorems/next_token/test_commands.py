@@ -81,8 +81,13 @@ def test_help_teaches(command):
 
 def test_step_sizes_that_follow_from_the_vocabulary_separate_no_arms():
     config = Config(V=10).model_dump()
-    assert follows(config) == {"eta0": "0.2/sqrt(V)", "eta": "0.05/sqrt(V)"}
-    assert follows(Config(V=10, eta=0.3).model_dump()) == {"eta0": "0.2/sqrt(V)"}
+    steps = {"eta0": "0.2/sqrt(V)", "eta": "0.05/sqrt(V)"}
+    assert follows(config) == {**steps, "batch": "method"}
+    assert "eta" not in follows(Config(V=10, eta=0.3).model_dump())
+    # The usual batch of sgd does not keep it from being a pair of ngd; another one does.
+    assert follows(Config(V=10, method="sgd").model_dump()) == {**steps, "batch": "method"}
+    assert follows(Config(V=10, method="sgd", batch=8).model_dump()) == steps
+    assert Config.underived(Config(method="sgd").model_dump()).get("batch") is None
     assert Config.underived(config)["V"] == 10 and "eta" not in Config.underived(config)
     assert "V" not in Config.underived(Config(task="example1").model_dump())
 

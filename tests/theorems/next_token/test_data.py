@@ -81,6 +81,9 @@ def test_prefixes_are_counted(folder):
         (SINGLE + "sun rises sun\n", "line 4: 'sun rises' needs 'again' before 'sun'"),
         (SINGLE + "again sun rises again\nsun again rises\n",
          "line 5: 'again' follows 'sun', and on line 1 another word, 'rises'"),
+        ("a b\nb a\n" + "a b " * 5000, "line 3: 10000 words are more than 200"),
+        (SINGLE + 52 * ("sun rises again " * 66 + "\n"),
+         "its prefixes have more than 1000000 words in all; take fewer lines"),
         ("a b\nb c\nc d\nd a\na b c\nd a b b\n",
          "line 6: with the query 'b', 'b' wins in 'a b' (line 5) and loses in 'd a b'"),
     ],
@@ -121,6 +124,12 @@ def test_unreadable_texts(folder, refused):
         (["--eta0=1e308"], "--eta0: is so large that W_ov overflows; take a smaller one"),
         (["--eta=1e-300"], "--eta: is so small that W_kq stays zero; take a larger one"),
         (["--eta0=1e-300"], "--eta0: is so small that W_ov stays zero; take a larger one"),
+        (["--ov-init=1e155"], "--ov-init: is so large that W_ov overflows; take a smaller one"),
+        (["--ov-init=1e308"], "--ov-init: is so large that W_ov overflows; take a smaller one"),
+        (["--ov-init=1000"], "--ov-init: is so large that n(x) is still 3.76e+03 below "
+         "another token after stage 1; take a smaller one"),
+        (["--tau=1000000000000"],
+         "--tau: input should be less than or equal to 10000000, not 1000000000000"),
         (["--T0=0"], "--T0: input should be greater than or equal to 1, not 0"),
     ],
 )  # fmt: skip

@@ -11,10 +11,11 @@ import torch
 
 from ntkbound.theorems.next_token import first_kernel, kernel, tasks
 from ntkbound.theorems.next_token.config import Config
-from ntkbound.theorems.next_token.second import fixed, layout, work
+from ntkbound.theorems.next_token.second import classes_of, fixed, layout, work
 from ntkbound.theorems.next_token.sentences import of_pairs
 from tests.theorems.next_token.support import plain_loss, trained
 
+NO_CLASSES = (np.empty(0), np.empty((0, 0)))
 SINGLES = [((x,), (x + 1) % 4) for x in range(4)]
 LONGER = [((0, 1, 0), 1), ((2, 0, 2, 0, 0), 1), ((0, 3, 3), 1), ((1, 1), 2)]
 REPEATED = of_pairs(4, [*SINGLES, *LONGER])
@@ -25,14 +26,16 @@ DATA = {
 }
 
 
-def swept(data, W_ov, W_kq):
-    """Loss, excess, least attention and the gradient (V, V) of the kernel."""
+def swept(data, W_ov, W_kq, by_classes=True):
+    """Loss, excess, the gradient (V, V) of the kernel, and the floor. by_classes: where W_ov has
+    the form for it."""
     packed = layout(data)
     first, floors = fixed(W_ov, data)
     theta, room = packed.of_matrix(W_kq), work(packed, data.V)
     gradient = np.empty_like(theta)
     weights = data.share[packed.kept]
-    kernel.sweep(packed.packed, first, weights, theta, gradient, room)
+    classes = classes_of(W_ov, data, packed) if by_classes else NO_CLASSES
+    kernel.sweep(packed.packed, first, classes, weights, theta, gradient, room)
     told = room[0]
     alone = np.setdiff1d(np.arange(len(floors)), packed.kept)
     loss = weights @ told[0] + data.share[alone] @ floors[alone]
@@ -87,14 +90,16 @@ def test_the_gradient_of_stage_1_is_that_of_autograd(scale):
     assert missed == pytest.approx(weights[known] @ (1 - right), rel=1e-12)
 
 
-def test_nothing_cancels_at_a_margin_of_60():
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_nothing_cancels_at_a_margin_of_60(noise):
     """Loss, excess and gradient to 12 digits where 1 − probability is 0 in float64."""
     data, mp = DATA["rollout"], mpmath.mp.clone()
     mp.dps = 60
     rng = np.random.default_rng(3)
     W_ov = np.zeros((12, 12))
     W_ov[data.next, np.arange(12)] = 60.0
-    W_ov += 1e-3 * rng.standard_normal((12, 12))
+    W_ov += noise * rng.standard_normal((12, 12))
+    assert len(classes_of(W_ov, data, layout(data))[0]) == (12 if noise == 0 else 0)
     W_kq = np.zeros((12, 12))
     for query, order in data.order.items():
         W_kq[list(order.wins), query], W_kq[list(order.loses), query] = 15.0, -15.0
@@ -124,6 +129,38 @@ def test_nothing_cancels_at_a_margin_of_60():
         assert gradient[token, query] == pytest.approx(float(value), rel=1e-9, abs=1e-60)
 
 
+START = {
+    "uniform": {},
+    "zipf": {"ov_weights": "zipf"},
+    "a text": {"task": "text"},
+    "free": {"task": "free", "keep": 0.5},
+    "V = 2": {"task": "cyclic", "V": 2, "T0": 30},
+}
+
+
+@pytest.mark.parametrize("name", START)
+def test_classes_of_tokens_are_what_all_tokens_come_to(name, tmp_path):
+    """From zero W_ov has two values a column; summed by classes everything is as token by token."""
+    fields = dict(START[name])
+    if fields.get("task") == "text":  # "d" has no next word
+        (tmp_path / "text.txt").write_text("a b\nb c\nc d\na b c\nb c d\na b c d d\n")
+        fields["task"] = str(tmp_path / "text.txt")
+    run = trained(**fields, tau=20)
+    data, W_ov, rng = run.sentences, run.first.W, np.random.default_rng(4)
+    assert len(classes_of(W_ov, data, layout(data))[0]) == data.V
+    for size in (0.0, 1.0, 8.0):
+        W_kq = size * rng.standard_normal((data.V, data.V))
+        short, whole = swept(data, W_ov, W_kq), swept(data, W_ov, W_kq, by_classes=False)
+        assert short[0] == pytest.approx(whole[0], rel=1e-13)
+        assert short[1] == pytest.approx(whole[1], rel=1e-12, abs=0)
+        np.testing.assert_allclose(short[2], whole[2], rtol=1e-10, atol=1e-14)
+
+
+def test_another_start_has_no_classes():
+    run = trained(ov_init=0.1, V=12, tau=1)
+    assert len(classes_of(run.first.W, run.sentences, layout(run.sentences))[0]) == 0
+
+
 def test_logits_that_would_overflow():
     data = DATA["rollout"]
     W_ov = np.zeros((12, 12))
@@ -132,6 +169,15 @@ def test_logits_that_would_overflow():
     assert loss == pytest.approx(plain_loss(data, W_ov, np.zeros((12, 12))), rel=1e-12)
     assert excess == pytest.approx(loss, rel=1e-12)
     assert np.isfinite(gradient).all() and gradient.any()
+
+
+def test_tokens_far_above_the_next_one_do_not_overflow():
+    """W_ov that prefers other tokens by 430, and attention that adds to it."""
+    run = trained(task="rollout", V=2, ov_init=1000.0, tau=5)
+    W_kq = np.zeros((2, 2))
+    expected = plain_loss(run.sentences, run.first.W, W_kq)
+    assert run.second.of(kernel.LOSS)[0] == pytest.approx(expected, rel=1e-12)
+    assert np.isfinite(run.second.series).all()
 
 
 def test_a_vanished_gradient_stops_both_stages():
@@ -178,10 +224,11 @@ def test_chunks_leave_no_seam(monkeypatch):
     assert math.isfinite(whole.second.series.sum())
 
 
+@pytest.mark.parametrize("start", [0.0, 0.3])
 @pytest.mark.parametrize("method", ["ngd", "gd", "sgd"])
-def test_embeddings_change_nothing_but_rounding(method):
+def test_embeddings_change_nothing_but_rounding(method, start):
     fields = {"task": "rollout", "V": 9, "T0": 300, "tau": 300, "method": method, "eta": 0.2,
-              "ov_weights": "zipf", "ov_init": 0.3}  # fmt: skip
+              "ov_weights": "zipf", "ov_init": start}  # fmt: skip
     plain, rotated = trained(**fields), trained(**fields, embedding="random")
     np.testing.assert_allclose(rotated.first.W, plain.first.W, atol=1e-11)
     np.testing.assert_allclose(rotated.W_kq, plain.W_kq, atol=1e-10)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize
 
 from ntkbound.core.errors import InputError
-from ntkbound.theorems.next_token import tasks
+from ntkbound.theorems.next_token import margin, tasks
 from ntkbound.theorems.next_token.config import Config
 from ntkbound.theorems.next_token.margin import closed_form, first_direction, gap, max_margin
 from ntkbound.theorems.next_token.sentences import of_pairs
@@ -103,3 +103,15 @@ def test_a_circle_of_wins_allows_no_margin():
         data.checked()
     with pytest.raises(InputError, match="in a circle"):
         max_margin(data)
+
+
+@given(seed=st.integers(0, 200), k=st.integers(1, 4), m=st.integers(1, 5))
+def test_complete_pairs_need_no_solver(seed, k, m):
+    """The closed form, with the residual of a solution, and what the active set comes to."""
+    data = tasks.free(Config(task="free", V=9, optimal=k, non_optimal=m, seed=seed))
+    for order in data.order.values():
+        assert order.complete
+        short, whole = margin._of_complete(order), margin._solved(order)
+        assert short.tokens == whole.tokens
+        np.testing.assert_allclose(short.values, whole.values, atol=1e-13)
+        assert short.kkt <= 4e-16

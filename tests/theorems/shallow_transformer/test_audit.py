@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ntkbound.core.outcome import Bound
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView
 from ntkbound.heads.terms import change_of_feature, linearization

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ntkbound.cli.common import in_options
 from ntkbound.core.config import load
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.theorems.shallow_transformer import THEOREM
 from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.heads.indrnn import IndRNN
 from ntkbound.heads.model import AutogradView, HeadModel
 from ntkbound.heads.terms.trajectory import Trajectory

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.ranks import ProcessGroup, Ranks
 from ntkbound.machine.tools import Tools

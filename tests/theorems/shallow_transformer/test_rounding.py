@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.heads.model import together
 from ntkbound.heads.sums import squared_distance
 from ntkbound.heads.training.blocked import BlockedObjective

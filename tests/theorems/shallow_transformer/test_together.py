@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.runs import sweep
 from ntkbound.runs.execute import Execution, run, run_together
 from ntkbound.runs.pools import LocalPool

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import AutogradView, fresh_heads
 from ntkbound.heads.transport import transported_parameters

@@ -47,7 +47,7 @@ def audit(
     teacher labels are cached in the results folder.
     """
     from ntkbound.report.figures import check_figure
-    from ntkbound.runs.execute import check_writable
+    from ntkbound.runs.files import check_writable
     from ntkbound.runs.record import read
     from ntkbound.theorems.shallow_transformer.audit.audited import audit as audit_run
     from ntkbound.theorems.shallow_transformer.audit.audited import audit_record

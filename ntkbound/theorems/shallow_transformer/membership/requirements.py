@@ -10,7 +10,7 @@ import torch
 
 from ntkbound.core import streams
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.core.tools import Notice
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import HeadModel, Inputs, symmetric_init

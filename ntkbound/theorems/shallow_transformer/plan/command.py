@@ -12,7 +12,7 @@ import typer
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.theorems.shallow_transformer.config import Config, config_of, known
 from ntkbound.theorems.shallow_transformer.statement import MIN_RMSE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ntkbound.core.outcome import Terms
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.theorem import configure
+from ntkbound.core.registry import configure
 from ntkbound.stats import Series
 from ntkbound.studies.growth import growth, series_of
 from ntkbound.studies.measured import cells, three

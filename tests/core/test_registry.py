@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 
 from ntkbound.core.errors import InputError
-from ntkbound.core.theorem import broken, configure, find, known, names, theorems
+from ntkbound.core.registry import broken, configure, find, known, names, theorems
 
 SHIPPED = names()
 GOOD = "from dataclasses import replace\nfrom ntkbound.theorems.least_squares import THEOREM\n"
 FAULTS = {
-    "does-not-import": ("import no_such_module_of_ours", "ModuleNotFoundError: No module named"),
-    "raises-late": ("x = 1\n1 / 0", "ZeroDivisionError: division by zero (raises_late.py, line 2)"),
-    "does-not-parse": ("def (", "SyntaxError: invalid syntax (does_not_parse.py, line 1)"),
+    "does-not-import": (
+        "import no_such_module_of_ours",
+        "does_not_import.py, line 1: ModuleNotFoundError: No",
+    ),
+    "raises-late": ("x = 1\n1 / 0", "raises_late.py, line 2: ZeroDivisionError: division by zero"),
+    "does-not-parse": ("def (", "does_not_parse.py, line 1: SyntaxError: invalid syntax"),
     "declares-nothing": ("x = 1", "its module defines no THEOREM"),
     "declares-another": ("THEOREM = 3", "its module defines no THEOREM"),
     "goes-by-another-name": (GOOD, "its THEOREM is called 'least-squares'; the name follows"),
