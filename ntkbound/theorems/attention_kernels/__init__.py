@@ -36,6 +36,7 @@ THEOREM = Theorem(
     axes=("D", "H", "N", "n", "d", "epsilon", "sq", "student"),
     certified=CERTIFIED,
     presets=PRESETS,
+    studies=f"{__name__}.studies",
     commands=(
         Command("audit", f"{__name__}.audit_command", f"ntkbound audit {NAMED} --train V"),
         Command("bench", f"{__name__}.bench_command", f"ntkbound bench {NAMED}"),

@@ -1,4 +1,4 @@
-"""Labels ``images``: handwritten digits in place of the paper's tasks, for the order of Figures 2, 3.
+"""Labels ``images``: handwritten digits in place of the tasks of Figures 2 and 3.
 
 16 patches of 2×2 pixels, embedded and given a place, through layers of attention alone,
 
@@ -98,7 +98,7 @@ def initial(config: Config) -> Weights:
     """Weights by name, those of layer l as W_Q.l, W_K.l, W_V.l (H, D, d) and W_O.l (H, d, D)."""
     _, _, D, d, H = config.sizes
     seed, layers = known(config.init_seed, "init_seed"), known(config.layers, "layers")
-    shapes = {
+    shapes: dict[str, tuple[tuple[int, ...], float]] = {
         "E": ((PIXELS, D), PIXELS**-0.5),
         "S": ((PATCHES, D), POSITION),
         "head": ((D, CLASSES), D**-0.5),
@@ -121,11 +121,13 @@ def forward(patches: Tensor, weights: Mapping[str, Tensor], kernel: Kernel) -> T
     """Logits (count, 10) of patches (count, 16, 4)."""
     X = patches @ weights["E"] + weights["S"]
     for layer in range(sum(name.startswith("W_Q.") for name in weights)):
-        named = {name: weights[f"{name}.{layer}"] for name in ("W_Q", "W_K", "W_V", "W_O")}
         scale, shift = weights[f"scale.{layer}"], weights[f"shift.{layer}"]
-        Z = layer_norm(X, (X.shape[-1],), scale, shift)[:, None]
-        S = kernel(Z @ named["W_Q"], Z @ named["W_K"])
-        X = X + (S @ (Z @ named["W_V"]) @ named["W_O"]).sum(1)
+        Z = layer_norm(X, (X.shape[-1],), scale, shift)
+        q, k, v = (
+            torch.einsum("bnD,hDd->bhnd", Z, weights[f"{name}.{layer}"])
+            for name in ("W_Q", "W_K", "W_V")
+        )
+        X = X + torch.einsum("bhnd,hdD->bnD", kernel(q, k) @ v, weights[f"W_O.{layer}"])
     return X.mean(1) @ weights["head"] + weights["bias"]
 
 

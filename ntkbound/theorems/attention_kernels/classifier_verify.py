@@ -7,15 +7,15 @@ from scipy.special import logsumexp
 
 from ntkbound.core.outcome import Comparison
 from ntkbound.core.record import Record
-from ntkbound.theorems.attention_kernels.kernels import SHIPPED, Kernel
+from ntkbound.theorems.attention_kernels.kernels import Kernel
 
 EPS = 1e-5  # of LayerNorm's variance
 
 
-def verify(record: Record) -> list[Comparison]:
+def verify(record: Record, kernel: Kernel) -> list[Comparison]:
     """Training loss and test accuracy. Raises InputError for a record without its weights."""
-    layers, kernel = int(record.config["layers"]), SHIPPED[str(record.config["kernel"])]
-    own = [f"{name}.{l}" for l in range(layers) for name in ("W_Q", "W_K", "W_V", "W_O")]
+    layers = range(int(record.config["layers"]))
+    own = [f"{name}.{layer}" for layer in layers for name in ("W_Q", "W_K", "W_V", "W_O")]
     parts = [f"{part}.{name}" for part in ("train", "test") for name in ("patches", "classes")]
     record.require("E", "S", "head", "bias", *own, *parts)
     loss, _ = _again(record, "train", kernel)
@@ -42,5 +42,5 @@ def _logits(record: Record, patches: np.ndarray, kernel: Kernel) -> np.ndarray:
         Z = centred / np.sqrt(np.square(centred).mean(axis=1, keepdims=True) + EPS)
         Z = Z * w[f"scale.{layer}"] + w[f"shift.{layer}"]
         heads = zip(*(w[f"{name}.{layer}"] for name in ("W_Q", "W_K", "W_V", "W_O")), strict=True)
-        X = X + sum(kernel.attend(Z @ Q, Z @ K) @ Z @ V @ O for Q, K, V, O in heads)
+        X = X + sum(kernel.attend(Z @ Q, Z @ K) @ Z @ V @ out for Q, K, V, out in heads)
     return np.asarray(X.mean(axis=0) @ w["head"] + w["bias"])

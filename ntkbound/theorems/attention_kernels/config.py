@@ -13,7 +13,7 @@ from ntkbound.core.config import Count, NonNegative, Positive, Seed
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED
 
-NPZ, OWN = ".npz", ".py:"
+NPZ = ".npz"
 LABELS = ("random", "near", "equal", "teacher", "images")
 SIZES = {"N": 4, "n": 4, "D": 16, "d": 8, "H": 1}
 IMAGES, PATCHES = 1437, 16  # digits trained on, and tokens of each
@@ -21,7 +21,6 @@ OF_IMAGES = {"N": IMAGES, "n": PATCHES, "D": 64, "d": 64, "H": 2}
 PACE = {"adam": 2e-3, "sgd": 0.1}  # learning rates of the classifier
 UNUSED = ("train", "values", "initial", "method", "eta", "tau", "records", "landscape")
 EQUAL_SK = 0.3  # factor on W_K for equal values
-FILES = ("labels", "initial", "kernel")
 
 Value = TypeVar("Value")
 
@@ -41,6 +40,7 @@ class Config(core.Config):
 
     seeds: ClassVar = ("seed", "data_seed", "init_seed", "label_seed")
     data: ClassVar = "labels"
+    code: ClassVar = ("kernel",)
     panels: ClassVar = {
         "Model": ("theorem", "kernel", "values", "N", "n", "D", "d", "H"),
         "Data": ("labels", "rho", "epsilon", "student"),
@@ -110,10 +110,7 @@ class Config(core.Config):
     @property
     def own_kernel(self) -> tuple[Path, str] | None:
         """The file of a user's kernel and its name there; None for one that is shipped."""
-        if OWN not in self.kernel:
-            return None
-        path, _, name = self.kernel.rpartition(":")
-        return Path(path), name
+        return self.files_of_code().get("kernel")
 
     @property
     def label_file(self) -> Path | None:
@@ -212,35 +209,21 @@ class Config(core.Config):
         if data_digest is not None:
             for name, path in self.files.items():
                 fields[name] = f"sha256{path.suffix}"
-        if self.own_kernel is not None:
-            fields["kernel"] = f"sha256{OWN}{self.own_kernel[1]}"
         return fields
 
     @property
     def files(self) -> dict[str, Path]:
-        """Field → the file it names."""
-        own = None if self.own_kernel is None else self.own_kernel[0]
-        paths = dict(zip(FILES, (self.label_file, self.initial_file, own), strict=True))
+        """Field → the file of arrays it names."""
+        paths = {"labels": self.label_file, "initial": self.initial_file}
         return {name: path for name, path in paths.items() if path is not None}
 
     def portable(self) -> dict[str, Any]:
         """Files by their absolute paths."""
-        fields = self.model_dump()
-        for name, path in self.files.items():
-            fields[name] = str(path.absolute())
-        if self.own_kernel is not None:
-            fields["kernel"] += f":{self.own_kernel[1]}"
-        return fields
+        return super().portable() | {n: str(path.absolute()) for n, path in self.files.items()}
 
     @classmethod
     def underived(cls, fields: Mapping[str, Any]) -> dict[str, Any]:
-        """Without seeds and factors that follow from others, and the step size that nobody chose.
-
-        Raises InputError for a kernel of a file: a record never causes code to be run.
-        """
-        if OWN in str(fields.get("kernel")):
-            told = "a record runs no file; give this one, and the other fields, as options"
-            raise InputError(told, field="kernel", value=fields["kernel"])
+        """Without seeds and factors that follow from others."""
         kept = dict(fields)
         for name in (*follows(fields), *(s for s in cls.seeds[1:] if kept[s] == kept["seed"])):
             kept.pop(name, None)

@@ -38,16 +38,10 @@ def read(config: Config) -> tuple[Files, dict[str, int], str | None]:
         "labels": _labels,
         "initial": lambda content: _initial(content, config.values == "dense"),
     }
-    kernel: Kernel | None = SHIPPED.get(config.kernel)
     for name, path in config.files.items():
         try:
             content = path.read_bytes()
             digests[name] = hashlib.sha256(content).hexdigest()
-            if name == "kernel":
-                from ntkbound.theorems.attention_kernels.own import load  # torch
-
-                kernel = load(content, config.kernel)
-                continue
             arrays[name] = readers[name](content)
             _agree(sizes, _sizes(name, arrays[name]))
         except OSError as error:
@@ -55,10 +49,17 @@ def read(config: Config) -> tuple[Files, dict[str, int], str | None]:
             raise InputError(told, field=name, value=path) from None
         except InputError as error:
             raise InputError(str(error.args[0]), field=name, value=path) from None
-    if kernel is None:
-        raise InputError(f"{config.kernel!r} is unknown", field="kernel")
-    read_files = Files(kernel, arrays.get("labels", {}), arrays.get("initial", {}))
+    read_files = Files(kernel_of(config), arrays.get("labels", {}), arrays.get("initial", {}))
     return read_files, sizes, digest(digests) if digests else None
+
+
+def kernel_of(config: Config) -> Kernel:
+    """The one that is shipped under its name, or a user's own."""
+    if config.own_kernel is None:
+        return SHIPPED[config.kernel]
+    from ntkbound.theorems.attention_kernels.own import load  # torch
+
+    return load(*config.own_kernel)
 
 
 def _labels(content: bytes) -> Arrays:

@@ -1,28 +1,22 @@
 """A kernel of a user's own, FILE.py:f: f(q, k) → weights (…, n, n) of torch tensors (…, n, d).
 
-The bytes that were read are run, so that a record's digest is that of what made it. The file is run
-because it was named on the command line, or in a preset named there; never because a record names
-it. ``f.normalised = True`` says that weights are non-negative and rows sum to 1, ``f.bounded =
-True`` that they lie in [0, 1]: floors are known for such kernels alone. Gradients by autograd.
+The file is the user's own (``core.userfile``), executed because it was named; gradients come by
+autograd. ``f.normalised = True`` says that weights are non-negative and rows sum to 1, ``f.bounded
+= True`` that they lie in [0, 1]: floors are known for such kernels alone.
 """
 
 from __future__ import annotations
 
-import hashlib
-import linecache
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ntkbound.core import userfile
 from ntkbound.core.errors import InputError
 
 ROUNDING = 1e-9  # of weights that are marked as normalised or bounded
@@ -49,8 +43,8 @@ class Own:
         """Its weights. Raises InputError, with file and line, for what it raises or returns."""
         try:
             found = self.function(q, k)
-        except (Exception, SystemExit) as error:  # whatever a user's function raises
-            raise InputError(raised(error, self.path), field="kernel") from None
+        except SystemExit as error:  # it would end this process, and say nothing
+            raise userfile.raised(error) or error from None
         wanted = (*q.shape[:-1], k.shape[-2])
         if not isinstance(found, Tensor) or found.shape != wanted or found.dtype != q.dtype:
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -76,7 +70,7 @@ class Own:
     @property
     def _place(self) -> str:
         code = getattr(self.function, "__code__", None)
-        return f"{self.path}, line {code.co_firstlineno}" if code else str(self.path)
+        return f"{self.path.name}, line {code.co_firstlineno}" if code else self.path.name
 
     def attend(self, q: np.ndarray, k: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -92,35 +86,14 @@ class Own:
         return np.asarray(derivative(of, torch.from_numpy(W_Q)).reshape(-1, W_Q.size).numpy())
 
 
-@lru_cache
-def load(content: bytes, kernel: str) -> Own:
-    """The function of FILE.py:f, from the file's content, which is run once in a process.
+def load(path: Path, name: str) -> Own:
+    """The function of FILE.py:f, of a file that was named.
 
-    Raises InputError, naming file and line, where the file raises or has no such function.
+    Raises InputError where it was not named, where it raises, and where it has no such function.
     """
-    path, _, name = kernel.rpartition(":")
-    digest = hashlib.sha256(content).hexdigest()
-    module = types.ModuleType(f"ntkbound_kernel_{digest[:16]}")
-    module.__file__ = path
-    linecache.checkcache(path)
-    sys.modules[module.__name__] = module  # dataclasses and pickles look for it there
-    try:
-        exec(compile(content, path, "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        raise InputError(raised(error, Path(path)), field="kernel") from None
-    found = getattr(module, name, None)
+    file = userfile.load(path)
+    found = file.attribute(name, "the kernel, a function f(q, k)")
     if not callable(found):
-        has = ", ".join(k for k, v in vars(module).items() if isinstance(v, types.FunctionType))
-        raise InputError(f"has no function {name!r}; it has {has or 'none'}", field="kernel")
-    return Own(found, Path(path))
-
-
-def raised(error: Exception | SystemExit, path: Path) -> str:
-    """In one line what was raised, and the last line of this file that led there."""
-    if isinstance(error, SyntaxError):
-        return f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}"
-    lines = [
-        frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)
-    ]
-    place = f"{path}, line {lines[-1]}" if lines else str(path)
-    return " ".join(f"{place}: {type(error).__name__}: {error}".split())
+        told = f"{path.name}: {name} is a {type(found).__name__}, no function f(q, k)"
+        raise InputError(told, field="kernel")
+    return Own(found, file.path)

@@ -40,12 +40,13 @@ ONE_ALPHA = "H = 1 or values = dense"
 THEOREM_2 = "condition of Theorem 2"
 THEOREM_3 = "corrected condition of Theorem 3"
 
-_training = partial(Quantity, "optimization", "training")
-_attainable = partial(Quantity, "floor", "attainable")
-_least_squares = partial(Quantity, "floor", "least_squares")
-_matrix, _gram = partial(Quantity, "spectrum", "B"), partial(Quantity, "spectrum", "gram")
-_jacobian = partial(Quantity, "rank", "dC_dQ")
-_law = partial(Quantity, "law", "value_only")
+_optional = partial(Quantity, optional=True)  # of some constructions alone
+_training = partial(_optional, "optimization", "training")
+_attainable = partial(_optional, "floor", "attainable")
+_least_squares = partial(_optional, "floor", "least_squares")
+_matrix, _gram = partial(_optional, "spectrum", "B"), partial(_optional, "spectrum", "gram")
+_jacobian = partial(_optional, "rank", "dC_dQ")
+_law = partial(_optional, "law", "value_only")
 
 # The loss is a sum of squares, known relative to the square of its residuals' rounding.
 LOSS_RATIO = _training("loss_ratio", "f_T/f_0", trained=True, headline=True, noise="square")
@@ -71,20 +72,20 @@ RANK = _jacobian("value", "rank of ∂C/∂W_Q", headline=True)
 DELTA, NEEDED = _jacobian("sigma_min", "δ"), _jacobian("needed", "rank that is needed")
 
 PL = {
-    probe: tuple(Quantity("pl", probe, name, label, headline=name == "ratio_min")
+    probe: tuple(_optional("pl", probe, name, label, headline=name == "ratio_min")
                  for name, label in (("ratio_min", f"‖∇f‖²/(2f), {told}"),
                                      ("jacobian_factor", ""), ("residual_factor", "")))
     for probe, told in (("initial", "at the start"), ("trajectory", "least"))
 }  # fmt: skip
-DESCENT = Quantity("descent", "training", "ratio_min", "least decrease over η‖∇f‖²", headline=True)
+DESCENT = _optional("descent", "training", "ratio_min", "least decrease over η‖∇f‖²", headline=True)
 CONDITIONS = {
-    name: Quantity("condition", name, "log10_left", f"log10 of the left side, {told}",
+    name: _optional("condition", name, "log10_left", f"log10 of the left side, {told}",
                    headline=True)
     for name, told in (("theorem2", "Theorem 2"), ("theorem3", "Theorem 3"),
                        ("theorem3_corrected", "Theorem 3, κ^{-2}"))
 }  # fmt: skip
 ATTENTION = tuple(
-    Quantity("attention", "final", name, label, headline=name == "min")
+    _optional("attention", "final", name, label, headline=name == "min")
     for name, label in (("min", "least weight"), ("row_sum_min", "least row sum"))
 )
 DEVIATION = _law("deviation", "off the exact law", headline=True)
@@ -92,10 +93,10 @@ OVER_PAPER = _law("over_paper", "f_t over (1 − ηα)^t f_0")
 OVER_CORRECTED = _law("over_corrected", "f_t over the corrected bound")
 RATE_RATIO = _law("rate_over_law", "rate over 2ηλ_min(G)")
 
-ACCURACY = Quantity("image", "test", "accuracy", "test accuracy", trained=True, headline=True)
-IMAGE_LOSS = Quantity("image", "train", "loss", "training loss", trained=True, headline=True)
+ACCURACY = _optional("image", "test", "accuracy", "test accuracy", trained=True, headline=True)
+IMAGE_LOSS = _optional("image", "train", "loss", "training loss", trained=True, headline=True)
 LANDSCAPE = tuple(
-    Quantity("landscape", "QK", name, label, headline=name == "grid_minima")
+    _optional("landscape", "QK", name, label, headline=name == "grid_minima")
     for name, label in (("grid_minima", "minima on the grid"), ("range", ""),
                         ("laplacian", "mean |Laplacian| over range"))
 )  # fmt: skip

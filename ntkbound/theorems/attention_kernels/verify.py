@@ -15,11 +15,13 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from ntkbound.core.errors import InputError
+from ntkbound.core.config import build
 from ntkbound.core.outcome import Comparison
 from ntkbound.core.record import Record
 from ntkbound.theorems.attention_kernels import classifier_verify
-from ntkbound.theorems.attention_kernels.kernels import SHIPPED
+from ntkbound.theorems.attention_kernels.config import Config
+from ntkbound.theorems.attention_kernels.files import kernel_of
+from ntkbound.theorems.attention_kernels.own import Own
 
 NAMES = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -52,6 +54,7 @@ class Kept:
     """What the record saved: inputs, labels, and the weights at the start and at the end."""
 
     kernel: Callable[[Tensor, Tensor], Tensor]
+    normalised: bool
     X: Tensor
     y: Tensor
     start: Mapping[str, Tensor]
@@ -61,18 +64,18 @@ class Kept:
 def verify(record: Record) -> list[Comparison]:
     """Every recomputable number of the record.
 
-    Raises InputError unless parameters and inputs were saved with it, and for a user's kernel: a
-    record never causes a file to be run.
+    Raises InputError unless parameters and inputs were saved with it, and for a user's kernel
+    unless its file is named: a record never causes one to be run.
     """
-    name = str(record.config["kernel"])
-    if name not in KERNELS:
-        raise InputError(f"{record.id}: its kernel is a file, and a record runs none")
-    if record.config["labels"] == "images":
-        return classifier_verify.verify(record)
+    config = build(Config, record.config)
+    kernel = kernel_of(config)
+    if config.images:
+        return classifier_verify.verify(record, kernel)
     record.require("X", "y", *NAMES, *(f"initial.{name}" for name in NAMES))
     tensors = {key: torch.from_numpy(a.copy()) for key, a in record.arrays.items()}
     kept = Kept(
-        KERNELS[name], tensors["X"], tensors["y"],
+        kernel if isinstance(kernel, Own) else KERNELS[config.kernel], kernel.normalised,
+        tensors["X"], tensors["y"],
         {key: tensors[f"initial.{key}"] for key in NAMES}, {key: tensors[key] for key in NAMES},
     )  # fmt: skip
     return [*_losses(record, kept), *_floors(record, kept), *_gradients(record, kept),
@@ -117,9 +120,8 @@ def _losses(record: Record, kept: Kept) -> Iterator[Comparison]:
 
 def _floors(record: Record, kept: Kept) -> Iterator[Comparison]:
     floor = record.terms["floor"]
-    kernel = SHIPPED[str(record.config["kernel"])]
     if "attainable" in floor:
-        found = sum(_outside(kept, kernel.normalised, i) for i in range(len(kept.y)))
+        found = sum(_outside(kept, i) for i in range(len(kept.y)))
         yield Comparison("attainable floor", floor["attainable"]["value"], found / 2)
     B, y = _B(kept), kept.y.numpy().reshape(-1)
     Q, R, _ = scipy.linalg.qr(B, mode="economic", pivoting=True)
@@ -129,10 +131,10 @@ def _floors(record: Record, kept: Kept) -> Iterator[Comparison]:
     yield Comparison("least-squares floor", floor["least_squares"]["value"], left)
 
 
-def _outside(kept: Kept, normalised: bool, sample: int) -> float:
+def _outside(kept: Kept, sample: int) -> float:
     """Σ dist(y, interval)² of one sample."""
     found, values = 0.0, [kept.X[sample] @ one for one in u(kept.start)]
-    if normalised:
+    if kept.normalised:
         low, high = (sum(float(pick(v)) for v in values) for pick in (torch.min, torch.max))
     else:
         low = sum(float(v.clamp(max=0).sum()) for v in values)

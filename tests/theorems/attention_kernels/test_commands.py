@@ -116,9 +116,9 @@ def test_a_sweep_of_a_users_own(command, folder, mine):
         ("def f(q, k):\n    return q\n", "f.py, line 1: returns (1, 4, 4, 8)"),
         ("def f(q, k)\n    pass\n", "f.py, line 1: SyntaxError"),
         ("import nowhere_to_be_found\n", "f.py, line 1: ModuleNotFoundError"),
-        ("def g(q, k):\n    return q\n", "has no function 'f'; it has g"),
+        ("def g(q, k):\n    return q\n", "f.py defines no f"),
         ("raise SystemExit(0)\n", "f.py, line 1: SystemExit: 0"),
-        ("f = 3\n", "has no function 'f'; it has none"),
+        ("f = 3\n", "f is a int, no function"),
         ("def f(q, k):\n    return (q @ k.mT).float()\n", "torch.float32"),
         ("def f(q, k):\n    return (q @ k.mT).log()\n", "f.py, line 1: returns NaN or infinity"),
         ("def f(q, k):\n    return q @ k.mT\nf.bounded = True\n", "is marked as bounded and"),
@@ -146,19 +146,20 @@ def test_a_sweep_of_a_users_own(command, folder, mine):
 def test_a_kernel_that_cannot_be_used(refused, folder, text, told):
     (folder / "f.py").write_text(text)
     line = refused(*TRAIN, "--kernel=f.py:f")
-    assert line.startswith("--kernel") and told in line, line
+    assert told in line, line
 
 
-def test_a_record_never_causes_a_file_to_be_run(command, folder, mine):
+def test_a_record_never_causes_a_file_to_be_run(command, folder, mine, own_code):
     """Neither verify nor --config of a record runs what the record names."""
     mine.write_text(MINE + "\nfrom pathlib import Path\nPath('was_run').touch()\n")
     assert command(*TRAIN, "--kernel=mine.py:softmax", "-q")[0] == 0
     (folder / "was_run").unlink()
     (path,) = folder.glob("results/*/run.json")
+    own_code()
     code, _, err = command("verify", path)
-    assert code == 2 and "a record runs none" in err
+    assert code == 2 and "was not named" in err
     code, _, err = command("train", f"--config={path}", "--tau=7")
-    assert code == 2 and "a record runs no file" in err
+    assert code == 2 and "was not named" in err
     assert command("show", path)[0] == 0
     assert command("slopes", "results")[0] in (0, 3)
     assert command("diff", "results", "results")[0] == 0

@@ -16,7 +16,7 @@ from ntkbound.theorems.attention_kernels.autograd import FUNCTIONS, Loss
 from ntkbound.theorems.attention_kernels.descent import descend, recorded_steps
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED
 from ntkbound.theorems.attention_kernels.own import Own, load
-from tests.theorems.attention_kernels.support import KERNELS, MINE, descended, fixture, one
+from tests.theorems.attention_kernels.support import KERNELS, descended, fixture, mine, one
 
 SUBSETS = ["".join(s) for size in (1, 2, 3) for s in combinations("QKV", size)]
 
@@ -105,10 +105,10 @@ def test_the_jacobian_of_the_scores(kernel):
     [("softmax", "fixed", "QKV"), ("softmax", "monotone", "QKV"), ("gaussian", "monotone", "QKV"),
      ("gaussian", "fixed", "Q"), ("softmax", "fixed", "KV"), ("gaussian", "fixed", "V")],
 )  # fmt: skip
-def test_a_kernel_of_a_users_own_is_the_shipped_one(name, method, train):
+def test_a_kernel_of_a_users_own_is_the_shipped_one(tmp_path, name, method, train):
     """The same descent through autograd, step by step, the steps rejected among them."""
     shipped = fixture(2, name, train, method=method, tau=40, eta=0.5)
-    own = shipped.__class__(**{**vars(shipped), "kernel": load(MINE.encode(), f"mine.py:{name}")})
+    own = shipped.__class__(**{**vars(shipped), "kernel": load(mine(tmp_path), name)})
     assert isinstance(own.kernel, Own)
     (a,), (b,) = (descend([p], lambda *_: None) for p in (shipped, own))
     columns = [native.LOSS, native.OF_Q, native.OF_K, native.OF_V, native.STEP, native.MOVED]
@@ -119,8 +119,7 @@ def test_a_kernel_of_a_users_own_is_the_shipped_one(name, method, train):
 
 def test_a_kernel_of_no_kind(tmp_path):
     """Scores that are weights: J is that of S, and no floor is known."""
-    (tmp_path / "mine.py").write_text(MINE)
-    run = one(kernel=f"{tmp_path / 'mine.py'}:cubic", tau=5, method="fixed", eta=1e-4)
+    run = one(kernel=f"{mine(tmp_path)}:cubic", tau=5, method="fixed", eta=1e-4)
     assert run.attainable is None and run.floor == 0.0
     assert run.losses[-1] < run.losses[0]
     J = run.problem.kernel.jacobian(
