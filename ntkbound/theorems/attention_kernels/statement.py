@@ -128,6 +128,8 @@ RANDOM = {"train": "Q", "labels": "random", "H": 2, "sv": 3.0}
 EQUAL = {"train": "Q", "labels": "equal"}
 TEACHER = {"train": "Q", "labels": "teacher"}
 NEAR = {"train": "Q", "labels": "near", "sq": 1.0}
+ADAM = {"labels": "images", "optimizer": "adam", "sq": 1.0}
+SGD = {"labels": "images", "optimizer": "sgd", "sq": 1.0, "steps": {"from": 400}}
 DIMENSIONS = (2, 3, 4, 6, 8, 12, 16)
 RANKS = {"softmax": (4, 9, 16, 36, 60, 64, 64), "gaussian": (7, 15, 26, 47, 64, 64, 64)}
 GRAM = "the Gram matrix is Σ_h ‖W_O^h‖² B_h B_hᵀ, not ‖W_O‖² B Bᵀ"
@@ -143,6 +145,13 @@ def _order(where: Mapping[str, Any], label: str, sides: tuple[dict[str, Any], di
            **form: Any) -> Claim:  # fmt: skip
     """Successes of the first side are fewer than those of the second."""
     return _claim(SUCCESS, label, form="order", smaller=sides[0], larger=sides[1], where=where,
+                  **form)  # fmt: skip
+
+
+def _digits(label: str, sides: tuple[dict[str, Any], dict[str, Any]], where: Mapping[str, Any],
+            **form: Any) -> Claim:  # fmt: skip
+    """Test accuracy of the first side is below that of the second, seed by seed."""
+    return _claim(ACCURACY, label, form="order", smaller=sides[0], larger=sides[1], where=where,
                   **form)  # fmt: skip
 
 
@@ -211,7 +220,28 @@ KERNELS = (  # Gaussian against softmax
            status="refuted", reason="both kernels have one minimum on the grid"),
 )  # fmt: skip
 
-CLAIMS = (*FIRST, *LATER, *KERNELS)
+SIDES = ({"kernel": "softmax"}, {"kernel": "gaussian"})
+FASTER = "by SGD softmax is far ahead; by Adam both end equal"
+
+BESIDE = (  # success beside feasibility; what is said of both kernels
+    _every(EXCESS, "no run ends below its floor", above=-ROUNDED),
+    _order(RANDOM, "W_Q alone, random labels: Gaussian ahead", SIDES, status="conjecture"),
+    *(_claim(PL["trajectory"][0], f"‖∇f‖² ≥ 2·10⁻⁴ f along W_Q, {kernel}", form="fraction",
+             share=0.7, above=1e-4, where={**NEAR, "D": 16, "kernel": kernel}) for kernel in BOTH),
+)  # fmt: skip
+
+DIGITS = (  # the order of Figures 2 and 3
+    _digits("Figures 2, 3: Gaussian ahead, by SGD", SIDES, SGD, status="refuted", reason=FASTER),
+    _digits("SGD: softmax ahead", SIDES[::-1], SGD),
+    _digits("Adam, 50 steps: softmax ahead", SIDES[::-1], {**ADAM, "steps": 50},
+            status="conjecture"),
+    _digits("Adam, 400 steps: Gaussian ahead", SIDES, {**ADAM, "steps": 400},
+            status="conjecture"),
+    *(_claim(ACCURACY, f"Adam learns digits, {kernel}", form="level", kind="equal", level=0.95,
+             tolerance=0.03, where={**ADAM, "steps": 400, "kernel": kernel}) for kernel in BOTH),
+)  # fmt: skip
+
+CLAIMS = (*FIRST, *LATER, *KERNELS, *BESIDE, *DIGITS)
 
 
 def needs(claim: Claim) -> Collection[str]:
