@@ -120,7 +120,7 @@ def _as_named(path: Path) -> Path:
 
 def carried(paths: Sequence[Path]) -> dict[str, dict[str, bytes]]:
     """What a worker needs of these files: path → relative path → content."""
-    return {str(path): dict(load(path).files) for path in paths}
+    return {str(path.absolute()): dict(load(path).files) for path in paths}
 
 
 def carry(files: Mapping[str, Mapping[str, bytes]]) -> None:

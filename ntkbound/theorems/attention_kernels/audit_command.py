@@ -27,6 +27,7 @@ def audit(given: Given, as_json: Json = False, quiet: Quiet = False) -> None:
     from ntkbound.theorems.attention_kernels.run import prepare
     from ntkbound.theorems.attention_kernels.trained import train
 
+    given.config.refuse_images()
     prepared = prepare(given.config)
     (run,) = train([prepared.config], prepared.data, lambda *_: None)
     links = links_of(run)

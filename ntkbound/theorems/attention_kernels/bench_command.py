@@ -14,7 +14,7 @@ from ntkbound.theorems.attention_kernels.config import Config
 def bench(
     given: Given,
     seeds: Annotated[int, typer.Option(min=1, help="seeds that train as one")] = 20,
-    steps: Annotated[int, typer.Option(min=1, help="steps per measurement")] = 500,
+    count: Annotated[int, typer.Option(min=1, help="steps per measurement")] = 500,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -29,9 +29,10 @@ def bench(
     from ntkbound.theorems.attention_kernels.run import prepare
     from ntkbound.theorems.attention_kernels.show import title
 
+    given.config.refuse_images()
     Workers(1)  # torch on one thread, as in every run
     prepared = prepare(given.config)
-    found = timed(prepared.config, prepared.data, seeds, steps)
+    found = timed(prepared.config, prepared.data, seeds, count)
     if as_json:
         print_json({
             "ns_per_element": found.ns_per_element, "seconds_per_step": found.seconds,

@@ -121,6 +121,13 @@ class Config(core.Config):
         """Whether the classifier is trained instead of the theorem's model."""
         return self.labels == "images"
 
+    def refuse_images(self) -> None:
+        """Raises InputError for the classifier, where only the theorem's model can be meant."""
+        if self.images:
+            raise InputError(
+                "images are classified by another model than the theorem's", field="labels"
+            )
+
     @property
     def initial_file(self) -> Path | None:
         return None if self.initial is None else Path(self.initial)

@@ -209,6 +209,7 @@ def _seeds(text: str, count: int, **fields: object) -> str:
 
 SMALL, EPSILON = _seeds(_SMALL, 20), "0.0, 0.1, 0.3, 1.0, 3.0"
 _TITLE = 'title = "handwritten digits, both kernels by Adam and SGD"\n'
+_TINY = "[run]\nD = 8\nd = 4\nbatch = 16\n"
 _SMALL_THRESHOLDS = {"H": "1, 1, 4", "D": "8, 16, 32", "values": '"block", "block", "block"'}
 
 PRESETS = {
@@ -229,7 +230,7 @@ PRESETS = {
     "smoke/attention-kernels-landscape": _seeds(_LANDSCAPE, 3, steps=300),
     "attention-kernels-landscape": _seeds(_LANDSCAPE, 6, steps=8000),
     "paper/attention-kernels-landscape": _seeds(_LANDSCAPE, 20, steps=8000),
-    "smoke/attention-kernels-digits": _TITLE + _digits("4", "4", 0),
+    "smoke/attention-kernels-digits": _TITLE + _TINY + _digits("4", "4", 0),
     "attention-kernels-digits": _TITLE + _digits("50, 400", "400", 3),
     "paper/attention-kernels-digits": _TITLE + _digits("50, 400", "400, 800", 9),
 }

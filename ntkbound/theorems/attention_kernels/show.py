@@ -66,9 +66,8 @@ def facts(record: Record) -> list[str]:
 def cost(config: Any) -> float:
     """Rough seconds on one thread."""
     if config.images:
-        return 0.5 + 4e-10 * config.steps * config.batch * config.layers * config.H * (
-            16 * config.D * config.d * 24
-        )
+        products = config.batch * config.layers * config.H * config.D * config.d
+        return 3.0 + 1.5e-7 / 8 * float(config.steps * products) / 64
     N, n, D, d, H = (int(getattr(config, name) or 8) for name in ("N", "n", "D", "d", "H"))
     trained = len(config.train) + 2
     step = 4e-10 * H * N * (2 * n * D * d * trained + 3 * n**2 * d)

@@ -237,8 +237,10 @@ DIGITS = (  # the order of Figures 2 and 3
             status="conjecture"),
     _digits("Adam, 400 steps: Gaussian ahead", SIDES, {**ADAM, "steps": 400},
             status="conjecture"),
+    _claim(ACCURACY, "SGD from smaller queries and keys: the Gaussian learns, too", form="level",
+           kind="lower", level=0.85, where={**SGD, "sq": 0.577, "kernel": "gaussian"}),
     *(_claim(ACCURACY, f"Adam learns digits, {kernel}", form="level", kind="equal", level=0.95,
-             tolerance=0.03, where={**ADAM, "steps": 400, "kernel": kernel}) for kernel in BOTH),
+             tolerance=0.04, where={**ADAM, "steps": 400, "kernel": kernel}) for kernel in BOTH),
 )  # fmt: skip
 
 CLAIMS = (*FIRST, *LATER, *KERNELS, *BESIDE, *DIGITS)

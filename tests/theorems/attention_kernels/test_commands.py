@@ -187,13 +187,19 @@ def test_the_audit(command):
 
 
 def test_the_bench(command):
-    code, out, _ = command("bench", "--theorem=attention-kernels", "--seeds=2", "--steps=5",
+    code, out, _ = command("bench", "--theorem=attention-kernels", "--seeds=2", "--count=5",
                            "--json")  # fmt: skip
     told = json.loads(out)
     assert code == 0 and set(told["seconds_per_step"]) == {"native", "arithmetic", "autograd"}
     for name, seconds in told["seconds_per_step"].items():
         assert told["ns_per_element"][name] == pytest.approx(1e9 * seconds / told["elements"])
-    assert command("bench", "--theorem=attention-kernels", "--seeds=1", "--steps=5")[0] == 0
+    assert command("bench", "--theorem=attention-kernels", "--seeds=1", "--count=5")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["audit", "bench"])
+def test_the_classifier_has_neither(refused, name):
+    line = refused(name, "--theorem=attention-kernels", "--labels=images")
+    assert line.startswith("--labels: images are classified by another model")
 
 
 def test_its_own_preset_holds(command):
