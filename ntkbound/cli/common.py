@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from ntkbound.core import registry
+from ntkbound.core import registry, userfile
 from ntkbound.core.errors import InputError
 from ntkbound.core.glossary import EXIT_CODES, VERDICTS
 from ntkbound.core.record import Record
@@ -29,6 +29,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (a
 Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit 1 or 3 by the verdicts")]
 Out = Annotated[Path, typer.Option(help="results folder")]
+Code = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE.py",
+        help="a file of your own that the runs executed (repeatable): it is executed again",
+        callback=lambda paths: [userfile.name(path) for path in paths or ()],
+    ),
+]
 About = Annotated[
     str | None,
     typer.Option(

@@ -12,6 +12,7 @@ import typer
 from ntkbound.cli.common import (
     INCONCLUSIVE,
     About,
+    Code,
     Json,
     Out,
     Quiet,
@@ -25,7 +26,6 @@ from ntkbound.cli.common import (
     unknown_theorems,
 )
 from ntkbound.cli.options import Given, config_options, theorem_of
-from ntkbound.core import userfile
 from ntkbound.core.registry import find, known
 
 if TYPE_CHECKING:
@@ -41,14 +41,6 @@ SaveParams = Annotated[
 ]
 SaveInputs = Annotated[
     bool, typer.Option(" /--no-save-inputs", show_default=False, help="keep no inputs")
-]
-Code = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="FILE.py",
-        help="a file of your own that the runs executed (repeatable): it is executed again",
-        callback=lambda paths: [userfile.name(path) for path in paths or ()],
-    ),
 ]
 RECORD = "results/least-squares-s0-0123456789ab"
 

@@ -81,8 +81,8 @@ def check(quantity: Quantity, measured: float | None, bound: Bound) -> Check:
 class Certificate:
     """``term`` ≤ ``value``, how that is known and where it is derived.
 
-    ``level`` is the theorem's word for what the bound may know; ``estimate`` proves nothing and is
-    never a bound of a record.
+    ``level`` is the theorem's word for what the bound may know; ``estimate``, and ``user``, which
+    rests on constants that the user states, prove nothing and are never a bound of a record.
     """
 
     term: str
@@ -92,7 +92,7 @@ class Certificate:
 
     @property
     def proved(self) -> bool:
-        return self.level != "estimate"
+        return self.level not in ("user", "estimate")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -105,7 +105,8 @@ def load(path: Path) -> UserFile:
     elif path in _named:
         read = _from_disk(path.parent)
     else:
-        raise InputError(f"{path} was not named on this command line, so it is not executed")
+        told = "was not named on this command line (--code FILE.py), so it is not executed"
+        raise InputError(f"{path} {told}")
     _loaded[path] = found = _execute(path, read)
     return found
 

@@ -142,6 +142,12 @@ class HeadModel(ABC):
             [g.reshape(*g.shape[:2], -1).square().sum(2) for g in grads.values()]
         ).sum(0)
 
+    def tangents(
+        self, params: Params, delta: Params, inputs: Inputs
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """h, ⟨∇h, Δ⟩ and ‖∇h‖², each (n, m), for parameters without leading axes."""
+        return *self.jvp(params, delta, inputs), self.squared_gradient_norms(params, inputs)
+
     def seen_by_samples(
         self, params: Params, inputs: Inputs
     ) -> tuple[HeadModel, Params, dict[str, Tensor]]:
@@ -167,9 +173,8 @@ class HeadModel(ABC):
 
             def block(rows: slice, heads: slice) -> Tensor:
                 base, moved = slice_heads(at, heads, self), slice_heads(toward, heads, self)
-                sample = inputs.rows(rows)
-                h, dh = self.jvp(base, moved, sample)
-                return torch.stack([h, dh, dh.square(), self.squared_gradient_norms(base, sample)])
+                h, dh, norms = self.tangents(base, moved, inputs.rows(rows))
+                return torch.stack([h, dh, dh.square(), norms])
 
             return sum_heads(block, inputs.n, m, inputs.T, workers)
 

@@ -105,12 +105,6 @@ def parameter_bytes(numbers: int, rule: Rule, dtype: torch.dtype) -> int:
     return numbers * (whole * torch.float64.itemsize + rounded * dtype.itemsize)
 
 
-def recorded_steps(tau: int, count: int) -> list[int]:
-    """About ``count`` steps from 0 to τ, both among them, geometrically spaced."""
-    spaced = {round(tau ** (k / (count - 2))) for k in range(count - 1)} if count > 2 else {tau}
-    return sorted({0, tau} | {step for step in spaced if step < tau})
-
-
 def descend(
     objective: Objective,
     initial: Params,

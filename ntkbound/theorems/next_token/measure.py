@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ntkbound.core.outcome import Terms
+from ntkbound.core.steps import recorded_steps
 from ntkbound.theorems.next_token import first_kernel, kernel
 from ntkbound.theorems.next_token.audit import audit, telescoped
 from ntkbound.theorems.next_token.second import law_rate
@@ -167,7 +168,10 @@ def _norm(W: np.ndarray) -> float:
 def trace(run: Trained) -> Mapping[str, np.ndarray]:
     """Recorded steps and series; those of stage 1, and those from t = 1 on, at steps of their
     own."""
-    seconds, firsts = recorded(run.second.steps, run), recorded(run.first.steps, run)
+    seconds, firsts = (
+        np.array(recorded_steps(max(stage.steps, 1), run.config.records)[: stage.steps + 1])
+        for stage in (run.second, run.first)
+    )
     later = seconds[1:]
     moving = later[run.second.of(kernel.DOWN_BEST)[later] != 0]  # the gradient has not vanished
     series = run.second.series[seconds]
@@ -194,9 +198,3 @@ def trace(run: Trained) -> Mapping[str, np.ndarray]:
     if run.config.method == "ngd":
         found["direction/kq/telescoped_certificate"] = telescoped(run)[later - 1]
     return found
-
-
-def recorded(steps: int, run: Trained) -> np.ndarray:
-    """0, then steps in geometric distance, the last among them."""
-    spaced = np.geomspace(1, max(steps, 1), run.config.records - 1).round().astype(np.int64)
-    return np.unique(np.append(spaced[spaced <= steps], [0, steps]))

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
 from ntkbound.core import config as core
-from ntkbound.core.config import Count, NonNegative, Positive, Seed
-from ntkbound.core.errors import InputError, nearest
+from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record
-
-EVERY_BLOCK = "*"
-DATA_FILES = (".npz", ".csv")
-SERIES = "series:"  # of a task series:FILE.csv
-TASKS = ("teacher", "digits", "ar")
+from ntkbound.core.userfile import load
+from ntkbound.heads.written import WrittenHead
+from ntkbound.theorems.shallow_transformer.choices import (
+    DATA_FILES,
+    MODELS,
+    SERIES,
+    check_model,
+    check_task,
+)
+from ntkbound.theorems.shallow_transformer.fields import Fields
+from ntkbound.theorems.shallow_transformer.radii import EVERY_BLOCK, per_block
 
 Value = TypeVar("Value")
 
@@ -37,51 +42,7 @@ def known(value: Value | None, field: str) -> Value:
     return value
 
 
-def _radii(value: object) -> object:
-    """``3``, ``"3"``, ``"3,3,1"``, ``"c=3,W=1"`` or a mapping, as a mapping block → number."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number, a list of three or block=number pairs")
-    if isinstance(value, int | float):
-        return {EVERY_BLOCK: value}
-    if isinstance(value, list | tuple):
-        return {str(position): number for position, number in enumerate(value)}
-    if isinstance(value, str):
-        parts = [part.strip() for part in value.split(",")]
-        try:
-            if "=" in value:
-                pairs = [part.split("=") for part in parts]
-                named = {block.strip(): float(number) for block, number in pairs}
-                if len(named) < len(pairs):
-                    raise ValueError
-                return named
-            numbers = [float(part) for part in parts]
-        except ValueError:
-            raise ValueError("expected a number, c,U,W or block=number pairs") from None
-        return _radii(numbers[0] if len(numbers) == 1 else numbers)
-    return value
-
-
-Radii = Annotated[dict[str, NonNegative], BeforeValidator(_radii)]
-
-
-# Options by topic, as the help shows them; the commands of this theorem take some of them.
-PANELS: Mapping[str, tuple[str, ...]] = {
-    "Model": ("theorem", "model", "omega", "m", "activation", "query"),
-    "Data": (
-        *("task", "n", "T", "d", "inputs", "input_norm", "target", "rescale", "validation"),
-        *("lag", "positions", "query_scale"),
-        *("transport", "nu", "teacher_heads"),
-    ),
-    "Descent": ("tau", "method", "batch", "decay", "eta", "eta_scale", "rho", "dtype"),
-    "Measurement": (
-        *("bounds", "delta", "ridge", "records"),
-        *("search_samples", "search_restarts", "search_steps"),
-    ),
-    "Seeds": ("seed", "data_seed", "teacher_seed", "init_seed"),
-}
-
-
-class Config(core.Config):
+class Config(Fields):
     """One run of Theorem (training error) of arXiv 2601.16514; symbols follow the paper.
 
     A validated instance is resolved: derived values (η, the seeds, per-block radii) are filled in,
@@ -89,103 +50,24 @@ class Config(core.Config):
     n, T and d may stay null until the data of a file or of ``digits`` has been seen.
     """
 
-    seeds: ClassVar = ("seed", "data_seed", "teacher_seed", "init_seed")
-    drawn: ClassVar = ("init_seed",)
-    implied: ClassVar = frozenset({"eta_scale"})  # by η and τ
-    exclusive: ClassVar = (("eta", "eta_scale"),)
-    precision: ClassVar = "dtype"
-    data: ClassVar = "task"
-    panels: ClassVar = PANELS
-
-    theorem: Literal["shallow-transformer"] = Field(
-        "shallow-transformer", description="the theorem under test"
-    )
-    model: Literal["transformer", "indrnn"] = Field(
-        "transformer", description="what is trained: the theorem's model or the recurrent baseline"
-    )
-    omega: Positive | None = Field(
-        None, description="initial size ω of the recurrent weights, indrnn only [1.5]"
-    )
-    m: Count = Field(256, description="attention (or recurrent) heads (even)")
-    tau: Count = Field(4000, description="gradient steps τ")
-    n: Count | None = Field(None, description="samples [512; a file's own number]")
-    T: Count | None = Field(None, description="tokens per sample [16; a file's own number]")
-    d: Count | None = Field(None, description="token dimension [8; a file's own number]")
-    data_seed: Seed | None = Field(None, description="seed of the inputs [seed]")
-    teacher_seed: Seed | None = Field(None, description="seed of the teacher [seed]")
-    init_seed: Seed | None = Field(None, description="seed of φ_0, batches and probes [seed]")
-    activation: Literal["tanh", "erf", "sigmoid", "bump", "relu"] = Field(
-        "tanh", description="σ; relu only without bounds"
-    )
-    query: Literal["last", "mean", "fixed", "given"] | None = Field(
-        None, description="q: last token, token mean, one unit vector, or a file's array q [last]"
-    )
-    task: str = Field(
-        "teacher", description="teacher, digits, ar, FILE.npz, FILE.csv or series:FILE.csv"
-    )
-    lag: Count | None = Field(
-        None, description="lag L of ar and series: windows of T = L + 1 values [16]"
-    )
-    positions: Literal["sincos", "onehot", "none"] | None = Field(
-        None, description="position channels of ar and series [sincos]"
-    )
-    query_scale: Positive | None = Field(
-        None, description="factor on the query, and so on all scores, of ar and series [1]"
-    )
-    transport: Literal["rank-one", "random-feature", "constant", "anchors", "computed"] | None = (
-        Field(
-            None,
-            description="transport map of the teacher [rank-one]; for other data none, or computed "
-            "by kernel regression at φ_0",
-        )
-    )
-    ridge: NonNegative | None = Field(
-        None, description="ridge of a computed transport, relative to the mean eigenvalue [0.001]"
-    )
-    teacher_heads: Annotated[int, Field(ge=2)] | None = Field(
-        None, description="fresh heads averaged into the labels [131072]"
-    )
-    inputs: Literal["shrunk", "ball"] | None = Field(
-        None, description="tokens of the teacher task: Gaussian shrunk into the ball, or uniform"
-    )
-    input_norm: Positive | None = Field(
-        None, description="radius B_x of the tokens' ball, teacher task [1]"
-    )
-    target: str | None = Field(
-        None, description="digits: parity, or a digit against the rest [parity]"
-    )
-    rescale: bool = Field(
-        False, description="scale the tokens of a file, ar or series into the unit ball"
-    )
-    method: Literal["projgd", "projsgd", "gd", "decay"] = Field(
-        "projgd", description="descent: projected, projected stochastic, plain, decay toward φ_0"
-    )
-    batch: Count | None = Field(None, description="mini-batch of projsgd [64]")
-    decay: NonNegative | None = Field(None, description="pull toward φ_0 of decay [0.01]")
-    eta: Positive | None = Field(None, description="step size η [eta_scale/√τ]")
-    eta_scale: Positive | None = Field(None, description="η·√τ, null where η is given [1]")
-    rho: Radii = Field({EVERY_BLOCK: 1.0}, description="projection radii: 3 | 3,3,1 | c=3,W=1")
-    nu: Radii | None = Field(None, description="norms ν of the transport map, likewise [1]")
-    delta: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.05, description="failure probability δ of the approximation bound"
-    )
-    validation: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        None, description="fraction of n held out of training [0; ar and series: the last 0.2]"
-    )
-    dtype: Literal["float32", "float64"] = Field(
-        "float32", description="training precision (terms are always measured in float64)"
-    )
-    bounds: bool = Field(True, description="evaluate the proved bounds")
-    records: Annotated[int, Field(ge=2)] = Field(
-        32, description="steps recorded along training, geometrically spaced"
-    )
-    search_samples: Count = Field(8, description="inputs of the worst-case search")
-    search_restarts: Count = Field(8, description="starting points per head and sign")
-    search_steps: Count = Field(20, description="ascent steps of the search")
+    @property
+    def own_model(self) -> bool:
+        """Whether what is trained is a class of the user's own."""
+        return self.model not in MODELS
 
     @property
-    def blocks(self) -> tuple[str, str, str]:
-        """Parameter blocks of one head, to which the radii ρ belong."""
+    def model_name(self) -> str:
+        """The model, without the file that it is in."""
+        return self.model.rpartition(":")[2]
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """Parameter blocks of one head, to which the radii ρ belong.
+
+        Raises InputError for a class of the user's own that cannot be used, or before d is known.
+        """
+        if self.own_model:
+            return tuple(WrittenHead.of(self.model).blocks(known(self.d, "d")))
         return ("c", "U", "w") if self.model == "indrnn" else self.teacher_blocks
 
     @property
@@ -239,7 +121,8 @@ class Config(core.Config):
                 "set bounds = false to measure without bounds",
                 field="activation",
             )
-        self._check_task()
+        check_model(self.model)
+        check_task(self.task)
         self._resolve_data()
         self._resolve_query()
         self._default("data_seed", self.seed, True)
@@ -247,11 +130,7 @@ class Config(core.Config):
         self._default("batch", 64, self.method == "projsgd", only="method projsgd")
         self._default("decay", 0.01, self.method == "decay", only="method decay")
         self._resolve_step_size()
-        for name in ("rho", "nu"):
-            given = getattr(self, name)
-            if given is not None:
-                blocks = self.blocks if name == "rho" else self.teacher_blocks
-                object.__setattr__(self, name, _per_block(name, given, blocks))
+        self._resolve_radii()
         if self.transport == "rank-one" and self.activation == "bump":
             raise InputError(
                 "rank-one represents the zero function for the even activation bump; "
@@ -330,16 +209,18 @@ class Config(core.Config):
         object.__setattr__(self, "eta_scale", scale)
         object.__setattr__(self, "eta", derived)
 
-    def _check_task(self) -> None:
-        series = self.task.removeprefix(SERIES)
-        if series != self.task and not series.endswith(".csv"):
-            raise InputError(f"{self.task!r} is no series; accepted: series:FILE.csv", field="task")
-        if self.data_file is None and self.task not in TASKS:
-            raise InputError(
-                f"{self.task!r} is unknown; accepted: teacher, digits, ar, FILE.npz, "
-                "FILE.csv, series:FILE.csv" + nearest(self.task, TASKS),
-                field="task",
-            )
+    def _resolve_radii(self) -> None:
+        """W names the third block of either model: under a fixed query its ball is that of
+        k = W q. The blocks of a head of one's own may have shapes of d: they wait for it."""
+        if self.nu is not None:
+            blocks = self.teacher_blocks
+            nu = per_block("nu", self.nu, blocks, {"W": blocks[2]})
+            object.__setattr__(self, "nu", nu)
+        if self.own_model:
+            rho = self.rho if self.d is None else per_block("rho", self.rho, self.blocks, {})
+        else:
+            rho = per_block("rho", self.rho, self.blocks, {"W": self.blocks[2]})
+        object.__setattr__(self, "rho", rho)
 
     def _check_counts(self) -> None:
         if self.n_train < 1:
@@ -373,7 +254,7 @@ class Config(core.Config):
 
     def portable(self) -> dict[str, Any]:
         """The data file by its absolute path."""
-        fields = self.model_dump()
+        fields = super().portable()
         if self.data_file is not None:
             kind = SERIES if self.is_series else ""
             fields["task"] = kind + str(self.data_file.absolute())
@@ -388,34 +269,23 @@ class Config(core.Config):
                 kept.pop(name, None)
         if kept.get("eta_scale") is not None:
             kept.pop("eta", None)
-        for name in ("rho", "nu"):
+        theirs = kept.get("model") not in (None, *MODELS)  # then the names of ρ are, too
+        for name in ("nu",) if theirs else ("rho", "nu"):
             if isinstance(kept.get(name), dict):  # W under every query and model
                 kept[name] = {("W" if b in "kw" else b): r for b, r in kept[name].items()}
         return kept
 
 
 def config_of(record: Record) -> Config:
-    """The config of a record. Raises InputError for a record of another theorem."""
+    """The config of a record.
+
+    Raises InputError for a record of another theorem, and for one of a head of the user's own whose
+    file was not named, or has changed.
+    """
     if record.theorem != Config.model_fields["theorem"].default:
         raise InputError(f"{record.id}: is about the theorem {record.theorem}")
-    return core.build(Config, record.config, record.id)
-
-
-def _per_block(
-    name: str, given: Mapping[str, float], blocks: tuple[str, str, str]
-) -> dict[str, float]:
-    """Radii in every spelling, as block → number in the order of the blocks."""
-    if set(given) == {EVERY_BLOCK}:
-        return dict.fromkeys(blocks, given[EVERY_BLOCK])
-    if set(given) == {"0", "1", "2"}:
-        return dict(zip(blocks, given.values(), strict=True))
-    # W names the third block of any model: under a fixed query its ball is that of k = W q.
-    named = {(blocks[2] if b == "W" else b): r for b, r in given.items()}
-    for block in named:
-        if block not in blocks:
-            raise InputError(
-                f"block {block!r} is unknown; accepted: one number, three numbers, "
-                f"or pairs for {', '.join(blocks)}",
-                field=name,
-            )
-    return {block: named.get(block, 1.0) for block in blocks}
+    config = core.build(Config, record.config, record.id)
+    for field, (path, _) in config.files_of_code().items():
+        if load(path).sha256 != record.code.get(field):
+            raise InputError(f"{record.id}: {path.name} is not the file that it was made with")
+    return config

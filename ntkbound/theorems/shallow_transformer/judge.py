@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 
 from ntkbound.core.outcome import Bound, Certificate, Check, Terms, check
 from ntkbound.core.quantity import Quantity
+from ntkbound.heads.own import OwnHead
 from ntkbound.heads.terms.trajectory import MSE
 from ntkbound.theorems.shallow_transformer import statement
 from ntkbound.theorems.shallow_transformer.bounds import Bounds
-from ntkbound.theorems.shallow_transformer.certificates import certify, sharpened
+from ntkbound.theorems.shallow_transformer.certificates import certify, of_any_head, sharpened
 from ntkbound.theorems.shallow_transformer.proved import closed_form, in_theorem
 from ntkbound.theorems.shallow_transformer.start import Start, Trained, no_transport
 
 Conditions = Mapping[str, bool | None]  # name → met, not met, or not known
 
+UNPROVED = "show --levels: what constants of this head, stated or searched, would imply"
 OUTSIDE = 1e-12  # a displacement beyond its radius by more than this share of it is no rounding
 
 
@@ -55,6 +57,8 @@ class _Known:
 
 def _known(run: Trained, closed: Bounds) -> _Known:
     start = run.start
+    if start.config.bounds and isinstance(start.model, OwnHead):
+        return _Known(closed, tuple(of_any_head(start, start.model)), (UNPROVED,))
     if not (start.config.bounds and in_theorem(start.model)):
         return _Known(closed)
     certified = certify(start, run.descent.reach, closed)

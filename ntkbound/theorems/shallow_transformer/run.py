@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ntkbound.core.outcome import Outcome
+from ntkbound.core.steps import recorded_steps
 from ntkbound.heads.model import Params
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.trajectory import Trajectory
-from ntkbound.heads.training.descent import recorded_steps
 from ntkbound.machine.ranks import Ranks
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.config import Config

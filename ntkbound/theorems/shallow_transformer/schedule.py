@@ -32,19 +32,21 @@ def cost(config: Config) -> float:
 def together(config: Config) -> str | None:
     """Equal for runs that share one descent: the same data and sizes, and full batches.
 
-    None where a run is large enough to be better alone.
+    None where a run is large enough to be better alone, and for a head of the user's own, of which
+    nobody knows whether its bits depend on how many runs are computed at once.
     """
-    if elements(config) > TOGETHER_ELEMENTS:
+    if config.own_model or elements(config) > TOGETHER_ELEMENTS:
         return None
     own = OWN_FIELDS if config.batch is None else frozenset[str]()
     return digest(config.model_dump(exclude=set(own)))
 
 
 def ready(configs: Sequence[Config], notice: Callable[[str], None]) -> None:
-    """Compiles the native kernels that are missing."""
+    """Compiles the native kernels that are missing; a head of the user's own has none."""
     from ntkbound.heads import native
 
-    native.make_ready([(c.model, c.sizes.d, c.dtype) for c in configs], notice)
+    needs = [(c.model, c.sizes.d, c.dtype) for c in configs if not c.own_model]
+    native.make_ready(needs, notice)
 
 
 def prefix(config: Config) -> str:
@@ -52,7 +54,7 @@ def prefix(config: Config) -> str:
     file = config.data_file or Path(config.task)
     start = "st" if config.task == "teacher" else file.stem[:16]
     if config.model != "transformer":
-        start = f"{config.model}-{start}"
+        start = f"{config.model_name.lower()}-{start}"
     if config.lag is not None:
         start = f"{start}-L{config.lag}"
     return f"{start}-m{config.m}-tau{config.tau}-n{config.n}-s{config.seed}"

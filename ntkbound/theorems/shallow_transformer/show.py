@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import EPSILON, FACTOR
 from ntkbound.report.tables import number
+from ntkbound.theorems.shallow_transformer.choices import MODELS
 
 NEAR = 10  # times the noise floor, below which a minimum is said to be near it
 
@@ -27,6 +29,8 @@ def title(config: Mapping[str, Any]) -> str:
     parts = [config["task"], lag, config["transport"], config["activation"], query]
     if config["omega"] is not None:
         parts.insert(0, f"{config['model']} ω = {config['omega']:g}")
+    elif config["model"] not in MODELS:
+        parts.insert(0, Path(config["model"]).name)
     radii = " ".join(f"ρ_{b} = {r:g}" for b, r in config["rho"].items())
     what = ", ".join(part for part in parts if part)
     how = f"{config['method']}, η = {config['eta']:.3g}, {radii}, seed {config['seed']}"

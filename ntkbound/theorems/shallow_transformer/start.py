@@ -12,20 +12,29 @@ from ntkbound.heads.activations import ACTIVATIONS
 from ntkbound.heads.indrnn import IndRNN
 from ntkbound.heads.linearized import Linearized
 from ntkbound.heads.model import HeadModel, Params, symmetric_init, together
+from ntkbound.heads.own import OwnHead
 from ntkbound.heads.tasks.task import Task
 from ntkbound.heads.terms.kernel_regression import with_computed_transport
 from ntkbound.heads.terms.trajectory import RunTrajectory
 from ntkbound.heads.training.descent import RunDescent
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.heads.transport import TransportMap, transported_parameters
+from ntkbound.heads.written import WrittenHead
 from ntkbound.machine.parallel import Workers
 from ntkbound.theorems.shallow_transformer.config import Config, known
 from ntkbound.theorems.shallow_transformer.problem import UNBOUNDED, Norms, Problem, Target
 
 
-def build_model(config: Config) -> IndRNN | ShallowTransformer:
-    """The architecture of a config whose sizes are known."""
+def build_model(config: Config) -> HeadModel:
+    """The architecture of a config whose sizes are known.
+
+    Raises InputError for a class of the user's own that cannot be used.
+    """
     activation, d = ACTIVATIONS[config.activation], config.sizes.d
+    if config.own_model:
+        model = OwnHead(WrittenHead.of(config.model), d)
+        model.check(config.sizes.T, getattr(torch, config.dtype))
+        return model
     if config.omega is not None:
         return IndRNN(d, activation, config.omega)
     return ShallowTransformer(d, activation, fixed_query=config.query == "fixed")
@@ -151,6 +160,8 @@ def start(config: Config, model: HeadModel, task: Task, workers: Workers) -> Sta
     seed = known(config.init_seed, "init_seed")
     initial = symmetric_init(model, config.m, seed, torch.float64, workers.ranks)
     lin, moved = Linearized(model, initial, train.inputs, workers), None
+    if isinstance(model, OwnHead):
+        model.check_at(lin)
     if config.ridge is not None:
         train, moved = with_computed_transport(lin, train, config.ridge)
     elif train.transport is not None:
@@ -161,5 +172,7 @@ def start(config: Config, model: HeadModel, task: Task, workers: Workers) -> Sta
 def no_transport(config: Config) -> str:
     """Why a run without transport map has none."""
     if config.task == "teacher":
-        return f"the teacher's transport map moves Transformer heads, not those of {config.model}"
+        return (
+            f"the teacher's transport map moves Transformer heads, not those of {config.model_name}"
+        )
     return f"no transport map is known for task {config.task}"

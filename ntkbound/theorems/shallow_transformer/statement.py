@@ -84,7 +84,7 @@ _MEASURED = (
     *(term(probe, statistic, optional=optional) for term, probes, optional in _PROBES
       for probe in probes for statistic in ("max", "mean", "rms")),
     _app("transported", "standard_error", optional=True),
-    *(Quantity("gradient", probe, block, optional=block not in ("c", "U"))
+    *(Quantity("gradient", probe, block, optional=block != "c")
       for probe in ("boundary_fraction", "reach") for block in ("c", "U", "W", "k", "w")),
 )  # fmt: skip
 # Everything that a run may record; what is declared with a label or as a headline goes first.

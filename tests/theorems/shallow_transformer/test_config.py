@@ -269,7 +269,7 @@ BAD = [
     ({"rho": ""}, "--rho: expected a number, c,U,W or block=number pairs"),
     ({"rho": "1,2"}, "--rho: "),
     ({"rho": "1,2,3,4"}, "--rho: "),
-    ({"rho": "V=1"}, "--rho: block 'V' is unknown; accepted: one number, three numbers, or pairs"),
+    ({"rho": "V=1"}, "--rho: block 'V' is unknown; accepted: one number, 3 numbers, or pairs"),
     ({"rho": "nan"}, "--rho: input should be"),
     ({"rho": "inf"}, "--rho: input should be a finite number"),
     ({"rho": True}, "--rho: expected a number"),
@@ -315,10 +315,10 @@ BAD = [
     ({"task": "ar", "model": "indrnn", "query": "last"}, "--query: only used by model transformer"),
     ({"omega": 1}, "--omega: only used by model indrnn; leave it out"),
     ({"model": "indrnn", "omega": 0}, "--omega: input should be greater than 0, not 0"),
-    ({"model": "lstm"}, "--model: input should be 'transformer' or 'indrnn', not 'lstm'"),
-    ({"model": "indrnn", "rho": "k=1"}, "--rho: block 'k' is unknown; accepted: one number, three "
+    ({"model": "lstm"}, "--model: 'lstm' is unknown; accepted: transformer, indrnn, FILE.py:Class"),
+    ({"model": "indrnn", "rho": "k=1"}, "--rho: block 'k' is unknown; accepted: one number, 3 "
      "numbers, or pairs for c, U, w"),
-    ({"model": "indrnn", "nu": "w=1"}, "--nu: block 'w' is unknown; accepted: one number, three "
+    ({"model": "indrnn", "nu": "w=1"}, "--nu: block 'w' is unknown; accepted: one number, 3 "
      "numbers, or pairs for c, U, W"),
     ({"thau": 3}, "config: unknown field 'thau'; did you mean 'tau'?"),
 ]  # fmt: skip

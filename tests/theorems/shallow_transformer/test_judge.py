@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from ntkbound.core.registry import configure
+from ntkbound.core.steps import recorded_steps
 from ntkbound.heads.indrnn import IndRNN
 from ntkbound.heads.model import AutogradView, HeadModel
 from ntkbound.heads.terms.trajectory import Trajectory
-from ntkbound.heads.training.descent import recorded_steps
 from ntkbound.heads.transformer import ShallowTransformer
 from ntkbound.machine.parallel import Workers
 from ntkbound.machine.tools import Tools

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.common import Code, Json, Out, Quiet, exit_code, print_json, stderr, stdout
 from ntkbound.cli.options import Given, config_options
 from ntkbound.core.errors import InputError
 from ntkbound.theorems.shallow_transformer.config import Config
@@ -35,6 +35,7 @@ def audit(
     ] = None,
     out: Out = Path("results"),
     threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
+    code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,7 +79,9 @@ def audit(
     raise typer.Exit(exit_code(link.verdict for link in found.audit.links))
 
 
-OF_THE_AUDIT = frozenset({"record", "steps", "level", "figure", "threads", "as_json", "quiet"})
+OF_THE_AUDIT = frozenset(
+    {"record", "steps", "level", "figure", "threads", "code", "as_json", "quiet"}
+)
 
 
 def _tools(results: Path, threads: int | None) -> Tools:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ntkbound.core.steps import recorded_steps
 from ntkbound.heads.model import Params
 from ntkbound.heads.terms.trajectory import mean_square_error
-from ntkbound.heads.training.descent import RunDescent, recorded_steps
+from ntkbound.heads.training.descent import RunDescent
 from ntkbound.heads.transport import TransportMap
 from ntkbound.machine.tools import Tools
 from ntkbound.theorems.shallow_transformer.audit.columns import Run

@@ -8,6 +8,7 @@ from ntkbound.theorems.shallow_transformer.certificates.a_priori import (
     squared_feature_norm,
     training_rmse,
 )
+from ntkbound.theorems.shallow_transformer.certificates.any_head import of_any_head
 from ntkbound.theorems.shallow_transformer.certificates.certificate import Level, tightest
 from ntkbound.theorems.shallow_transformer.certificates.certify import (
     TRANSFORMER_ONLY,
@@ -35,6 +36,7 @@ __all__ = [
     "change_of_feature",
     "combined",
     "linearization",
+    "of_any_head",
     "sharpened",
     "squared_feature_norm",
     "suprema",

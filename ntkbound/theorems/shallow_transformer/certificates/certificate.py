@@ -10,8 +10,9 @@ from ntkbound.core.outcome import Certificate
 # closed-form   the formulas of docs/theory.md §4: norms ‖U_i(0)‖ and sizes only;
 # a-priori      m, n, d, ν, ρ, δ and σ only, known before any head is drawn;
 # a-posteriori  the realised φ_0, the inputs and the realised transport;
-# estimate      no proof: never a bound of a record.
-Level = Literal["closed-form", "a-priori", "a-posteriori", "estimate"]
+# user          constants that the user's class states, and nobody has checked;
+# estimate      no proof. Neither of the last two is ever a bound of a record.
+Level = Literal["closed-form", "a-priori", "a-posteriori", "user", "estimate"]
 
 
 def tightest(certificates: Iterable[Certificate], term: str) -> float | None:

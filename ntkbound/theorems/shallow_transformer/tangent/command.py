@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ntkbound.cli.common import Json, Quiet, Threads, print_json, stdout
+from ntkbound.cli.common import Code, Json, Quiet, Threads, print_json, stdout
 
 
 def command(
@@ -30,6 +30,7 @@ def command(
         Path | None, typer.Option(help="draw both loss curves: FILE.png|pdf|svg")
     ] = None,
     threads: Threads = None,
+    code: Code = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
