@@ -217,7 +217,7 @@ PRESETS = {
     "small": SMALL,
     "smoke/attention-kernels": SMOKE,
     "attention-kernels": SMALL,
-    "paper/attention-kernels": _seeds(_SMALL, 50) + _digits("50, 400", "400, 800", 3),
+    "paper/attention-kernels": _seeds(_SMALL, 50) + _digits("50, 400", "400, 800", 4),
     "smoke/attention-kernels-values": _seeds(_VALUES, 5, steps=500, epsilon="0.0, 0.3"),
     "attention-kernels-values": _seeds(_VALUES, 20, steps=2500, epsilon=EPSILON),
     "paper/attention-kernels-values": _seeds(_VALUES, 50, steps=2500, epsilon=EPSILON),
@@ -231,6 +231,6 @@ PRESETS = {
     "attention-kernels-landscape": _seeds(_LANDSCAPE, 6, steps=8000),
     "paper/attention-kernels-landscape": _seeds(_LANDSCAPE, 20, steps=8000),
     "smoke/attention-kernels-digits": _TITLE + _TINY + _digits("4", "4", 0),
-    "attention-kernels-digits": _TITLE + _digits("50, 400", "400", 3),
+    "attention-kernels-digits": _TITLE + _digits("50, 400", "400", 4),
     "paper/attention-kernels-digits": _TITLE + _digits("50, 400", "400, 800", 9),
 }

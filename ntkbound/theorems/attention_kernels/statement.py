@@ -121,6 +121,7 @@ _every = partial(_claim, form="fraction", share=1.0)
 
 ROUNDED = 1e-9
 BOTH = ("softmax", "gaussian")
+CONSTRUCTED = {"labels": ["random", "near", "equal", "teacher"]}  # the theorem's own model
 LAW = {"train": "V", "method": "fixed"}
 DRAWN = {"labels": "random", "kernel": list(BOTH), "sq": 1.0}
 EVERYTHING = {"train": "QKV", "labels": "random", "sv": 1.0, "tau": 2500}
@@ -175,9 +176,10 @@ FIRST = (  # Theorem 1
 )  # fmt: skip
 
 LATER = (  # Theorems 2 and 3
-    _every(CONDITIONS["theorem2"], "Theorem 2: no start meets its condition", above=-1.73),
+    _every(CONDITIONS["theorem2"], "Theorem 2: no start meets its condition", above=-1.73,
+           where=CONSTRUCTED),
     _every(CONDITIONS["theorem3_corrected"], "Theorem 3: no start meets its condition",
-           above=0.0),
+           above=0.0, where=CONSTRUCTED),
     *(_share({**EVERYTHING, "H": 1, "D": D, "kernel": "softmax"},
              f"all weights reach zero, softmax, D = {D}", 0.9) for D in (8, 16, 32)),
     *(_share({**EVERYTHING, "H": 1, "D": D, "kernel": "gaussian"},
@@ -224,7 +226,7 @@ SIDES = ({"kernel": "softmax"}, {"kernel": "gaussian"})
 FASTER = "by SGD softmax is far ahead; by Adam both end equal"
 
 BESIDE = (  # success beside feasibility; what is said of both kernels
-    _every(EXCESS, "no run ends below its floor", above=-ROUNDED),
+    _every(EXCESS, "no run ends below its floor", above=-ROUNDED, where=CONSTRUCTED),
     _order(RANDOM, "W_Q alone, random labels: Gaussian ahead", SIDES, status="conjecture"),
     *(_claim(PL["trajectory"][0], f"‖∇f‖² ≥ 2·10⁻⁴ f along W_Q, {kernel}", form="fraction",
              share=0.7, above=1e-4, where={**NEAR, "D": 16, "kernel": kernel}) for kernel in BOTH),
