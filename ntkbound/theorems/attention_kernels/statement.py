@@ -98,7 +98,7 @@ IMAGE_LOSS = _optional("image", "train", "loss", "training loss", trained=True, 
 LANDSCAPE = tuple(
     _optional("landscape", "QK", name, label, headline=name == "grid_minima")
     for name, label in (("grid_minima", "minima on the grid"), ("range", ""),
-                        ("laplacian", "mean |Laplacian| over range"))
+                        ("laplacian", "mean absolute Laplacian over range"))
 )  # fmt: skip
 
 QUANTITIES = (

@@ -36,7 +36,7 @@ def figures(evidence: Evidence) -> Judgement:
         rough = [terms["laplacian"] for terms, _ in found if "laplacian" in terms]
         rows.append([name, str(len(found)), f"{min(minima):g} to {max(minima):g}",
                      f"{np.median(rough):.2g}" if rough else "–"])  # fmt: skip
-    columns = ("kernel", "seeds", "minima on the grid", "mean |Laplacian| over range")
+    columns = ("kernel", "seeds", "minima on the grid", "mean absolute Laplacian over range")
     table = TextTable(f"Two stages: {SECOND} steps on from softmax", columns, rows)
     return Judgement(panels=panels, tables=[table] if rows else [])
 
