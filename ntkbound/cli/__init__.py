@@ -157,17 +157,19 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         _interrupted()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         of_user = userfile.raised(error)
         if of_user is None:
             _end(error)
-        if DEBUG in asked:
-            traceback.print_exception(of_user.__cause__)
-        fail(in_options(of_user) + ("" if DEBUG in asked else f" ({DEBUG} shows the traceback)"))
+        raised = of_user.__cause__  # None: nothing was, its numbers are at fault
+        if raised is not None and DEBUG in asked:
+            traceback.print_exception(raised)
+        hint = "" if raised is None or DEBUG in asked else f" ({DEBUG} shows the traceback)"
+        fail(in_options(of_user) + hint)
     sys.exit(0)
 
 
-def _end(error: Exception | SystemExit) -> NoReturn:
+def _end(error: BaseException) -> NoReturn:
     """Exits as is right for what ended a command."""
     if isinstance(error, SystemExit):
         raise error

@@ -11,6 +11,7 @@ import typer
 
 from ntkbound.cli.common import Quiet, tell
 from ntkbound.core import registry
+from ntkbound.core.declared import NAME
 from ntkbound.core.errors import InputError
 
 # Kind → the example that it begins with, and how to go on.
@@ -20,7 +21,6 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "study": ("my_study.py", "ntkbound study {file} --size smoke --out studies/"),
     "preset": ("my_preset.toml", "ntkbound check {file}"),
 }
-NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
 def register(app: typer.Typer) -> None:

@@ -87,23 +87,23 @@ def build(kind: type[AnyConfig], fields: Mapping[str, Any], where: str = "") -> 
     try:
         return kind.model_validate(dict(fields))
     except ValidationError as error:
-        field, message = _first(error)
+        field, message = first(error)
         told = InputError(message, field=field)
         raise (InputError(f"{where}: {told}") if where else told) from None
 
 
-def _first(error: ValidationError) -> tuple[str, str]:
-    """Field and message of the first mistake; a validator of the whole names the field of its
-    InputError itself."""
-    first = error.errors()[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    raised = first.get("ctx", {}).get("error")
+def first(error: ValidationError) -> tuple[str, str]:
+    """Field (empty: of the whole) and message of the first mistake; a validator of the whole names
+    the field of its InputError itself."""
+    mistake = error.errors()[0]
+    field = str(mistake["loc"][0]) if mistake["loc"] else ""
+    raised = mistake.get("ctx", {}).get("error")
     if isinstance(raised, InputError):
         return raised.field or field, str(raised.args[0])
     if raised is not None:
         return field, str(raised)
-    message = first["msg"]
-    return field, f"{message[0].lower()}{message[1:]}, not {first['input']!r}"
+    message = mistake["msg"]
+    return field, f"{message[0].lower()}{message[1:]}, not {mistake['input']!r}"
 
 
 def load(path: Path) -> tuple[dict[str, Any], bool]:

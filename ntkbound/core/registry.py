@@ -9,7 +9,6 @@ from __future__ import annotations
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -18,6 +17,7 @@ from traceback import FrameSummary
 from typing import Any
 
 from ntkbound.core import userfile
+from ntkbound.core.declared import defect, of_file
 from ntkbound.core.errors import InputError, nearest
 from ntkbound.core.theorem import Theorem
 
@@ -95,6 +95,8 @@ def named(reference: str, folder: Path | None = None) -> Theorem:
     if not isinstance(found, Theorem):
         told = f"{file.path.name}: its {OBJECT} is a {type(found).__name__}, no Theorem"
         raise InputError(told, field="theorem")
+    if reason := defect(found):
+        raise InputError(f"{file.path.name}: {reason}", field="theorem")
     earlier = _files.get(found.name)
     other = None if earlier is None else earlier.file
     if earlier is not None and other is file:
@@ -104,14 +106,7 @@ def named(reference: str, folder: Path | None = None) -> Theorem:
         taken = "another file" if elsewhere else "a theorem that is installed"
         told = f"{file.path.name}: its name {found.name!r} is that of {taken}; give it its own"
         raise InputError(told, field="theorem")
-    for number, claim in enumerate(found.claims, 1):
-        try:
-            found.understand(claim)
-        except InputError as error:
-            told = f"{file.path.name}: claim {number}: {error}"
-            raise InputError(told, field="theorem") from None
-    statement = found.statement or file.module.__doc__ or ""
-    _files[found.name] = replace(found, file=file, statement=statement)
+    _files[found.name] = of_file(found, file)
     return _files[found.name]
 
 
@@ -205,6 +200,8 @@ def _checked(name: str, load: Callable[[], Any]) -> Theorem:
     if not isinstance(found, Theorem):
         told = f"its module defines no {OBJECT}"
         raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")
+    if reason := defect(found):
+        raise InputError(f"{name!r} cannot be loaded: {reason}", field="theorem")
     if found.name != name:
         told = f"its {OBJECT} is called {found.name!r}; the name follows from that of the module"
         raise InputError(f"{name!r} cannot be loaded: {told}", field="theorem")

@@ -4,7 +4,8 @@ Executing a file is the user's decision: only what was ``name``d on this command
 what a worker was handed with its task. A path that merely stands in a record is never executed.
 
 Files beside it may be imported at its top, as of a script. They are read by this module, too, so
-that the digest is of exactly what was executed, and a worker elsewhere needs no disk of ours.
+that the digest is of exactly what was executed, and a worker elsewhere needs no disk of ours; one
+that is imported later, inside a function, is refused.
 """
 
 from __future__ import annotations
@@ -13,16 +14,18 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from traceback import FrameSummary, extract_tb
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
-from ntkbound.core.config import cause
+from pydantic import ValidationError
+
+from ntkbound.core.config import cause, first
 from ntkbound.core.errors import InputError
 
 SUFFIX = ".py"
@@ -62,8 +65,11 @@ class UserFile:
 
     def holds(self, frame: FrameSummary) -> bool:
         """Whether a frame is of its code."""
-        folder = self.path.parent
-        return any(frame.filename == str(folder / name) for name in self.files)
+        return self.is_of(frame.filename)
+
+    def is_of(self, filename: str) -> bool:
+        """Whether this is one of the files that were executed."""
+        return any(filename == str(self.path.parent / name) for name in self.files)
 
 
 _named: set[Path] = set()
@@ -155,6 +161,8 @@ def told(error: BaseException, ours: Callable[[FrameSummary], bool], default: st
         text, file, line = error.msg, error.filename or default, error.lineno
     elif frames:
         file, line = frames[-1].filename, frames[-1].lineno
+    if isinstance(error, ValidationError):  # of pydantic: several lines, with addresses
+        text = ": ".join(filter(None, first(error)))
     place = f"{Path(file).name}{'' if line is None else f', line {line}'}: " if file else ""
     return " ".join(f"{place}{type(error).__name__}: {text}".split()).removesuffix(":")
 
@@ -168,10 +176,14 @@ def _execute(path: Path, read: Read) -> UserFile:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pydantic look their module up
     found = UserFile(path, files, module)
+    if _LATE not in sys.meta_path:
+        sys.meta_path.insert(0, _LATE)
     try:
-        with _siblings(path.parent, read, files):
+        with chdir("."), _siblings(path, read, files):  # relative paths mean the same after it
             exec(compile(content, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:  # whatever its code raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever its code raises
         raise UserCodeError(told(error, found.holds, path.name)) from error
     return found
 
@@ -192,12 +204,12 @@ def _from_disk(folder: Path) -> Read:
 
 
 @contextmanager
-def _siblings(folder: Path, read: Read, files: dict[str, bytes]) -> Iterator[None]:
+def _siblings(path: Path, read: Read, files: dict[str, bytes]) -> Iterator[None]:
     """Imports of files beside it, for as long as the file is executed.
 
     They are forgotten by name afterwards: another file may have others of the same names.
     """
-    finder = _Finder(folder, read, files)
+    finder = _Finder(path, read, files)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -210,18 +222,19 @@ def _siblings(folder: Path, read: Read, files: dict[str, bytes]) -> Iterator[Non
 class _Finder(MetaPathFinder, Loader):
     """Modules and packages beside a file; what it reads is noted in ``files``."""
 
-    def __init__(self, folder: Path, read: Read, files: dict[str, bytes]) -> None:
-        self.folder, self.read, self.files = folder, read, files
+    def __init__(self, path: Path, read: Read, files: dict[str, bytes]) -> None:
+        self.own, self.folder, self.read, self.files = path.name, path.parent, read, files
         self.found: dict[str, tuple[str, bytes]] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        stem, parent = fullname.replace(".", "/"), fullname.rpartition(".")[0]
+        parent = fullname.rpartition(".")[0]
         if parent and parent not in self.found:
             return None
-        for relative, package in ((f"{stem}/__init__{SUFFIX}", True), (f"{stem}{SUFFIX}", False)):
-            content = self.read(relative)
+        for relative, package in _places(fullname):
+            # Its own name is another's: a file torch.py that imports torch means the installed one.
+            content = None if relative == self.own else self.read(relative)
             if content is not None:
                 self.found[fullname] = (relative, content)
                 self.files[relative] = content
@@ -233,3 +246,39 @@ class _Finder(MetaPathFinder, Loader):
         relative, content = self.found[module.__name__]
         module.__file__ = str(self.folder / relative)
         exec(compile(content, module.__file__, "exec"), module.__dict__)
+
+
+class _Late(MetaPathFinder):
+    """Refuses what code of the user's imports from beside it after it was executed: that would be
+    no part of its digest, and a worker would not have it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        asking = _importing()
+        for one in _loaded.values():
+            if asking and one.is_of(asking):
+                for relative, _ in _places(fullname):
+                    if relative in one.files or (one.path.parent / relative).is_file():
+                        told = f"import {relative} at the top of {one.path.name}, not later"
+                        raise ImportError(f"{told}: it is part of its digest")
+
+
+_LATE = _Late()
+
+
+def _places(module: str) -> tuple[tuple[str, bool], tuple[str, bool]]:
+    """Where a module may stand, relative to a folder, and whether it is a package there."""
+    stem = module.replace(".", "/")
+    return (f"{stem}/__init__{SUFFIX}", True), (f"{stem}{SUFFIX}", False)
+
+
+def _importing() -> str:
+    """The file whose code asks for an import; empty where it is none."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name != __file__ and "importlib" not in name:
+            return name
+        frame = frame.f_back
+    return ""

@@ -17,7 +17,7 @@ from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.record import Record
 from ntkbound.core.registry import find
-from ntkbound.core.sound import check_outcome
+from ntkbound.core.sound import check_outcomes
 from ntkbound.core.theorem import Prepared, Theorem
 from ntkbound.core.tools import Progress
 from ntkbound.machine import environment
@@ -150,8 +150,7 @@ def _make(
         outcomes = [theorem.run(one.config, tools) for one in together]
     else:
         outcomes = theorem.run_together([one.config for one in together], tools)
-    for outcome in outcomes:
-        check_outcome(theorem, outcome)
+    check_outcomes(theorem, outcomes, len(configs))
     seconds = (time.perf_counter() - clock) / len(configs)
     machine = environment.describe(workers, how.device, started, seconds)
     machine["saved"] = how.saved

@@ -20,6 +20,7 @@ from ntkbound.core.errors import InputError, StaleError
 from ntkbound.core.npz import arrays_of
 from ntkbound.core.record import SCHEMA, Record
 from ntkbound.core.registry import known
+from ntkbound.core.sound import plain
 from ntkbound.runs.files import write_text, write_whole
 
 SEAL = ',\n "sha256": "'
@@ -151,7 +152,8 @@ def check_files(record: Record) -> None:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    told = json.dumps(data, indent=1, allow_nan=False, ensure_ascii=False, default=plain)
+    return told + "\n"
 
 
 def _sha256(path: Path) -> str:

@@ -73,7 +73,9 @@ def _run(job: Job, out: Path) -> str:
             run(configs[0], how)
         else:
             run_together(configs, how)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         # Whatever a run dies of is its result: recorded with its reason, and others go on.
         found = userfile.raised(error)
         return f"{type(error).__name__}: {error}" if found is None else str(found)

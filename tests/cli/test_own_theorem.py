@@ -99,6 +99,28 @@ BROKEN = {
     "raises": ("import os\n1 / 0\n", "own.py, line 2: ZeroDivisionError"),
     "taken": (OWN.replace('"own"', '"least-squares"'), "give it its own"),
     "claim": (OWN.replace('term="gap", p', 'term="gab", p'), "did you mean 'gap'?"),
+    "no key": (
+        OWN.replace('term="gap", p', "p"),
+        "ValidationError: term: is missing;",
+    ),
+    "default": (OWN.replace('Field("own"', 'Field("mine"'), "default of Own.theorem is 'mine'"),
+    "path": (OWN.replace('"own"', '"../own"'), "its name '../own': lower-case letters"),
+    "file name": (OWN.replace('"own"', '"own.py"'), "its name 'own.py': lower-case letters"),
+    "version": (OWN.replace("version=1", 'version="1"'), "its version '1' is no integer"),
+    "config": (OWN.replace("config=Own", "config=dict"), "is no class made from Config"),
+    "code": (OWN.replace("    n: int", '    code = ("x",)\n    n: int'), "Own has no field 'x'"),
+    "twice": (OWN.replace("(GAP,)", "(GAP, GAP)"), "two Quantities are gap / final / value"),
+    "comma": (OWN.replace("(GAP,)", "(GAP)"), "its quantities: a tuple of Quantity is expected"),
+    "axes": (OWN.replace('axes=("n",)', 'axes=("k",)'), "its axes: 'k' is no field of Own"),
+    "preset": (OWN.replace("[sweep]", "[sweep"), "its preset 'smoke': Expected ']'"),
+    "arguments": (OWN.replace("run(config, tools)", "run(config)"), "no function of 2 arguments"),
+    "hook": (OWN.replace("run=run", "run=run, cost=3"), "its cost is no function of 1 argument"),
+    "gives": (
+        OWN.replace("run=run", "run=run, prepare=lambda c: None"),
+        "prepare gives a None",
+    ),
+    "hook raises": (OWN.replace("run=run", "run=run, prepare=lambda c: 1 / 0"), "line 21: ZeroDiv"),
+    "base": (OWN + "class Odd(BaseException): pass\nraise Odd(1)\n", "line 23: Odd: 1"),
 }
 
 
@@ -118,6 +140,16 @@ RUNS = {
     "text": ('{"value": value}', '{"value": "much"}', "is a str, not a number"),
     "unknown bound": ("check(GAP", 'check(Quantity("gap", "other", "value")',
                       "a bound for gap / other / value, which is no declared Quantity"),
+    "status": ("Bound(2 / config.n))]", "Bound(2))], 'done'", "status 'done' is unknown"),
+    "terms": ('{"gap": {"final": {"value": value}}}', '{"gap": value}', "terms is term → probe"),
+    "check": ("[check(GAP, value, Bound(2 / config.n))]", "[GAP]", "a Quantity among checks"),
+    "notes": ("config.n))]", "config.n))], notes='one'", "notes is no list of sentences"),
+    "json": ("config.n))]", "config.n))], environment={'x': {1}}", "environment: {1} is no JSON"),
+    "ragged": ("config.n))]", "config.n))], trace={'x': [[1], [1, 2]]}", "x is no array of numb"),
+    "trace": ("config.n))]", "config.n))], trace={'step': [0, 1], 'x': [1.0]}",
+              "trace x has 1 values, step 2"),
+    "odd": ("noise = ", "raise GeneratorExit #", "GeneratorExit"),
+    "late": ("noise = ", "import late #", "ImportError: import late.py at the top of own.py"),
     "no outcome": ("return Outcome", "Outcome", "it is a NoneType"),
     "exits": ("noise = ", "raise SystemExit(0) #", "SystemExit: 0"),
     "file": ("noise = ", "open('gone') #", "FileNotFoundError"),
@@ -128,6 +160,7 @@ RUNS = {
 def test_a_run_that_goes_wrong_is_one_line(refused, command, own, fault):
     old, new, reason = RUNS[fault]
     own.write_text(OWN.replace(old, new, 1))
+    own.with_name("late.py").write_text("x = 1\n")
     told = refused("train", "--theorem", "own.py")
     assert reason in told and told.startswith("own.py, line ")
     Path("p.toml").write_text(PRESET)
@@ -146,6 +179,59 @@ def test_the_traceback_is_shown_when_asked_for(own, folder, capsys):
     assert stopped.value.code == 2
     assert "Traceback" in err and "in run" in err
     assert err.splitlines()[-1].startswith("ntkbound: own.py, line 14: ZeroDivisionError")
+
+
+def test_what_raised_nothing_has_no_traceback(own, refused):
+    own.write_text(OWN.replace("return Outcome", "Outcome"))
+    for words in ((), ("--debug",)):
+        assert refused("train", "--theorem=own.py", *words).endswith("it is a NoneType")
+
+
+def test_numbers_of_numpy_are_recorded(command, own):
+    text = OWN.replace("value = (", "import numpy as np\n    value = np.float32(")
+    own.write_text(text.replace("config.n))]", "config.n))], conditions={'x': np.bool_(True)}"))
+    record = json.loads(command("train", "--theorem=own.py", "--json", "-q")[1])
+    assert 0 < record["terms"]["gap"]["final"]["value"] < 2
+    assert record["conditions"] == {"x": True}
+
+
+def test_a_file_that_changes_the_folder_changes_nothing(command, own, folder):
+    own.write_text("import os\nos.chdir('/')\n" + OWN)
+    assert command("train", "--theorem=own.py", "-q")[0] == 0
+    assert Path.cwd() == folder and list(folder.glob("results/own-*"))
+
+
+def test_runs_together_are_as_many_as_were_asked_for(own, folder):
+    from ntkbound import Execution
+    from ntkbound.core.registry import configure, named
+    from ntkbound.core.userfile import UserCodeError
+    from ntkbound.runs.execute import run_together
+
+    some = "run=run, run_together=lambda cs, tools: [run(c, tools) for c in cs[1:]]"
+    own.write_text(OWN.replace("run=run", some))
+    named("own.py")
+    configs = [configure({"theorem": "own", "seed": seed}) for seed in range(3)]
+    with pytest.raises(UserCodeError, match="run_together gives 2 Outcomes of 3 runs"):
+        run_together(configs, Execution(folder))
+
+
+@pytest.mark.parametrize("name", ["evil.py", "../evil.py"])
+def test_a_record_that_names_a_file_as_its_theorem_runs_nothing(command, own, own_code, name):
+    from ntkbound.runs.record import sealed
+
+    command("train", "--theorem=own.py", "-q")
+    for place in (Path("evil.py"), Path("../evil.py")):
+        place.write_text("open('ran', 'w')\n")
+    (path,) = Path("results").glob("own-*/run.json")
+    data = json.loads(path.read_text())
+    data["theorem"] = data["config"]["theorem"] = name
+    del data["sha256"]
+    path.write_text(sealed(data))
+    own_code()
+    for words in (("train", "--config", path), ("show", path), ("verify", path),
+                  ("check", "results"), ("slopes", "results"), ("status", "results")):  # fmt: skip
+        assert command(*words)[0] in (0, 2, 3), words
+    assert not Path("ran").exists()
 
 
 STUDY = """

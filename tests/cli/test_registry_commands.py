@@ -193,9 +193,11 @@ def brought(name, module, word="measure"):
     """A theorem that brings a command, which prints the theorem's name."""
     return (
         f"{COPY}from ntkbound.core.theorem import Command\n"
+        "from pydantic import create_model\n"
         f"def command():\n    print({name!r})\n"
         f"COMMANDS = (Command({word!r}, {module!r}, 'ntkbound {word}'),)\n"
-        f"THEOREM = replace(THEOREM, name={name!r}, presets={{}}, commands=COMMANDS)\n"
+        f"CONFIG = create_model('C', __base__=THEOREM.config, theorem=(str, {name!r}))\n"
+        f"THEOREM = replace(THEOREM, name={name!r}, config=CONFIG, presets={{}}, commands=COMMANDS)"
     )
 
 

@@ -39,7 +39,9 @@ def test_a_file_that_is_no_theorem_is_told_where_it_is_asked_for(plant, name):
 
 
 def test_a_whole_theorem_is_found_by_the_name_of_its_module(plant):
-    plant("as-good", f"{GOOD}THEOREM = replace(THEOREM, name='as-good')")
+    config = "create_model('C', __base__=THEOREM.config, theorem=(str, 'as-good'))"
+    text = f"{GOOD}from pydantic import create_model\n"
+    plant("as-good", f"{text}THEOREM = replace(THEOREM, name='as-good', config={config})")
     assert find("as-good").name == "as-good"
     assert broken() == {}
     assert "as-good" in theorems()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 
 import pytest
@@ -101,6 +102,27 @@ def test_the_line_of_a_file_beside_it_is_told(write):
     write("helper.py", "\n1 / 0\n")
     with pytest.raises(UserCodeError, match=r"helper\.py, line 2: ZeroDivisionError"):
         load(name(write("user.py", "import helper\n")))
+
+
+def test_a_file_may_be_called_as_what_it_imports(write):
+    user = write("colorsys.py", "import colorsys\nx = colorsys.rgb_to_hsv(0, 0, 0)\n")
+    sys.modules.pop("colorsys", None)
+    assert load(name(user)).module.x == (0, 0, 0)
+    assert list(load(user).files) == ["colorsys.py"]
+
+
+@pytest.mark.parametrize("late", ["import late", "__import__('importlib').import_module('late')"])
+def test_what_is_imported_later_is_refused(write, monkeypatch, tmp_path, late):
+    """It would be executed without being in the digest wherever its folder is searched, too."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    write("late.py", "raise AssertionError\n")
+    user = load(name(write("user.py", f"def f():\n    {late}\n    import this_is_nowhere\n")))
+    with pytest.raises(ImportError, match=r"import late\.py at the top of user\.py") as caught:
+        user.module.f()
+    assert str(userfile.raised(caught.value)).startswith("user.py, line 2: ImportError")
+    write("late.py", "x = 1\n")
+    assert importlib.import_module("late").x == 1, "others may"
+    del sys.modules["late"]
 
 
 def test_errors_of_others_are_not_the_users():
