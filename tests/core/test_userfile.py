@@ -147,3 +147,16 @@ def test_references():
     assert split("C:/x/a.py:Head") == ("C:/x/a.py", "Head")
     assert split("series:a.csv") == ("series:a.csv", "")
     assert userfile.is_python("a.py:Head") and not userfile.is_python("transformer")
+
+
+def test_a_relative_path_is_carried_as_an_absolute_one(write, own_code, monkeypatch, tmp_path):
+    """A worker asks by the absolute path, whatever its own folder is."""
+    path = write("user.py", "x = 1\n")
+    monkeypatch.chdir(tmp_path)
+    name("user.py")
+    sent = carried([path.relative_to(tmp_path)])
+    assert list(sent) == [str(path)]
+    own_code()
+    carry(sent)
+    monkeypatch.chdir(tmp_path.parent)
+    assert load(path).module.x == 1
