@@ -7,7 +7,7 @@ one beside the other.
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.attention_kernels import show
+from ntkbound.theorems.attention_kernels import show, statement
 from ntkbound.theorems.attention_kernels.config import Config, follows
 from ntkbound.theorems.attention_kernels.presets import PRESETS
 from ntkbound.theorems.attention_kernels.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -22,6 +22,7 @@ THEOREM = Theorem(
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    statement=statement.__doc__ or "",
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     prepare=deferred(f"{__name__}.run", "prepare"),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ntkbound.core.errors import InputError
+from ntkbound.core.steps import recorded_steps
 from ntkbound.core.tools import Progress
 from ntkbound.theorems.attention_kernels import native
 from ntkbound.theorems.attention_kernels.kernels import Shipped
@@ -56,16 +57,10 @@ def step_size(problem: Problem) -> float:
     return 1 / largest
 
 
-def recorded_steps(tau: int, records: int) -> np.ndarray:
-    """0, then steps in geometric distance, the last among them."""
-    spaced = np.geomspace(tau, 1, records - 1).round().astype(np.int64)
-    return np.unique(np.append(0, spaced))
-
-
 def descend(problems: Sequence[Problem], progress: Progress) -> list[Descent]:
     """Descent of problems with equal sizes, kernel, trained set, method and steps."""
     config = problems[0].config
-    recorded = recorded_steps(config.tau, config.records)
+    recorded = np.array(recorded_steps(config.tau, config.records))
     shipped = isinstance(problems[0].kernel, Shipped)
     walk = _Native(problems) if shipped else _Autograd(problems)
     series = np.zeros((len(problems), config.tau + 1, native.SERIES))

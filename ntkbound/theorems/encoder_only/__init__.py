@@ -6,7 +6,7 @@ the kernel; ``measure``, ``bounds`` and ``audit`` put one beside the other.
 """
 
 from ntkbound.core.theorem import Command, Theorem, deferred
-from ntkbound.theorems.encoder_only import schedule, show
+from ntkbound.theorems.encoder_only import schedule, show, statement
 from ntkbound.theorems.encoder_only.config import Config
 from ntkbound.theorems.encoder_only.presets import PRESETS
 from ntkbound.theorems.encoder_only.statement import CERTIFIED, CLAIMS, QUANTITIES, needs
@@ -19,6 +19,7 @@ THEOREM = Theorem(
     config=Config,
     quantities=QUANTITIES,
     claims=CLAIMS,
+    statement=statement.__doc__ or "",
     needs=needs,
     run=deferred(f"{__name__}.run", "run"),
     uses=frozenset({"threads", "ranks"}),

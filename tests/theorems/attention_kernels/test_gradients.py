@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ntkbound.theorems.attention_kernels import native
 from ntkbound.theorems.attention_kernels.autograd import FUNCTIONS, Loss
-from ntkbound.theorems.attention_kernels.descent import descend, recorded_steps
+from ntkbound.theorems.attention_kernels.descent import descend
 from ntkbound.theorems.attention_kernels.kernels import SHIPPED
 from ntkbound.theorems.attention_kernels.own import Own, load
 from tests.theorems.attention_kernels.support import KERNELS, descended, fixture, mine, one
@@ -159,9 +159,3 @@ def test_scores_that_overflow(kernel):
     loss, _, _ = Loss(run.problem).gradients(start.W_Q, start.W_K, start.u)
     assert np.abs(SHIPPED[kernel].scores(run.problem.initial.q, run.problem.initial.k)).max() > 3e3
     assert run.losses[0] == pytest.approx(loss, rel=1e-10) and np.isfinite(run.losses).all()
-
-
-def test_recorded_steps():
-    assert recorded_steps(1, 32).tolist() == [0, 1]
-    steps = recorded_steps(2500, 32)
-    assert steps[0] == 0 and steps[-1] == 2500 and (np.diff(steps) > 0).all() and len(steps) <= 32
