@@ -26,7 +26,13 @@ def test_each_has_a_preset_of_every_size(name):
         assert configs and all(isinstance(config, Config) for config in configs)
 
 
-@pytest.mark.parametrize("name", OWN[1:])  # the first is the theorem's own smoke preset
+QUICK = ("attention-kernels-landscape", "attention-kernels-values")
+RUN = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.attack) for name in OWN[1:]
+]  # the first is the theorem's own smoke preset
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_each_runs(command, folder, name):
     code, out, err = command("study", name, "--size=smoke", "--jobs=1", "--json", "--out=found")
     told = json.loads(out)

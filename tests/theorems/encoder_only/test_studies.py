@@ -31,7 +31,11 @@ def test_each_has_a_preset_of_every_size(name):
         assert studies()[name].at(name, size).preset.claims
 
 
-@pytest.mark.parametrize("name", OWN)
+QUICK = ("encoder-only-images", "encoder-only-kernel")
+RUN = [pytest.param(name, marks=() if name in QUICK else pytest.mark.attack) for name in OWN]
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_each_runs(command, folder, name):
     code, out, _ = command("study", name, "--size=smoke", "--jobs=1", "--json", "--out=found")
     assert code == 0
