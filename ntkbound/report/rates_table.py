@@ -58,12 +58,16 @@ def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdic
 def print_rates(
     console: Console, result: CheckResult, fits: Sequence[Verdict], *, notes: bool = True
 ) -> None:
-    """One row per fit; reasons below, numbered, where ``notes`` are wanted."""
-    table = Table(titles(fits), NUMBERS, folded=(NAME,), dense=True)
+    """One row per fit, with its arm where there are several; reasons below, numbered, where
+    ``notes`` are wanted."""
+    arms = any(fit.place for fit in fits)
+    titled = _beside(titles(fits), ["at"] * arms)
+    table = Table(titled, NUMBERS, (NAME, "at", "claimed"), optional=("runs",), dense=True)
     reasons: dict[str, int] = {}
     for fit in fits:
-        mark = f" {reasons.setdefault(fit.reason, len(reasons) + 1)}" if notes else ""
-        table.add_row((*cells(fit)[:-1], verdict(fit.verdict) + Text(mark, style="dim")))
+        mark = f" {reasons.setdefault(fit.why, len(reasons) + 1)}" if notes else ""
+        told = _beside(cells(fit), [fit.place] * arms)
+        table.add_row((*told[:-1], verdict(fit.verdict) + Text(mark, style="dim")))
     if fits:
         print_table(console, table)
     for reason, index in reasons.items():
@@ -74,12 +78,19 @@ def print_rates(
             print_text(console, Text(name) + verdict(bound.verdict) + Text(f", {bound.reason}"))
 
 
+def _beside(row: Sequence[str], arm: Sequence[str]) -> list[str]:
+    """The row with the arm after the name."""
+    return [*row[:2], *arm, *row[2:]]
+
+
 def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
     """Second opinions on every slope shown: never judged."""
     from ntkbound.stats import companions
 
     right = ("bootstrap", "Theil–Sen", "curvature (p)", "local slopes")
-    table = Table(("axis", NAME, *right), right, folded=(NAME, *right), dense=True)
+    arms = any(fit.place for fit in fits)
+    titled = _beside(("axis", NAME, *right), ["at"] * arms)
+    table = Table(titled, right, folded=(NAME, "at", "local slopes"), dense=True)
     for fit in fits:
         if fit.fit is None or fit.slope is None:
             continue
@@ -90,7 +101,7 @@ def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
             f"{two(found.curvature)} ({found.curvature_p:.2g})",
             " ".join(two(slope) for slope in found.local_slopes),
         )
-        table.add_row((*cells(fit)[:2], *opinions))
+        table.add_row(_beside((*cells(fit)[:2], *opinions), [fit.place] * arms))
     print_table(console, table)
 
 

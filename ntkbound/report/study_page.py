@@ -39,9 +39,14 @@ def print_evaluation(console: Console, evaluation: Evaluation) -> None:
     for table in evaluation.tables:
         print_text(console, table.title, style="dim")
         numbers = [column for column in table.columns if column != "arm"]
-        shown = Table(table.columns, numbers, folded=table.columns, dense=True)
+        spare = [column for column in table.columns if column == "seeds"]
+        spare += reversed([column for column in table.columns[2:] if column != "seeds"])
+        shown = Table(table.columns, numbers, folded=("arm",), optional=spare, dense=True)
+        arm = ""
         for row in table.rows:
-            shown.add_row(row)
+            again = "arm" in table.columns and row[0] == arm
+            arm = row[0]
+            shown.add_row(["" if again else arm, *row[1:]])
         print_table(console, shown)
     judged = Table(("statement", "verdict"), folded=("statement",), dense=True)
     for finding in evaluation.findings:

@@ -24,9 +24,9 @@ STYLES: Mapping[Effect, str] = {
 }
 NAMED = 2  # columns without room that are named
 BULLET = "  · "
-NARROW = 14  # cells that a folded column keeps while another can be left out
+NARROW = 10  # cells that a folded column keeps at least
 WORD = re.compile(r"^\s+|\S+(?: /(?=\s))?\s*")  # with the " /" after it
-PART = re.compile(r"(?:[^/_-]|-(?![A-Za-z]))*(?:[/_]+|-|$)\s*")  # of a word; "1e-09" is one
+PART = re.compile(r"(?:[^/_=-]|-(?![A-Za-z]))*(?:[/_=]+|-|$)\s*")  # of a word; "1e-09" is one
 
 
 @dataclass
@@ -95,8 +95,8 @@ def print_lines(console: Console, lines: Iterable[str]) -> None:
 
 
 def fold(text: Text, width: int) -> list[Text]:
-    """Lines of at most ``width`` cells: broken at blanks, a longer word after ``/``, ``_`` or
-    ``-``, and what is longer still anywhere."""
+    """Lines of at most ``width`` cells: broken at blanks, a longer word after ``/``, ``_``,
+    ``=`` or ``-``, and what is longer still anywhere."""
     folded: list[Text] = []
     for line in text.split("\n", allow_blank=True):
         cuts, start, end = [], 0, 0

@@ -17,7 +17,11 @@ def print_theorem(console: Console, theorem: Theorem, *, notes: bool = True) -> 
     print_text(console, theorem.source)
     print_text(console, f"from {origin(theorem)}", style="dim")
     if theorem.statement.strip():
-        print_text(console, f"\n{_paragraphs(theorem.statement.strip())}\n")
+        console.print()
+        for line in _paragraphs(theorem.statement.strip()):
+            text = line.lstrip()
+            print_text(console, text, " " * (len(line) - len(text)))
+        console.print()
     measured = Table(("measured", "as", ""), folded=("measured", "as"))
     for quantity in theorem.quantities:
         label = quantity.label if quantity.label != str(quantity.key) else ""
@@ -32,7 +36,7 @@ def print_theorem(console: Console, theorem: Theorem, *, notes: bool = True) -> 
         print_lines(console, _ways(theorem))
 
 
-def _paragraphs(statement: str) -> str:
+def _paragraphs(statement: str) -> list[str]:
     """Paragraphs of one line each, which the terminal breaks; indented lines, formulas, stay."""
     told: list[str] = []
     for line in statement.splitlines():
@@ -41,7 +45,7 @@ def _paragraphs(statement: str) -> str:
             told[-1] += f" {line}"
         else:
             told.append(line)
-    return "\n".join(told)
+    return told
 
 
 def as_json(theorem: Theorem) -> dict[str, object]:

@@ -122,7 +122,7 @@ def _with_target(
     final = final_bound(run, known)
     notes = [*audit.notes, *_stand_ins(known)]
     if final.value is None:
-        notes.append(f"the bound is vacuous ({final.reason}): there is no slack to decompose")
+        notes.append("the bound is vacuous: there is no slack to decompose")
     return replace(
         audit,
         notes=tuple(notes),
