@@ -1,4 +1,4 @@
-"""Readable substitutes for letters that an output cannot show: "τ ≤ 4" is "tau <= 4" in ASCII."""
+"""Readable substitutes for letters that an output cannot show: "δ ≤ 4" is "delta <= 4"."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 ERRORS = "ntkbound.readable"  # the name of the error handler of a stream
 REPLACED = ("strict", "surrogateescape", "backslashreplace")  # handlers that nobody chose
 SURROGATES = range(0xDC80, 0xDD00)  # bytes of a file name that are no UTF-8
+GREEK = ("GREEK SMALL", "GREEK CAPITAL")  # how Unicode's names of its letters begin
+NAMES = {"LAMDA": "lambda"}  # where Unicode has another
+MARKS = {"<super>": "^", "<sub>": "_"}  # of a raised or lowered letter
 SUBSTITUTES: Mapping[str, str] = {
     "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∼": "~", "±": "+-", "×": "x", "÷": "/", "·": "*",
     "−": "-", "–": "-", "—": "-", "‑": "-", "…": "...", "→": "->", "←": "<-", "↔": "<->",
@@ -18,13 +21,13 @@ SUBSTITUTES: Mapping[str, str] = {
     "⊙": "(.)", "⊗": "(x)", "∪": " or ", "∩": " and ", "∀": "all ", "′": "'", "’": "'", "‘": "'",
     "“": '"', "”": '"', "‐": "-", "\u0302": "_hat", "\u0303": "_tilde", "\u0304": "_bar",
     "ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "⌈": "ceil(", "⌉": ")", "⌊": "floor(",
-    "⌋": ")", "⊤": "^T", "⊥": "^perp", "ℓ": "l", "∧": " and ", "∨": " or ", "∅": "{}", "⊆": "<=",
+    "⌋": ")", "⊤": "^T", "⊥": "^perp", "ℓ": "l", "∧": " and ", "∨": " or ", "∅": "{}", "½": "1/2 ",
 }  # fmt: skip
 
 
 def in_ascii(text: str) -> str:
     """The text in ASCII, as near to its meaning as letters allow; ``?`` for what has none."""
-    return text if text.isascii() else "".join(map(_one, text))
+    return text if text.isascii() else "".join(_at(text, place) for place in range(len(text)))
 
 
 def write_readably() -> None:
@@ -41,23 +44,33 @@ def _substitute(error: UnicodeError) -> tuple[str | bytes, int]:
     """What ``codecs`` asks of an error handler: the substitute, and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    letter = error.object[error.start]
-    if ord(letter) in SURROGATES:
-        return bytes([ord(letter) - 0xDC00]), error.start + 1
-    return _one(letter), error.start + 1
+    after = error.start + 1
+    letter = ord(error.object[error.start])
+    if letter in SURROGATES:
+        return bytes([letter - SURROGATES.start + 0x80]), after
+    return _at(error.object, error.start), after
+
+
+def _at(text: str, place: int) -> str:
+    """What stands for one letter; the name of a Greek one apart from letters beside it, "eta L"."""
+    letter, before, after = text[place], text[place - 1 : place], text[place + 1 : place + 2]
+    kind, _, name = unicodedata.name(letter, "").partition(" LETTER ")
+    if kind not in GREEK or " " in name:
+        return _one(letter)
+    word = NAMES.get(name, name).lower()
+    word = word.capitalize() if kind == GREEK[1] else word
+    apart = after.isascii() and after.isalnum()
+    return " " * before.isalnum() + word + " " * apart
 
 
 def _one(letter: str) -> str:
-    if letter.isascii():
-        return letter
-    if letter in SUBSTITUTES:
-        return SUBSTITUTES[letter]
-    kind, _, name = unicodedata.name(letter, "").partition(" LETTER ")
-    if kind in ("GREEK SMALL", "GREEK CAPITAL"):
-        return name.split()[0].capitalize() if kind == "GREEK CAPITAL" else name.split()[0].lower()
-    form = unicodedata.decomposition(letter)
-    plain = "".join(part for part in unicodedata.normalize("NFKD", letter) if part.isascii())
-    if form.startswith(("<super>", "<sub>")):
-        under = unicodedata.normalize("NFKD", letter)
-        return ("^" if form.startswith("<super>") else "_") + "".join(map(_one, under))
-    return plain or "?"
+    """What stands for a letter that is not Greek."""
+    if letter.isascii() or letter in SUBSTITUTES:
+        return SUBSTITUTES.get(letter, letter)
+    plain = unicodedata.normalize("NFKD", letter)
+    if plain == letter:
+        return "?"
+    kind = unicodedata.decomposition(letter).partition(" ")[0]
+    return MARKS.get(kind, "") + "".join(
+        _one(part) for part in plain if not unicodedata.combining(part)
+    )

@@ -197,8 +197,8 @@ def _pieces(plain: str, width: int) -> Iterable[str]:
 
 def _longest(plain: str) -> int:
     """Cells of the longest part of a word."""
-    parts = (part for word in plain.split() for part in PART.findall(word))
-    return max(map(cell_len, parts), default=0)
+    parts = (part for word in WORD.findall(plain) for part in PART.findall(word))
+    return max((cell_len(part.rstrip()) for part in parts), default=0)
 
 
 def _shown(console: Console, text: Text) -> Text:

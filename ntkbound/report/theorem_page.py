@@ -27,7 +27,7 @@ def print_theorem(console: Console, theorem: Theorem, *, notes: bool = True) -> 
         label = quantity.label if quantity.label != str(quantity.key) else ""
         measured.add_row((str(quantity.key), label, "some runs" if quantity.optional else ""))
     print_table(console, measured)
-    claimed = Table(("claim", "says", "status"), folded=("claim", "says"))
+    claimed = Table(("claim", "says", "status"), folded=("claim", "says", "status"))
     for claim in theorem.claims:
         claimed.add_row((claim.title, _said(claim), _status(claim)))
     if theorem.claims:

@@ -41,14 +41,14 @@ def print_bench(console: Console, result: Mapping[str, Any], *, notes: bool = Tr
 
 
 def print_growth(console: Console, result: Mapping[str, Any], *, notes: bool = True) -> None:
-    _headline(console, f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}", result)
+    _headline(console, f"µs per step, {MEANING[result['timed']]}, d = {result['d']}", result)
     first = next(iter(result["axes"].values()))
     sizes = [f"2^{math.log2(elements):.0f}" for elements in first["elements"]]
     right = (*sizes, "slope", "repeats")
-    table = Table(("along", *right), right, folded=("along", *right))
+    table = Table(("along", *right), right)
     for axis, found in result["axes"].items():
         low, high = found["slope_range"]
-        times = [f"{seconds * 1e6:.3g} µs" for seconds in found["seconds"]]
+        times = [f"{seconds * 1e6:.3g}" for seconds in found["seconds"]]
         table.add_row((axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}"))
     print_table(console, table)
     if notes:
