@@ -72,10 +72,13 @@ def _console(*, stderr: bool) -> Console:
     return console
 
 
+def writes_unicode() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+
+
 def print_json(value: Any) -> None:
     """JSON, by escapes where the output has no UTF-8."""
-    escaped = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=escaped))
+    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=not writes_unicode()))
 
 
 def unknown_theorems(records: Iterable[Record]) -> dict[str, str]:

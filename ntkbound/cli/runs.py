@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from ntkbound.cli.common import (
     stdout,
     tell,
     unknown_theorems,
+    writes_unicode,
 )
 from ntkbound.cli.options import Given, config_options, theorem_of
 from ntkbound.core import userfile
@@ -216,10 +218,11 @@ def verify(
 
 
 def _run_json(record: Record) -> str:
-    """run.json to the letter, checksum included."""
+    """run.json to the letter, checksum included; by escapes where the output has no UTF-8."""
     from ntkbound.runs.record import RUN
 
-    return (record.folder / RUN).read_text(encoding="utf-8")
+    text = (record.folder / RUN).read_text(encoding="utf-8")
+    return text if writes_unicode() else json.dumps(json.loads(text), indent=1) + "\n"
 
 
 @contextmanager

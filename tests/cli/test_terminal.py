@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -137,6 +138,21 @@ def test_nothing_is_wider_than_the_terminal_and_no_number_is_cut(lines, argument
         "study" in arguments[0]  # whose questions end in question marks
     )
     assert max(map(len, plain)) <= 80
+
+
+def test_json_is_the_same_without_utf_8(lines):
+    for arguments in (
+        ("show", "results/st-m8-*s0*", "--json"),
+        ("theorems", "next-token", "--json"),
+    ):
+        plain = "\n".join(lines(arguments, encoding="ascii"))
+        assert plain.isascii()
+        assert json.loads(plain) == json.loads("\n".join(lines(arguments)))
+
+
+def test_help_and_mistakes_are_readable_without_utf_8(lines):
+    told = lines(("train", "--help"), 80, "ascii")
+    assert any("sigma; relu" in line for line in told)
 
 
 def test_a_pipe_has_a_hundred_columns(lines):
