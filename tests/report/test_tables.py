@@ -62,7 +62,7 @@ def test_a_slash_stays_with_the_word_before_it():
 
 
 def test_an_exponent_is_no_place_to_break_a_word():
-    assert [line.plain for line in fold(Text("abc/1e-09"), 6)] == ["abc/", "1e-09"]
+    assert [line.plain for line in fold(Text("1e-09/1e-10"), 9)] == ["1e-09/", "1e-10"]
     assert [line.plain for line in fold(Text("st-m64-s0"), 5)] == ["st-", "m64-", "s0"]
 
 
@@ -83,10 +83,14 @@ def test_letters_that_the_console_lacks_are_replaced_before_the_width_is_taken()
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     console = Console(file=stream, width=40)
     print_table(console, made(folded=("name",), optional=("runs", "95 %")))
+    table = Table(("name", "τ"), ("τ",))
+    table.add_row(("a", "5"))
+    print_table(console, table)
     print_text(console, "η ≤ 1/√τ and so on, over more than one line", "  · ")
     stream.flush()
     lines = stream.buffer.getvalue().decode("ascii").splitlines()
     assert max(map(len, lines)) <= 40
+    assert lines[-4:-2] == ["name  tau", "a       5"]
     assert lines[-2:] == ["  * eta <= 1/sqrt tau and so on, over", "    more than one line"]
     assert "-0.4712" in "\n".join(lines)
 
