@@ -21,6 +21,7 @@ from ntkbound.core import registry, userfile
 from ntkbound.core.errors import InputError, RankLostError, nearest
 from ntkbound.core.theorem import Command
 from ntkbound.machine.garbage import collect_rarely
+from ntkbound.report.letters import write_readably
 
 __all__ = ["build", "main"]
 
@@ -148,6 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
     closed pipe exit codes of its own: the parser is called directly instead.
     """
     collect_rarely()
+    write_readably()
     asked = sys.argv[1:] if arguments is None else arguments
     given = [argument for argument in asked if argument != DEBUG]
     try:

@@ -152,10 +152,10 @@ def _told(
     if as_json:
         told = {"changes": changes.as_json()} if changes else {}
         print_json(result.as_json() | {"failed": failed, "unknown": unknown} | told)
-    elif not quiet:
+    else:
         if changes is not None:
             print_changes(stdout(), changes)
-        report.print_rates(stdout(), result, result.fits)
+        report.print_rates(stdout(), result, result.fits, notes=not quiet)
         report.print_whole(stdout(), result)
     for identifier, reason in failed.items():
         tell(f"failed {identifier}: {reason}")

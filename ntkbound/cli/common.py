@@ -22,10 +22,12 @@ from ntkbound.core.tolerance import REPEATED
 BAD_INPUT, INTERRUPTED = 2, 130
 INCONCLUSIVE = 3
 CRASHED = 70  # a bug, which must not look like a refuted theorem
-LEAST_WIDTH = 100
+PIPE_WIDTH = 100  # of a table that goes into a file or a pipe, unless COLUMNS says another
 
 Json = Annotated[bool, typer.Option("--json", help="print machine-readable JSON alone on stdout")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="print errors only (and --json)")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="no progress, no notes: tables and verdicts alone")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")]
 Strict = Annotated[bool, typer.Option("--strict", help="exit 1 or 3 by the verdicts")]
 Out = Annotated[Path, typer.Option(help="results folder")]
@@ -71,13 +73,20 @@ def stderr() -> Console:
 
 
 def _console(*, stderr: bool) -> Console:
-    """As wide as the terminal, but never so narrow that a number would be cut."""
+    """As wide as the terminal, or as COLUMNS says."""
     console = _Console(stderr=stderr)
-    return console if console.width >= LEAST_WIDTH else _Console(stderr=stderr, width=LEAST_WIDTH)
+    if not console.is_terminal and not os.environ.get("COLUMNS", "").isdigit():
+        console.width = PIPE_WIDTH
+    return console
+
+
+def writes_unicode() -> bool:
+    return (sys.stdout.encoding or "utf-8").lower().startswith("utf")
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+    """JSON, by escapes where the output has no UTF-8."""
+    print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=not writes_unicode()))
 
 
 def unknown_theorems(records: Iterable[Record]) -> dict[str, str]:

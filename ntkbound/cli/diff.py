@@ -76,7 +76,7 @@ def diff(
     write_markdown(as_markdown(found), markdown)
     if as_json:
         print_json(found.as_json())
-    elif not quiet:
+    else:
         print_changes(stdout(), found)
     if found.found:
         raise typer.Exit(CHANGED)

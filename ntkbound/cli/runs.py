@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +25,10 @@ from ntkbound.cli.common import (
     stdout,
     tell,
     unknown_theorems,
+    writes_unicode,
 )
 from ntkbound.cli.options import Given, config_options, theorem_of
+from ntkbound.core.errors import InputError
 from ntkbound.core.registry import find, known
 
 if TYPE_CHECKING:
@@ -122,8 +125,8 @@ def _tell(record: Record, reused: bool, as_json: bool, quiet: bool) -> None:
 
     if as_json:
         print(_run_json(record), end="")
-    elif not quiet:
-        print_run(stdout(), record)
+    else:
+        print_run(stdout(), record, notes=not quiet)
     if not quiet:
         word = "reused (--force runs it again)" if reused else "written"
         tell(f"record {word}: {record.path}")
@@ -138,19 +141,26 @@ def show(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Print the table of a record again."""
-    from ntkbound.report.run_table import print_levels, print_run
-    from ntkbound.runs.record import read
+    """Print the table of a record again; several records are a line each.
 
-    records = [read(path) for path in paths]
+    Of results/* what is no record is passed over.
+    """
+    from ntkbound.report.run_table import print_levels, print_run
+    from ntkbound.report.runs_table import print_runs
+    from ntkbound.runs.record import read
+    from ntkbound.runs.store import records_among
+
+    records = [read(path) for path in records_among(paths)]
     if as_json:
         data = [_run_json(record) for record in records]
         print(data[0] if len(data) == 1 else f"[{','.join(data)}]", end="")
-        return
-    for record in records if not quiet else ():
-        print_run(stdout(), record)
-        if levels:
-            print_levels(stdout(), record)
+    elif len(records) > 1 and not levels:
+        print_runs(stdout(), records)
+    else:
+        for record in records:
+            print_run(stdout(), record, notes=not quiet)
+            if levels:
+                print_levels(stdout(), record)
 
 
 def verify(
@@ -160,16 +170,30 @@ def verify(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Recompute a record's numbers by an independent path; exit 1 if they differ."""
+    """Recompute a record's numbers by an independent path; exit 1 if they differ.
+
+    Of results/* what is no record is passed over.
+    """
     from ntkbound.report.run_table import print_verification
     from ntkbound.runs.record import read
+    from ntkbound.runs.store import records_among
     from ntkbound.runs.verify import verify as recompute
 
-    records = [read(path) for path in paths]
+    records = [read(path) for path in records_among(paths)]
     unknown = unknown_theorems(records)
     for line in unknown.values():
         tell(f"{line}: not verified")
-    found = {r.id: recompute(r) for r in records if r.theorem not in unknown}
+    found, lost = {}, 0
+    for record in records:
+        if record.theorem in unknown:
+            continue
+        try:
+            found[record.id] = recompute(record)
+        except InputError as error:
+            if len(records) == 1:
+                raise
+            lost += 1
+            tell(f"{error}: not verified")
     if as_json:
         print_json(
             {
@@ -177,20 +201,20 @@ def verify(
                 for identifier, rows in found.items()
             }
         )
-    elif not quiet:
-        for identifier, rows in found.items():
-            print_verification(stdout(), identifier, rows)
+    else:
+        print_verification(stdout(), found, lost)
     if not all(row.agrees for rows in found.values() for row in rows):
         raise typer.Exit(1)
-    if unknown:
+    if unknown or lost:
         raise typer.Exit(INCONCLUSIVE)
 
 
 def _run_json(record: Record) -> str:
-    """run.json to the letter, checksum included."""
+    """run.json to the letter, checksum included; by escapes where the output has no UTF-8."""
     from ntkbound.runs.record import RUN
 
-    return (record.folder / RUN).read_text(encoding="utf-8")
+    text = (record.folder / RUN).read_text(encoding="utf-8")
+    return text if writes_unicode() else json.dumps(json.loads(text), indent=1) + "\n"
 
 
 @contextmanager

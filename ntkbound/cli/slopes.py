@@ -98,8 +98,8 @@ def slopes(
         print_json({"fits": [fit.as_json() for fit in result.fits]})
     elif chosen:
         print(report.as_text(shown, chosen[0]), end="")
-    elif not quiet:
-        report.print_rates(stdout(), result, shown)
+    else:
+        report.print_rates(stdout(), result, shown, notes=not quiet)
         if details:
             report.print_companions(stdout(), shown)
     if strict:

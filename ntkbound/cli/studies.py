@@ -45,7 +45,7 @@ def study(
         known = studies()
         if as_json:
             print_json([{"name": n, "question": s.question} for n, s in known.items()])
-        elif not quiet:
+        else:
             print_studies(stdout(), known)
         return
     if name is None:
@@ -62,8 +62,10 @@ def study(
     page = write_study(evaluation, out, figure_format, command)
     if as_json:
         print_json(evaluation.as_json())
-    elif not quiet:
-        print_evaluation(stdout(), evaluation, f"page and figure: {page}")
+    else:
+        print_evaluation(stdout(), evaluation)
+    if not quiet:
+        tell(f"page and figure: {page}")
     for identifier, reason in evaluation.lost.items():
         tell(f"left out {identifier}: {reason}")
     if strict:

@@ -82,7 +82,7 @@ def sweep(
     }
     if as_json:
         print_json(summary)
-    elif not quiet:
+    else:
         stdout().print(
             f"{progress.total} runs: {progress.done} done now, {progress.reused} complete before, "
             f"{len(progress.failed)} failed; records in {out}",
@@ -159,7 +159,7 @@ def status(
                 "status": dict(Counter(run.status for run in found.complete.values())),
             }
         )
-    elif not quiet:
+    else:
         print_status(stdout(), found)
         for line in unknown_theorems(found.unknown.values()).values():
             stdout().print(line, highlight=False, soft_wrap=True, markup=False)

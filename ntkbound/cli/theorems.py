@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
 from ntkbound.core import registry
 from ntkbound.core.preset import preset_names
 from ntkbound.core.theorem import Theorem
+from ntkbound.report.tables import Table, print_table
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +33,8 @@ def theorems(
         theorem = registry.named(name)
         if as_json:
             print_json(page.as_json(theorem))
-        elif not quiet:
-            page.print_theorem(stdout(), theorem)
+        else:
+            page.print_theorem(stdout(), theorem, notes=not quiet)
         return
     found, broken = registry.theorems(), registry.broken()
     if as_json:
@@ -52,7 +51,7 @@ def theorems(
             for name, one in found.items()
         ]
         print_json({"theorems": rows, "broken": broken})
-    elif not quiet:
+    else:
         shown = [(name, _about(one)) for name, one in found.items()]
         shown += [(name, f"broken: {reason}") for name, reason in broken.items()]
         _print(("theorem", "source"), shown)
@@ -61,7 +60,9 @@ def theorems(
 def _about(theorem: Theorem) -> str:
     """Where it stands and comes from, how much it says, and the commands that it brings."""
     refuted = sum(claim.status == "refuted" for claim in theorem.claims)
-    counts = f"{len(theorem.quantities)} quantities, {len(theorem.claims)} claims"
+    quantities, claims = len(theorem.quantities), len(theorem.claims)
+    counts = f"{quantities} {'quantity' if quantities == 1 else 'quantities'}, "
+    counts += f"{claims} claim{'s' * (claims != 1)}"
     told = [theorem.source, counts + (f", {refuted} of them known to fail" if refuted else "")]
     if registry.origin(theorem) != "ntkbound":
         told.append(f"from {registry.origin(theorem)}")
@@ -75,14 +76,12 @@ def presets(as_json: Json = False, quiet: Quiet = False) -> None:
     found = preset_names()
     if as_json:
         print_json({"presets": [{"name": name, "title": title} for name, title in found.items()]})
-    elif not quiet:
+    else:
         _print(("preset", "title"), list(found.items()))
 
 
 def _print(titles: tuple[str, str], rows: list[tuple[str, str]]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(titles[0], no_wrap=True)
-    table.add_column(titles[1])
+    table = Table(titles, folded=titles)
     for row in rows:
-        table.add_row(*map(Text, row))
-    stdout().print(table, highlight=False)
+        table.add_row(row)
+    print_table(stdout(), table)

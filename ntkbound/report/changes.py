@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ntkbound.report.rates_table import markdown_table
-from ntkbound.report.tables import add_row, new_table, number, print_lines
+from ntkbound.report.tables import Table, number, print_lines, print_table, print_text
 from ntkbound.stats.bounds import BoundVerdict
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def print_changes(console: Console, changes: Changes) -> None:
     print_lines(console, _lines(changes))
     numbers = [_number_cells(one) for one in changes.moved]
     for titles, rows in ((VERDICTS, _verdict_rows(changes)), (NUMBERS, numbers)):
-        table = new_table(titles, RIGHT, folded=titles, dense=True)
+        table = Table(titles, RIGHT, folded=titles, dense=True)
         for row in rows:
-            add_row(table, row)
+            table.add_row(row)
         if rows:
-            console.print(table)
+            print_table(console, table)
     style = "yellow" if changes.found else "green"
-    console.print(Text(f"{counts(changes)}: ") + Text(outcome(changes), style=style))
+    print_text(console, Text(f"{counts(changes)}: ") + Text(outcome(changes), style=style))
 
 
 def as_markdown(changes: Changes) -> str:

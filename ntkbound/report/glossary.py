@@ -5,34 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from ntkbound.core.glossary import EXIT_CODES, TERMS, VERDICTS, Verdict
-from ntkbound.report.tables import add_row, new_table, verdict
+from ntkbound.report.tables import Table, print_table, print_text, verdict
 
 
 def print_word(console: Console, word: str) -> None:
     """One word: what it means, and of a verdict when it is given and how often it is wrong."""
     if word not in VERDICTS:
-        console.print(Text(word, style="bold"))
-        console.print(Padding(Text(TERMS[word]), (0, 0, 0, 2)))
+        print_text(console, word, style="bold")
+        print_text(console, TERMS[word], "  ")
         return
     found = VERDICTS[word]
     code = EXIT_CODES[found.effect]
-    console.print(verdict(word) + Text(f"  (exit code {code})", style="dim"))
+    print_text(console, verdict(word) + Text(f"  (exit code {code})", style="dim"))
     for title, text in _told(found):
-        console.print(Padding(Text(f"{title}: {text}" if title else text), (0, 0, 0, 2)))
+        print_text(console, f"{title}: {text}" if title else text, "  ")
 
 
 def print_words(console: Console) -> None:
     """Every word, one line each: the verdicts with their exit codes, then the others."""
-    table = new_table(("word", "exit", "meaning"), ("exit",), folded=("meaning",))
+    table = Table(("word", "exit", "meaning"), ("exit",), folded=("meaning",))
     for word, found in VERDICTS.items():
-        add_row(table, (verdict(word), str(EXIT_CODES[found.effect]), found.meaning))
+        table.add_row((verdict(word), str(EXIT_CODES[found.effect]), found.meaning))
     for word, meaning in TERMS.items():
-        add_row(table, (word, "", meaning))
-    console.print(table)
+        table.add_row((word, "", meaning))
+    print_table(console, table)
 
 
 def as_markdown() -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ntkbound.core.registry import known
-from ntkbound.report.tables import add_row, new_table, verdict
+from ntkbound.report.tables import Table, print_table, print_text, verdict
 from ntkbound.stats.margins import CONFIDENCE
 from ntkbound.stats.words import three
 
@@ -55,21 +55,32 @@ def headlines(fits: Sequence[Verdict], theorems: Collection[str]) -> list[Verdic
     return claimed + others
 
 
-def print_rates(console: Console, result: CheckResult, fits: Sequence[Verdict]) -> None:
-    """One row per fit; reasons below, numbered."""
-    table = new_table(titles(fits), NUMBERS, folded=(NAME,), dense=True)
+def print_rates(
+    console: Console, result: CheckResult, fits: Sequence[Verdict], *, notes: bool = True
+) -> None:
+    """One row per fit, with its arm where there are several; reasons below, numbered, where
+    ``notes`` are wanted."""
+    arms = any(fit.place for fit in fits)
+    titled = _beside(titles(fits), ["at"] * arms)
+    table = Table(titled, NUMBERS, (NAME, "at", "claimed"), optional=("runs",), dense=True)
     reasons: dict[str, int] = {}
     for fit in fits:
-        index = reasons.setdefault(fit.reason, len(reasons) + 1)
-        add_row(table, (*cells(fit)[:-1], verdict(fit.verdict) + Text(f" {index}", style="dim")))
+        mark = f" {reasons.setdefault(fit.why, len(reasons) + 1)}" if notes else ""
+        told = _beside(cells(fit), [fit.place] * arms)
+        table.add_row((*told[:-1], verdict(fit.verdict) + Text(mark, style="dim")))
     if fits:
-        console.print(table)
+        print_table(console, table)
     for reason, index in reasons.items():
-        console.print(Text(f"  {index}  {reason}"))
+        print_text(console, reason, f"  {index}  ")
     for bound in result.bounds:
         if bound.verdict in ("bound-violated", "inconclusive"):
             name = f"bound on {bound.term} / {bound.probe} / {bound.statistic}: "
-            console.print(Text(name) + verdict(bound.verdict) + Text(f", {bound.reason}"))
+            print_text(console, Text(name) + verdict(bound.verdict) + Text(f", {bound.reason}"))
+
+
+def _beside(row: Sequence[str], arm: Sequence[str]) -> list[str]:
+    """The row with the arm after the name."""
+    return [*row[:2], *arm, *row[2:]]
 
 
 def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
@@ -77,7 +88,9 @@ def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
     from ntkbound.stats import companions
 
     right = ("bootstrap", "Theil–Sen", "curvature (p)", "local slopes")
-    table = new_table(("axis", NAME, *right), right, folded=(NAME, *right), dense=True)
+    arms = any(fit.place for fit in fits)
+    titled = _beside(("axis", NAME, *right), ["at"] * arms)
+    table = Table(titled, right, folded=(NAME, "at", "local slopes"), dense=True)
     for fit in fits:
         if fit.fit is None or fit.slope is None:
             continue
@@ -88,13 +101,13 @@ def print_companions(console: Console, fits: Sequence[Verdict]) -> None:
             f"{two(found.curvature)} ({found.curvature_p:.2g})",
             " ".join(two(slope) for slope in found.local_slopes),
         )
-        add_row(table, (*cells(fit)[:2], *opinions))
-    console.print(table)
+        table.add_row(_beside((*cells(fit)[:2], *opinions), [fit.place] * arms))
+    print_table(console, table)
 
 
 def print_whole(console: Console, result: CheckResult) -> None:
     """The verdict of the whole check, last, after what was judged and what came of it."""
-    console.print(Text(f"{result.counts}: ") + verdict(result.verdict))
+    print_text(console, Text(f"{result.counts}: ") + verdict(result.verdict))
 
 
 def as_text(fits: Sequence[Verdict], form: str) -> str:
@@ -142,7 +155,8 @@ def estimated(fit: Verdict, value: float | None) -> str:
 
 
 def two(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+    """Two decimals; zero has no sign."""
+    return "–" if value is None else f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 LATEX = str.maketrans(

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ntkbound.core.outcome import Check, Comparison
@@ -14,13 +13,14 @@ from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.core.registry import known
 from ntkbound.core.theorem import fields_and_values
-from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
+from ntkbound.report.tables import Table, number, print_lines, print_table, print_text, verdict
 
 NAMES = ("term", "probe", "statistic")
 
 
-def print_run(console: Console, record: Record) -> None:
-    """Headline, checks, the theorem's facts, then every reason and note of the record.
+def print_run(console: Console, record: Record, *, notes: bool = True) -> None:
+    """Headline, checks, and where ``notes`` are wanted the theorem's facts, then every reason and
+    note of the record.
 
     Measured numbers stand in for checks where a record has none, or its theorem is not known here.
     """
@@ -30,23 +30,24 @@ def print_run(console: Console, record: Record) -> None:
         headline, facts = fields_and_values(record), [told]
     else:
         headline, facts = theorem.headline(record), theorem.facts(record)
-    console.print(Text(headline), style="bold")
+    print_text(console, headline, style="bold")
     if record.checks:
-        console.print(_checks(record.checks))
+        print_table(console, _checks(record.checks))
     more = _measured(record)
-    if more.row_count and (theorem is None or not record.checks):
-        console.print(more)
-    print_lines(console, [*facts, *_reasons(record), *record.notes])
+    if more.rows and (theorem is None or not record.checks):
+        print_table(console, more)
+    if notes:
+        print_lines(console, [*facts, *_reasons(record), *record.notes])
 
 
 def _checks(checks: Sequence[Check]) -> Table:
     right = ("measured", "bound", "slack")
-    table = new_table((*NAMES, *right, "verdict"), right, folded=NAMES)
+    table = Table((*NAMES, *right, "verdict"), right, folded=NAMES)
     previous = ""
     for row in checks:
         numbers = (number(row.measured), number(row.bound), _times(row.slack))
         term = "" if row.term == previous else row.term
-        add_row(table, (term, row.probe, row.statistic, *numbers, verdict(row.verdict)))
+        table.add_row((term, row.probe, row.statistic, *numbers, verdict(row.verdict)))
         previous = row.term
     return table
 
@@ -58,13 +59,13 @@ def _times(slack: float | None) -> str:
 def _measured(record: Record) -> Table:
     """Every number of the record that no check shows."""
     checked = {row.key for row in record.checks}
-    table = new_table((*NAMES, "measured"), ("measured",), folded=NAMES)
+    table = Table((*NAMES, "measured"), ("measured",), folded=NAMES)
     previous = ""
     for key, value in _numbers(record.terms):
         if key not in checked:
             term = "" if key.term == previous else key.term
             told = str(value) if isinstance(value, int) else number(value)
-            add_row(table, (term, key.probe, key.statistic, told))
+            table.add_row((term, key.probe, key.statistic, told))
             previous = key.term
     return table
 
@@ -100,23 +101,49 @@ def print_levels(console: Console, record: Record) -> None:
     }
     levels = tuple(dict.fromkeys(row.level for row in record.certificates))
     right = (*levels, "measured")
-    table = new_table(("proved bound", *right), right, folded=("proved bound",))
+    table = Table(("proved bound", *right), right, folded=("proved bound",))
     for term in dict.fromkeys([*certified, *(row.term for row in record.certificates)]):
         found = (record.number(quantity.key) for quantity in certified.get(term, ()))
         measured = next((value for value in found if value is not None), None)
         cells = [texts.get((term, level), "–") for level in levels]
-        add_row(table, (term, *cells, number(measured)))
+        table.add_row((term, *cells, number(measured)))
     console.print()
-    console.print(table)
+    print_table(console, table)
 
 
-def print_verification(console: Console, identifier: str, rows: Sequence[Comparison]) -> None:
-    """What ``verify`` recomputed, beside what the record says."""
-    console.print(Text(identifier), style="bold")
+def print_verification(
+    console: Console, found: Mapping[str, Sequence[Comparison]], lost: int = 0
+) -> None:
+    """What ``verify`` recomputed, beside what the record of this id says, and how much agrees. Of
+    several records a line each, the numbers that differ, and the count of all, with those that
+    were ``lost``: which could not be recomputed."""
+    several = len(found) + lost > 1
+    for identifier, rows in found.items():
+        agree = sum(row.agrees for row in rows)
+        told = f"{agree} of {len(rows)} numbers agree"
+        style = "green" if agree == len(rows) else "bold red"
+        if not several:
+            print_text(console, identifier, style="bold")
+            _print_comparisons(console, rows)
+            print_text(console, told, style=style)
+        else:
+            print_text(console, Text(f"{identifier}: ") + Text(told, style=style))
+            _print_comparisons(console, [row for row in rows if not row.agrees])
+    if several:
+        whole = sum(all(row.agrees for row in rows) for rows in found.values())
+        style = "green" if whole == len(found) else "bold red"
+        told = f"{whole} of {len(found)} records agree in all numbers"
+        more = f"; {lost} could not be verified" if lost else ""
+        print_text(console, Text(told, style=style) + Text(more, style="yellow"))
+
+
+def _print_comparisons(console: Console, rows: Sequence[Comparison]) -> None:
+    if not rows:
+        return
     right = ("recorded", "recomputed", "difference")
-    table = new_table(("quantity", *right, ""), right, folded=("quantity",))
+    table = Table(("quantity", *right, ""), right, folded=("quantity",))
     for row in rows:
         numbers = (f"{row.recorded:.8g}", f"{row.recomputed:.8g}", f"{row.difference:.1e}")
         agrees = Text("agrees", style="green") if row.agrees else Text("differs", style="bold red")
-        add_row(table, (row.quantity, *numbers, agrees))
-    console.print(table)
+        table.add_row((row.quantity, *numbers, agrees))
+    print_table(console, table)

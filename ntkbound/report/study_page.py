@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
 from ntkbound.report.conclusions import conclude
 from ntkbound.report.rates_table import cells, markdown_table, titles
-from ntkbound.report.tables import add_row, new_table, verdict
+from ntkbound.report.tables import Table, print_table, print_text, verdict
 
 if TYPE_CHECKING:
     from ntkbound.studies.study import Evaluation, Study
@@ -28,28 +27,32 @@ class Figure:
 
 def print_studies(console: Console, studies: Mapping[str, Study]) -> None:
     """One line per study: its name and its question."""
-    table = new_table(("study", "question"), folded=("question",), dense=True)
+    table = Table(("study", "question"), folded=("question",), dense=True)
     for name, study in studies.items():
-        add_row(table, (name, study.question))
-    console.print(table)
+        table.add_row((name, study.question))
+    print_table(console, table)
 
 
-def print_evaluation(console: Console, evaluation: Evaluation, page: str) -> None:
-    """Tables, verdicts and conclusions; ``page`` says where the rest is."""
-    console.print(Text(f"{evaluation.study.title}: {evaluation.study.question}"), style="bold")
+def print_evaluation(console: Console, evaluation: Evaluation) -> None:
+    """Tables, verdicts and conclusions."""
+    print_text(console, f"{evaluation.study.title}: {evaluation.study.question}", style="bold")
     for table in evaluation.tables:
-        console.print(Text(table.title, style="dim"))
+        print_text(console, table.title, style="dim")
         numbers = [column for column in table.columns if column != "arm"]
-        shown = new_table(table.columns, numbers, folded=table.columns, dense=True)
+        spare = [column for column in table.columns if column == "seeds"]
+        spare += reversed([column for column in table.columns[2:] if column != "seeds"])
+        shown = Table(table.columns, numbers, folded=("arm",), optional=spare, dense=True)
+        arm = ""
         for row in table.rows:
-            add_row(shown, row)
-        console.print(shown)
-    judged = new_table(("statement", "verdict"), folded=("statement",), dense=True)
+            again = "arm" in table.columns and row[0] == arm
+            arm = row[0]
+            shown.add_row(["" if again else arm, *row[1:]])
+        print_table(console, shown)
+    judged = Table(("statement", "verdict"), folded=("statement",), dense=True)
     for finding in evaluation.findings:
-        add_row(judged, (finding.statement, verdict(finding.verdict)))
-    console.print(judged)
-    console.print(Text(conclude(evaluation).headline))
-    console.print(Text(page, style="dim"), soft_wrap=True)
+        judged.add_row((finding.statement, verdict(finding.verdict)))
+    print_table(console, judged)
+    print_text(console, conclude(evaluation).headline)
 
 
 def as_markdown(evaluation: Evaluation, command: str, figure: Figure) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from ntkbound.report.tables import add_row, new_table
+from ntkbound.report.tables import Table, print_table, print_text
 
 if TYPE_CHECKING:
     from ntkbound.runs.store import Survey
@@ -44,8 +44,8 @@ def live_table(
         yield update
 
 
-def _counts(title: str, progress: Counts, elapsed: float) -> Table:
-    table = Table(title=Text(title, style="table.title"), title_justify="left")
+def _counts(title: str, progress: Counts, elapsed: float) -> Grid:
+    table = Grid(title=Text(title, style="table.title"), title_justify="left")
     for name in ("done", "running", "failed", "left", "elapsed", "ETA"):
         table.add_column(name, justify="right")
     rate = progress.cost_done / elapsed if elapsed > 0 else 0.0
@@ -62,13 +62,13 @@ def _counts(title: str, progress: Counts, elapsed: float) -> Table:
 
 def print_plan(console: Console, total: int, todo: Sequence[Planned]) -> None:
     """The runs that would be done, longest first, with a rough cost on one thread."""
-    table = new_table(("run", "estimated"), ("estimated",), folded=("run",))
+    table = Table(("run", "estimated"), ("estimated",), folded=("run",))
     for run in todo:
-        add_row(table, (run.identifier, duration(run.seconds)))
-    console.print(table)
+        table.add_row((run.identifier, duration(run.seconds)))
+    print_table(console, table)
     seconds = duration(sum(run.seconds for run in todo))
     told = f"{total} runs, {total - len(todo)} complete, {len(todo)} to do: about {seconds} "
-    console.print(Text(f"{told}on one thread, data and labels not included"))
+    print_text(console, f"{told}on one thread, data and labels not included")
 
 
 def print_status(console: Console, found: Survey) -> None:
@@ -76,13 +76,13 @@ def print_status(console: Console, found: Survey) -> None:
     diverged = sum(not record.complete for record in found.complete.values())
     told = f"{len(found.complete)} complete ({diverged} of them diverged), {len(found.failed)} "
     told += f"failed, {len(found.damaged)} damaged, {len(found.stale)} of another version, "
-    console.print(Text(f"{told}{len(found.missing)} missing"))
+    print_text(console, f"{told}{len(found.missing)} missing")
     groups = {"failed": found.failed, "damaged": found.damaged, "another version": found.stale}
     for word, runs in groups.items():
         for identifier, reason in runs.items():
-            console.print(Text(f"{word} {identifier}: {reason}"), soft_wrap=True)
+            print_text(console, f"{identifier}: {reason}", f"{word} ")
     for identifier in found.missing:
-        console.print(Text(f"missing {identifier}"), soft_wrap=True)
+        print_text(console, identifier, "missing ")
 
 
 def duration(seconds: float) -> str:

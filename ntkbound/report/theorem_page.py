@@ -8,27 +8,44 @@ from rich.text import Text
 from ntkbound.core.claim import Claim, fields_told
 from ntkbound.core.registry import origin
 from ntkbound.core.theorem import Theorem
-from ntkbound.report.tables import add_row, new_table, print_lines
+from ntkbound.report.tables import Table, print_lines, print_table, print_text
 
 
-def print_theorem(console: Console, theorem: Theorem) -> None:
-    """The page, in the order in which it is read."""
-    console.print(Text(theorem.name, style="bold") + f" version {theorem.version}")
-    console.print(Text(theorem.source))
-    console.print(Text(f"from {origin(theorem)}", style="dim"))
+def print_theorem(console: Console, theorem: Theorem, *, notes: bool = True) -> None:
+    """The page, in the order in which it is read; what to do with it where ``notes`` are wanted."""
+    print_text(console, Text(theorem.name, style="bold") + f" version {theorem.version}")
+    print_text(console, theorem.source)
+    print_text(console, f"from {origin(theorem)}", style="dim")
     if theorem.statement.strip():
-        console.print(Text(f"\n{theorem.statement.strip()}\n"))
-    measured = new_table(("measured", "as", ""), folded=("measured", "as"))
+        console.print()
+        for line in _paragraphs(theorem.statement.strip()):
+            text = line.lstrip()
+            print_text(console, text, " " * (len(line) - len(text)))
+        console.print()
+    measured = Table(("measured", "as", ""), folded=("measured", "as"))
     for quantity in theorem.quantities:
         label = quantity.label if quantity.label != str(quantity.key) else ""
-        add_row(measured, (str(quantity.key), label, "some runs" if quantity.optional else ""))
-    console.print(measured)
-    claimed = new_table(("claim", "says", "status"), folded=("claim", "says"))
+        measured.add_row((str(quantity.key), label, "some runs" if quantity.optional else ""))
+    print_table(console, measured)
+    claimed = Table(("claim", "says", "status"), folded=("claim", "says", "status"))
     for claim in theorem.claims:
-        add_row(claimed, (claim.title, _said(claim), _status(claim)))
+        claimed.add_row((claim.title, _said(claim), _status(claim)))
     if theorem.claims:
-        console.print(claimed)
-    print_lines(console, _ways(theorem))
+        print_table(console, claimed)
+    if notes:
+        print_lines(console, _ways(theorem))
+
+
+def _paragraphs(statement: str) -> list[str]:
+    """Paragraphs of one line each, which the terminal breaks; indented lines, formulas, stay."""
+    told: list[str] = []
+    for line in statement.splitlines():
+        plain = line.strip() and not line.startswith(" ")
+        if plain and told and told[-1] and not told[-1].startswith(" "):
+            told[-1] += f" {line}"
+        else:
+            told.append(line)
+    return told
 
 
 def as_json(theorem: Theorem) -> dict[str, object]:

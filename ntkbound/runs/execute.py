@@ -27,9 +27,7 @@ from ntkbound.machine.tools import Tools, silent_notice, silent_progress
 from ntkbound.runs import record as records
 from ntkbound.runs.cache import ArrayCache
 from ntkbound.runs.files import check_writable
-from ntkbound.runs.store import complete_record
-
-CACHE = "cache"  # folder in a results folder
+from ntkbound.runs.store import CACHE, complete_record
 
 
 @dataclass(frozen=True)

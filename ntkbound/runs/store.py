@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ntkbound.core.registry import known
 from ntkbound.runs.files import write_text
 from ntkbound.runs.record import FAILED, RUN, check_files, read_run_json
 
-PLANS = "plans"
+CACHE, PLANS, DATA = "cache", "plans", "data"  # folders of a results folder that are no records
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,19 @@ def complete_record(folder: Path, identifier: str) -> Record | None:
     except InputError:
         return None
     return record
+
+
+def records_among(paths: Sequence[Path]) -> list[Path]:
+    """What of these paths may be a record: of ``results/*``, neither the folders that a results
+    folder keeps for itself nor the files beside the records. All of them where nothing else is."""
+    kept = [path for path in paths if not _beside_records(path)]
+    return kept or list(paths)
+
+
+def _beside_records(path: Path) -> bool:
+    if path.is_dir():
+        return path.name in (CACHE, PLANS, DATA) and not (path / RUN).exists()
+    return path.is_file() and path.name != RUN
 
 
 def survey(folder: Path, *, whole: bool = False) -> Survey:

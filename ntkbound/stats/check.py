@@ -44,7 +44,9 @@ class CheckResult:
         claims, bounds = self.claimed, self.bounds
         tested = sum(bound.runs > 0 for bound in bounds)
         told = counted((_came_to(f) for f in claims), sum(f.judged for f in claims), "claim")
-        return f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}"
+        return (
+            f"{told}; {counted((b.verdict for b in bounds), tested, 'bound')}" if bounds else told
+        )
 
     def _repr_html_(self) -> str:
         """In a notebook: one row a claim, and what came of all."""

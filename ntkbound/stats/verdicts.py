@@ -140,6 +140,16 @@ class Verdict:
         return {**(self.claim.where if self.claim else {}), **dict(self.arm)}
 
     @property
+    def place(self) -> str:
+        """Its arm in words: "scaling=ntk, m=32"; empty where there is none."""
+        return _place(self.arm).removeprefix("at ") if self.arm else ""
+
+    @property
+    def why(self) -> str:
+        """The reason without the arm, beside which it stands."""
+        return self.reason.replace(f"; {_place(self.arm)}", "") if self.arm else self.reason
+
+    @property
     def sentence(self) -> str:
         """The finding in words: "slope −1.02 [−1.10, −0.95]: faster than the claimed −0.5"."""
         return f"{self.told}: {self.reason}" if self.told else f"nothing measured: {self.reason}"

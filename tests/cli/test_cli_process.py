@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ntkbound import read, run
+from ntkbound.runs import execute
 from ntkbound.runs.execute import Audience, Execution
 from ntkbound.theorems.shallow_transformer.config import Config
 from tests.support.problems import SMALL_RUN, TRAIN
@@ -138,7 +139,9 @@ def test_a_run_killed_while_writing_is_run_again(tmp_path):
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert not list(tmp_path.glob("st-*")), "no record, whole or half"
     told = []
-    record = run(Config(**SMALL_RUN), Execution(tmp_path, threads=1), Audience(reused=told.append))
+    record = execute.run(
+        Config(**SMALL_RUN), Execution(tmp_path, threads=1), Audience(reused=told.append)
+    )
     assert not told
     assert read(record.path).status == "complete"
 

@@ -111,7 +111,9 @@ def claim(**changes: Any) -> Claim:
 
 
 def printed(show, *arguments: Any, width: int = 100) -> list[str]:
-    """The lines that a table prints on a terminal of this width, without trailing blanks."""
+    """The lines that a table prints on a terminal of this width; none ends in a blank."""
     stream = io.StringIO()
     show(Console(file=stream, width=width), *arguments)
-    return [line.rstrip() for line in stream.getvalue().splitlines()]
+    lines = stream.getvalue().splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    return lines

@@ -36,7 +36,7 @@ def test_headline_table_facts_reasons_and_notes_in_that_order():
 
 def test_the_theorem_has_its_own_headline(monkeypatch):
     own = replace(THEOREM, headline=lambda record: f"{record.id} of mine", facts=lambda record: [])
-    monkeypatch.setattr("ntkbound.core.theorem.find", lambda name: own)
+    monkeypatch.setattr("ntkbound.core.registry.find", lambda name: own)
     lines = printed(print_run, record())
     assert lines[0] == "ls-0 of mine"
     assert "  · 100 steps" not in lines
@@ -107,7 +107,7 @@ def test_markup_in_a_file_is_text():
     levels = printed(print_levels, made, width=200)
     assert [line.count(MARKUP) for line in levels] == [0, 1, 1]
     rows = [Comparison(MARKUP, 1.0, 1.0)]
-    assert sum(MARKUP in line for line in printed(print_verification, MARKUP, rows)) == 2
+    assert sum(MARKUP in line for line in printed(print_verification, {MARKUP: rows})) == 2
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -146,6 +146,15 @@ def test_levels_of_an_unknown_theorem():
 
 def test_verification_says_what_differs():
     rows = [Comparison("excess", 1.0, 1.0 + 1e-9), Comparison("residual", 1.0, 1.1)]
-    lines = words(printed(print_verification, "ls-0", rows))
+    lines = words(printed(print_verification, {"ls-0": rows}))
     assert lines[0] == ["ls-0"]
-    assert [line[-1] for line in lines[2:]] == ["agrees", "differs"]
+    assert [line[-1] for line in lines[2:-1]] == ["agrees", "differs"]
+    assert lines[-1] == ["1", "of", "2", "numbers", "agree"]
+
+
+def test_verification_of_several_is_a_line_each_what_differs_and_a_total():
+    good, bad = Comparison("excess", 1.0, 1.0), Comparison("residual", 1.0, 1.1)
+    lines = printed(print_verification, {"ls-0": [good, good], "ls-1": [good, bad]}, 3)
+    assert lines[:2] == ["ls-0: 2 of 2 numbers agree", "ls-1: 1 of 2 numbers agree"]
+    assert [line.split()[0] for line in lines[2:4]] == ["quantity", "residual"]
+    assert lines[4:] == ["1 of 2 records agree in all numbers; 3 could not be verified"]

@@ -37,9 +37,9 @@ def evaluation():
 
 
 def test_text_from_a_study_is_no_markup(evaluation):
-    lines = printed(print_evaluation, evaluation, f"page: {MARKUP}", width=160)
+    lines = printed(print_evaluation, evaluation, width=160)
     assert lines[0] == f"Samples: How does it grow {MARKUP}?"
-    assert sum(line.count(MARKUP) for line in lines) == 6
+    assert sum(line.count(MARKUP) for line in lines) == 5
     assert any(line.endswith("holds") for line in lines)
     assert printed(print_studies, {"samples": STUDY})[1].split(None, 1) == [
         "samples",
@@ -49,7 +49,7 @@ def test_text_from_a_study_is_no_markup(evaluation):
 
 def test_nothing_is_cut_on_a_narrow_terminal(evaluation):
     for width in (60, 80):
-        lines = printed(print_evaluation, evaluation, "page", width=width)
+        lines = printed(print_evaluation, evaluation, width=width)
         assert "…" not in "".join(lines).replace(evaluation.scope, "")
         assert max(map(len, lines)) <= width
 

@@ -34,24 +34,24 @@ def audit(given: Given, as_json: Json = False, quiet: Quiet = False) -> None:
     if as_json:
         shown = [asdict(link) | {"holds": link.holds, "verdict": link.verdict} for link in links]
         print_json({"links": shown})
-    elif not quiet:
+    else:
         _print(run, links)
     raise typer.Exit(1 if any(link.verdict == "violated" for link in links) else 0)
 
 
 def _print(run: Trained, links: list[Link]) -> None:
     """A row per inequality."""
-    from ntkbound.report.tables import add_row, new_table, number, verdict
+    from ntkbound.report.tables import Table, number, print_table, print_text, verdict
     from ntkbound.theorems.attention_kernels.show import title
 
-    stdout().print(title(run.config.model_dump()), style="bold", highlight=False)
+    print_text(stdout(), title(run.config.model_dump()), style="bold")
     right = ("left", "right", "room", "step")
-    table = new_table(("", "inequality", *right, "verdict"), right, folded=("inequality",))
+    table = Table(("", "inequality", *right, "verdict"), right, folded=("inequality",))
     for link in links:
         room = f"{1 / link.worst:.3g}×" if link.worst > 0 else "∞"
         sides = (number(link.left), number(link.right), room, str(link.step))
-        add_row(table, (link.name, link.statement, *sides, verdict(link.verdict)))
-    stdout().print(table)
+        table.add_row((link.name, link.statement, *sides, verdict(link.verdict)))
+    print_table(stdout(), table)
 
 
 command = config_options(audit, Config)

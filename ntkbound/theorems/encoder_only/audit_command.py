@@ -37,8 +37,8 @@ def audit(given: Given, as_json: Json = False, quiet: Quiet = False) -> None:
     found = audited(walk(start(prepared.config, prepared.data, Workers()), silent_progress))
     if as_json:
         print_json(_as_json(found))
-    elif not quiet:
-        _print(prepared.config, found)
+    else:
+        _print(prepared.config, found, notes=not quiet)
     raise typer.Exit(0 if found.holds else 1)
 
 
@@ -48,24 +48,26 @@ def _as_json(found: Audit) -> dict[str, object]:
     return rest | {"lost": found.lost, "links": links}
 
 
-def _print(config: Config, found: Audit) -> None:
-    """A row per replacement, then the product."""
-    from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
+def _print(config: Config, found: Audit, *, notes: bool) -> None:
+    """A row per replacement, then, where ``notes`` are wanted, the product."""
+    from ntkbound.report.tables import Table, number, print_lines, print_table, print_text, verdict
     from ntkbound.theorems.encoder_only.show import title
 
     def told(value: float | None) -> str:
         return "–" if value is None else number(value)
 
-    stdout().print(title(config.model_dump()), style="bold", highlight=False)
+    print_text(stdout(), title(config.model_dump()), style="bold")
     right = ("rate before", "after", "factor", "worst")
-    table = new_table(("", "the proof uses", *right, "verdict"), right, folded=("the proof uses",))
+    table = Table(("", "the proof uses", *right, "verdict"), right, folded=("the proof uses",))
     for link in found.links:
         factor = "–" if link.factor is None else f"{link.factor:.3g}×"
         failed = "violated" if link.sure else "condition-not-met"
         row = (told(link.before), told(link.after), factor, told(link.worst))
         judged = verdict("holds" if link.holds else failed)
-        add_row(table, (link.name, link.statement, *row, judged))
-    stdout().print(table)
+        table.add_row((link.name, link.statement, *row, judged))
+    print_table(stdout(), table)
+    if not notes:
+        return
     lost = "–" if found.lost is None else f"{found.lost:.3g}×"
     lines = [
         f"measured rate {number(found.measured)} over {found.steps} steps, Proposition 1 as proved "

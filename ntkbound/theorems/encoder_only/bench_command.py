@@ -29,7 +29,7 @@ def bench(
     each way's in turn. Autograd and the products are on one thread.
     """
     from ntkbound.machine.parallel import Workers
-    from ntkbound.report.tables import add_row, new_table
+    from ntkbound.report.tables import Table, print_table, print_text
     from ntkbound.theorems.encoder_only.bench import bench as timed
     from ntkbound.theorems.encoder_only.run import prepare
     from ntkbound.theorems.encoder_only.show import title
@@ -47,15 +47,15 @@ def bench(
             "ns_per_element": found.ns_per_element, "seconds_per_step": found.seconds,
             "elements": found.elements, "threads": threads,
         })  # fmt: skip
-    elif not quiet:
-        stdout().print(title(prepared.config.model_dump()), style="bold", highlight=False)
+    else:
+        print_text(stdout(), title(prepared.config.model_dump()), style="bold")
         right = ("ms per step", "ns per element", "over closed form")
-        table = new_table(("", *right), right)
+        table = Table(("", *right), right)
         for name, seconds in found.seconds.items():
             ratio = seconds / found.seconds["closed form"]
             numbers = (f"{1e3 * seconds:.2f}", f"{found.ns_per_element[name]:.4f}", f"{ratio:.2f}×")
-            add_row(table, (name, *numbers))
-        stdout().print(table)
+            table.add_row((name, *numbers))
+        print_table(stdout(), table)
 
 
 command = config_options(bench, Config)

@@ -33,26 +33,33 @@ def audit(given: Given, as_json: Json = False, quiet: Quiet = False) -> None:
     if as_json:
         rows = [asdict(link) | {"worst": link.worst, "holds": link.holds} for link in links]
         print_json({"links": rows})
-    elif not quiet:
-        _print(run, links)
+    else:
+        _print(run, links, notes=not quiet)
     raise typer.Exit(0 if all(link.holds for link in links) else 1)
 
 
-def _print(run: Trained, links: list[Link]) -> None:
-    """A row per inequality, then what is about no step of this run."""
-    from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
+def _print(run: Trained, links: list[Link], *, notes: bool) -> None:
+    """A row per inequality, then, where ``notes`` are wanted, what is about no step of this run."""
+    from ntkbound.report.tables import (
+        Table,
+        number,
+        print_lines,
+        print_table,
+        print_text,
+        verdict,
+    )
     from ntkbound.theorems.next_token.audit import first_step
     from ntkbound.theorems.next_token.show import title
 
-    stdout().print(title(run.config.model_dump()), style="bold", highlight=False)
+    print_text(stdout(), title(run.config.model_dump()), style="bold")
     right = ("left", "right", "room", "step")
-    table = new_table(("", "inequality", *right, "verdict"), right, folded=("inequality",))
+    table = Table(("", "inequality", *right, "verdict"), right, folded=("inequality",))
     for link in links:
         sides = (number(link.left), number(link.right), f"{1 / link.worst:.3g}×", str(link.step))
         told = verdict("holds" if link.holds else "violated")
-        add_row(table, (link.name, link.statement, *sides, told))
-    stdout().print(table)
-    if not any(link.key == "theorem1" for link in links):
+        table.add_row((link.name, link.statement, *sides, told))
+    print_table(stdout(), table)
+    if notes and not any(link.key == "theorem1" for link in links):
         late = f"Lemma 7 and Theorem 1 are about steps t ≥ t0 = {first_step(run):.0f} of ngd"
         print_lines(stdout(), [late])
 

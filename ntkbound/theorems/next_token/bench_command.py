@@ -24,7 +24,7 @@ def bench(
     direction and margin, too; autograd's does not.
     """
     from ntkbound.machine.parallel import Workers
-    from ntkbound.report.tables import add_row, new_table
+    from ntkbound.report.tables import Table, print_table, print_text
     from ntkbound.theorems.next_token.bench import bench as timed
     from ntkbound.theorems.next_token.show import title
     from ntkbound.theorems.next_token.tasks import prepare
@@ -40,15 +40,15 @@ def bench(
             "ns_per_element": found.ns_per_element, "seconds_per_step": found.seconds,
             "elements": found.elements,
         })  # fmt: skip
-    elif not quiet:
-        stdout().print(title(prepared.config.model_dump()), style="bold", highlight=False)
+    else:
+        print_text(stdout(), title(prepared.config.model_dump()), style="bold")
         right = ("µs per step", "ns per element", "over kernel")
-        table = new_table(("", *right), right)
+        table = Table(("", *right), right)
         for name, seconds in found.seconds.items():
             ratio = seconds / found.seconds["kernel"]
             numbers = (f"{1e6 * seconds:.1f}", f"{found.ns_per_element[name]:.2f}", f"{ratio:.2f}×")
-            add_row(table, (name, *numbers))
-        stdout().print(table)
+            table.add_row((name, *numbers))
+        print_table(stdout(), table)
 
 
 command = config_options(bench, Config)

@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from ntkbound.theorems.shallow_transformer import run as running
 from ntkbound.theorems.shallow_transformer.audit import links, replay
 from ntkbound.theorems.shallow_transformer.audit import observer as measuring
 from ntkbound.theorems.shallow_transformer.audit.columns import weights
+from ntkbound.theorems.shallow_transformer.audit.replay import audited_steps
 from ntkbound.theorems.shallow_transformer.data import prepare
 from ntkbound.theorems.shallow_transformer.start import build_model, start
 from tests.support.problems import SMALL_RUN, TRAIN, parts, tamper
@@ -386,3 +388,14 @@ def test_bad_input(refused, copied):
         "--level: 'a-priori' is unknown; accepted: closed-form, a-posteriori"
     )
     assert "--steps" in refused("audit", copied, "--steps=1")
+
+
+@pytest.mark.parametrize("tau", [2, 3, 24, 100, 4000])
+@pytest.mark.parametrize("count", [2, 3, 24, 64])
+def test_as_many_steps_are_audited_as_were_asked_for(tau, count):
+    steps = audited_steps(tau, count)
+    assert len(steps) == len({*steps}) == min(tau, count)
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (0, tau - 1)
+    far = [b / a for a, b in pairwise(steps) if a > 50]
+    assert not far or max(far) < 1.2 * min(far), "geometric where it can be"

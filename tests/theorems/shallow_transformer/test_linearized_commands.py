@@ -101,7 +101,9 @@ def test_kernel_prints_a_table_and_draws_both_curves(trained, command, folder):
     for words in ("λ_max", "drift", "distance to infinite width", "predicted R̂", "curves part at"):
         assert words in out
     assert "linearized" in (folder / "c.svg").read_text()
-    assert command("kernel", path, "--quiet", "--threads=1") == (0, "", "")
+    code, out, err = command("kernel", path, "--quiet", "--threads=1")
+    assert (code, err) == (0, "")
+    assert "predicted R̂" in out
 
 
 def test_kernel_refuses_what_it_cannot_use(trained, refused):

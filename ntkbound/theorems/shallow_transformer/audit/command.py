@@ -66,8 +66,8 @@ def audit(
         found = audit_record(made, steps, _tools(made.folder.parent, threads), level)
     if as_json:
         print_json(found.as_json())
-    elif not quiet:
-        print_audit(stdout(), found)
+    else:
+        print_audit(stdout(), found, notes=not quiet)
     if figure is not None:
         plot_shares(figure, found.audit.shares)
     for link in found.audit.links:
@@ -89,7 +89,7 @@ def _tools(results: Path, threads: int | None) -> Tools:
     from ntkbound.machine.parallel import Workers
     from ntkbound.machine.tools import Tools
     from ntkbound.runs.cache import ArrayCache
-    from ntkbound.runs.execute import CACHE
+    from ntkbound.runs.store import CACHE
 
     return Tools(Workers(threads), cache=ArrayCache(results / CACHE))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ntkbound.core.steps import recorded_steps
 from ntkbound.heads.model import Params
 from ntkbound.heads.terms.trajectory import mean_square_error
 from ntkbound.heads.training.descent import RunDescent
@@ -48,8 +47,15 @@ class Audit:
 
 
 def audited_steps(tau: int, count: int) -> list[int]:
-    """At most about ``count`` steps from 0 to τ − 1, both among them, geometrically spaced."""
-    return list(range(tau)) if count >= tau else recorded_steps(tau - 1, count)
+    """``count`` steps from 0 to τ − 1, both among them, as near to geometric as distinct steps can
+    be; all τ of them where there are no more."""
+    if count >= tau:
+        return list(range(tau))
+    steps, last = [0, 1], tau - 1
+    for left in range(count - 2, 0, -1):
+        ratio = (last / steps[-1]) ** (1 / left)
+        steps.append(max(steps[-1] + 1, round(steps[-1] * ratio)))
+    return [*steps[: count - 1], last]
 
 
 def replay(start: Start, count: int, tools: Tools, level: str = LEVELS[0]) -> Audit:
@@ -116,7 +122,7 @@ def _with_target(
     final = final_bound(run, known)
     notes = [*audit.notes, *_stand_ins(known)]
     if final.value is None:
-        notes.append(f"the bound is vacuous ({final.reason}): there is no slack to decompose")
+        notes.append("the bound is vacuous: there is no slack to decompose")
     return replace(
         audit,
         notes=tuple(notes),

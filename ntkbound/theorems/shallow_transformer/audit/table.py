@@ -5,48 +5,56 @@ from __future__ import annotations
 import math
 
 from rich.console import Console
-from rich.text import Text
 
-from ntkbound.report.tables import add_row, new_table, number, print_lines, verdict
+from ntkbound.report.tables import (
+    Table,
+    number,
+    percent,
+    print_lines,
+    print_table,
+    print_text,
+    verdict,
+)
 from ntkbound.theorems.shallow_transformer.audit.audited import Audited
 from ntkbound.theorems.shallow_transformer.show import title
 
 
-def print_audit(console: Console, found: Audited) -> None:
-    """Links first, then the factors of bound/measured, then the notes."""
-    console.print(Text(title(found.config.model_dump())), style="bold")
+def print_audit(console: Console, found: Audited, *, notes: bool = True) -> None:
+    """Links first, then the factors of bound/measured, then the notes where they are wanted."""
+    print_text(console, title(found.config.model_dump()), style="bold")
     right = ("left", "right", "factor", "lowest", "highest")
-    table = new_table(("", "link", *right, "verdict"), right)
+    table = Table(("", "link", *right, "verdict"), right)
     reasons: dict[str, list[str]] = {}
     for link in found.audit.links:
         defined = link.left is not None and link.right is not None
         factors = (link.factor, link.factor_low, link.factor_high)
         told = [_factor(value) if defined else "–" for value in factors]
         sides = (number(link.left), number(link.right))
-        add_row(table, (link.step, link.name, *sides, *told, verdict(link.verdict)))
+        table.add_row((link.step, link.name, *sides, *told, verdict(link.verdict)))
         if link.reason:
             reasons.setdefault(link.reason, []).append(link.name)
-    console.print(table)
+    print_table(console, table)
     if found.audit.shares:
         console.print()
         _print_shares(console, found)
     causes = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    print_lines(console, [*causes, *found.audit.notes])
+    if notes:
+        print_lines(console, [*causes, *found.audit.notes])
 
 
 def _print_shares(console: Console, found: Audited) -> None:
     shares = found.audit.shares
     right = ("RMSE so far", "factor", "of log slack")
-    table = new_table(("", "where bound/measured goes", *right), right)
+    table = Table(("", "where bound/measured goes", *right), right)
     measured = math.sqrt(found.audit.min_mse)
-    add_row(table, ("", "measured √min R̂", number(measured), "", ""))
+    table.add_row(("", "measured √min R̂", number(measured), "", ""))
     for row in shares:
-        part = "–" if row.share is None else f"{row.share:.1%}"
-        add_row(table, (row.step, row.statement, number(row.reached), f"{row.factor:.4g}×", part))
+        part = "–" if row.share is None else percent(row.share)
+        table.add_row((row.step, row.statement, number(row.reached), f"{row.factor:.4g}×", part))
     product = math.prod(row.factor for row in shares)
     last = ("", "bound", number(found.audit.bound), f"{product:.4g}×", "100.0%")
-    add_row(table, last, style="bold")
-    console.print(table)
+    table.add_row(last, style="bold")
+    print_table(console, table)
 
 
 def _factor(value: float | None) -> str:

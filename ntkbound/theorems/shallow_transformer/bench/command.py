@@ -51,5 +51,5 @@ def command(
         result, show = measure(Sizes(n, T, d, m), dtype, threads, device, chosen), print_bench
     if as_json:
         print_json(result)
-    elif not quiet:
-        show(stdout(), result)
+    else:
+        show(stdout(), result, notes=not quiet)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
-from ntkbound.report.tables import add_row, new_table, print_lines
+from ntkbound.report.tables import Table, print_lines, print_table, print_text
 
 MEANING = {
     "kernel": "this tool's native kernel",
@@ -20,15 +19,15 @@ MEANING = {
 }
 
 
-def print_bench(console: Console, result: Mapping[str, Any]) -> None:
+def print_bench(console: Console, result: Mapping[str, Any], *, notes: bool = True) -> None:
     sizes = ", ".join(f"{name} = {value}" for name, value in result["sizes"].items())
     _headline(console, f"loss and gradient, {sizes}", result)
     right = ("ns per element", "ratio")
-    table = new_table(("", *right), right)
+    table = Table(("", *right), right)
     for name, value in result["ns_per_element"].items():
         if value is not None:
-            add_row(table, (MEANING[name], f"{value:.3f}", f"{result['ratios'][name]:.1f}×"))
-    console.print(table)
+            table.add_row((MEANING[name], f"{value:.3f}", f"{result['ratios'][name]:.1f}×"))
+    print_table(console, table)
     ceilings = result["ceilings"]
     lines = [f"{MEANING[name]}: {reason}" for name, reason in result["absent"].items()]
     lines += [
@@ -37,24 +36,26 @@ def print_bench(console: Console, result: Mapping[str, Any]) -> None:
         f"arithmetic floor {result['floor_ns']:.3f} ns per element; the first line is "
         f"{result['times_floor']:.2f}× that",
     ]
-    print_lines(console, lines)
+    if notes:
+        print_lines(console, lines)
 
 
-def print_growth(console: Console, result: Mapping[str, Any]) -> None:
-    _headline(console, f"seconds per step, {MEANING[result['timed']]}, d = {result['d']}", result)
+def print_growth(console: Console, result: Mapping[str, Any], *, notes: bool = True) -> None:
+    _headline(console, f"µs per step, {MEANING[result['timed']]}, d = {result['d']}", result)
     first = next(iter(result["axes"].values()))
     sizes = [f"2^{math.log2(elements):.0f}" for elements in first["elements"]]
     right = (*sizes, "slope", "repeats")
-    table = new_table(("along", *right), right, folded=("along", *right))
+    table = Table(("along", *right), right)
     for axis, found in result["axes"].items():
         low, high = found["slope_range"]
-        times = [f"{seconds * 1e6:.3g} µs" for seconds in found["seconds"]]
-        add_row(table, (axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}"))
-    console.print(table)
-    print_lines(console, ["columns are samples × tokens × heads; a slope of 1 is linear cost"])
+        times = [f"{seconds * 1e6:.3g}" for seconds in found["seconds"]]
+        table.add_row((axis, *times, f"{found['slope']:.2f}", f"{low:.2f} … {high:.2f}"))
+    print_table(console, table)
+    if notes:
+        print_lines(console, ["columns are samples × tokens × heads; a slope of 1 is linear cost"])
 
 
 def _headline(console: Console, what: str, result: Mapping[str, Any]) -> None:
     threads = result["threads"]
     text = f"{what}, {result['dtype']}, {result['device']}, {threads} thread{'s' * (threads > 1)}"
-    console.print(Text(text), style="bold")
+    print_text(console, text, style="bold")

@@ -53,10 +53,10 @@ def membership(
     verdict = judge_membership(found.at_first_ridge())
     if as_json:
         print_json(verdict.as_json() | found.as_json())
-    elif not quiet:
+    else:
         what = f"{config.task} labels" if labels == "task" else f"random labels on {config.task}"
         title = f"{what}, {config.activation}, query {config.query}, medians over {seeds} seeds"
-        print_membership(stdout(), title, found, verdict)
+        print_membership(stdout(), title, found, verdict, notes=not quiet)
     if strict:
         raise typer.Exit(INCONCLUSIVE if verdict.verdict == "inconclusive" else 0)
 

@@ -7,9 +7,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.text import Text
 
-from ntkbound.report.tables import add_row, new_table, number, print_lines
+from ntkbound.report.tables import Table, number, print_lines, print_table, print_text
 
 if TYPE_CHECKING:
     from ntkbound.theorems.shallow_transformer.membership.requirements import Requirements
@@ -22,30 +21,36 @@ STYLES = {"inside": "green", "outside": "bold red", "inconclusive": "yellow"}
 
 
 def print_membership(
-    console: Console, title: str, found: Requirements, verdict: MembershipVerdict
+    console: Console,
+    title: str,
+    found: Requirements,
+    verdict: MembershipVerdict,
+    *,
+    notes: bool = True,
 ) -> None:
     """One line per (m, n), then per ridge: medians over the seeds."""
-    console.print(Text(title), style="bold")
+    print_text(console, title, style="bold")
     first = found.at_first_ridge()
     blocks = [f"ν_{block}" for block in verdict.nu]
     names = ("norm", *(f"nu_{block}" for block in verdict.nu), "residual")
     titles = ("m", "n", "seeds", "‖Δ‖", *blocks, "residual")
-    table = new_table(titles, right=titles)
+    table = Table(titles, right=titles)
     for (m, n), rows in _grouped(first, lambda row: (row.m, row.n)).items():
-        add_row(table, (str(m), str(n), str(len(rows)), *_medians(rows, names)))
-    console.print(table)
+        table.add_row((str(m), str(n), str(len(rows)), *_medians(rows, names)))
+    print_table(console, table)
     if len(found.ridges) > 1:
         console.print()
         titles = ("ridge", "‖Δ‖", "RKHS norm", *blocks, "residual")
-        table = new_table(titles, right=titles)
+        table = Table(titles, right=titles)
         largest = max((row.m, row.n) for row in found.rows)
         last = [row for row in found.rows if (row.m, row.n) == largest]
         for ridge, rows in _grouped(last, lambda row: row.ridge).items():
-            add_row(table, (f"{ridge:g}", *_medians(rows, ("norm", "rkhs_norm", *names[1:]))))
-        console.print(table)
-    print_lines(console, found.notes)
+            table.add_row((f"{ridge:g}", *_medians(rows, ("norm", "rkhs_norm", *names[1:]))))
+        print_table(console, table)
+    if notes:
+        print_lines(console, found.notes)
     opening = "inconclusive: " if verdict.verdict == "inconclusive" else ""
-    console.print(Text(opening + verdict.reason, STYLES[verdict.verdict]))
+    print_text(console, opening + verdict.reason, style=STYLES[verdict.verdict])
 
 
 def _grouped(

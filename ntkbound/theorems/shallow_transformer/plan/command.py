@@ -100,12 +100,12 @@ def command(
             for a, b in zip(samples, widths, strict=True)
         ]
         print_json(told)
-    elif not quiet:
+    else:
         norms, radii = _short(config.nu or {}), _short(config.rho)
         title = f"RMSE ≤ {target:g} with probability {1 - config.delta:g}: "
         title += f"n = {config.n}  T = {config.T}  d = {config.d}\n"
         title += f"{config.activation}, ν = {norms}, ρ = {radii}, η = {problem.eta_scale:g}/√τ"
-        print_plan(stdout(), title, plans, crossings)
+        print_plan(stdout(), title, plans, crossings, notes=not quiet)
 
 
 FROM_RECORD = (

@@ -50,5 +50,5 @@ def command(
         plot_curve(curve, report)
     if as_json:
         print_json(report.as_json())
-    elif not quiet:
-        print_kernel(stdout(), report)
+    else:
+        print_kernel(stdout(), report, notes=not quiet)

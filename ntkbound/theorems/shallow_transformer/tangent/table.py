@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.text import Text
 
-from ntkbound.report.tables import add_row, new_table, number, print_lines
+from ntkbound.report.tables import Table, number, print_lines, print_table, print_text
 
 if TYPE_CHECKING:
     from ntkbound.theorems.shallow_transformer.tangent.report import KernelReport
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 ROWS = 12  # of the curve's table, about: every recorded step is in the JSON
 
 
-def print_kernel(console: Console, report: KernelReport) -> None:
-    console.print(Text(report.id), style="bold")
+def print_kernel(console: Console, report: KernelReport, *, notes: bool = True) -> None:
+    print_text(console, report.id, style="bold")
     s = report.spectrum
     lines = [
         f"tangent kernel at φ_0, n = {report.n}, m = {report.m}: λ_max {number(s['largest'])}, "
@@ -32,21 +31,21 @@ def print_kernel(console: Console, report: KernelReport) -> None:
             f"(± {number(wide['relative_standard_error'])} from {wide['heads']:.0f} heads)"
         )
     for line in lines:
-        console.print(Text(line))
+        print_text(console, line)
     titles = ("step", "measured R̂", "predicted R̂", "difference")
-    table = new_table(titles, right=titles)
+    table = Table(titles, right=titles)
     for i in _shown(report):
         measured, predicted = report.measured[i], report.predicted[i]
         apart = "–" if not predicted else f"{round(measured / predicted - 1, 4) + 0.0:+.2%}"
-        add_row(table, (str(report.steps[i]), number(measured), number(predicted), apart))
-    console.print(table)
+        table.add_row((str(report.steps[i]), number(measured), number(predicted), apart))
+    print_table(console, table)
     limit = f"{report.tolerance:.3g} of the prediction between them"
     parted = (
         f"the curves never part: nowhere more than {limit}"
         if report.parting_step is None
         else f"the curves part at step {report.parting_step}, the first with more than {limit}"
     )
-    print_lines(console, [parted, *report.notes])
+    print_lines(console, [parted, *(report.notes if notes else ())])
 
 
 def _shown(report: KernelReport) -> Sequence[int]:
