@@ -1,4 +1,4 @@
-"""What a report page is made from: a check, the runs that it judged, and those that it could not."""
+"""What a report page is made from: a check, the runs judged, and those that could not be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections on where the numbers are from: conditions, configs, versions, machines, and the words."""
+"""Sections on where numbers are from: conditions, configs, versions, machines; and the words."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Card:
-    """One finding: its title, its verdicts with how often each was given, and what belongs to it."""
+    """One finding: its title, its verdicts, each with how often it was given, and what is shown."""
 
     kind: ClassVar[str] = "card"
     title: str

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 NO_MATPLOTLIB = "No figures: they need matplotlib (pip install 'ntkbound[plot]')."
 UNDRAWABLE = "cannot be drawn: a name in it is no text for a figure"
-SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "ntkbound"}  # text stays text; same ids always
-# Black and white are those of the page, be it light or dark.
-COLOURS = {"#000000": "currentColor", "#ffffff": "var(--paper)"}
-SHOWN = ("axis", "where", "estimate", "low", "high", "claimed", "verdict")
+SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ntkbound",
+}  # text stays text; same ids always
+# Black, white and the grey of single runs are those of the page, be it light or dark.
+COLOURS = {"#000000": "currentColor", "#ffffff": "var(--paper)", "#cccccc": "var(--runs)"}
 IDS = re.compile(r'(\bid="|xlink:href="#|url\(#)')
 
 
@@ -128,7 +130,9 @@ def _named(group: Sequence[Verdict]) -> str:
 
 def _numbers(fit: Verdict) -> Mapping[str, Any]:
     """What the figure of a fit shows of it; of seeds the median."""
-    told = {name: value for name, value in fit.as_json().items() if name in SHOWN}
+    numbers = {"estimate": fit.estimate, "low": fit.low, "high": fit.high, "claimed": fit.claimed}
+    told: dict[str, Any] = {n: None if v is None else _json([v])[0] for n, v in numbers.items()}
+    told |= {"axis": fit.axis, "where": dict(fit.arm), "verdict": fit.verdict}
     if isinstance(fit.evidence, Series):
         told["x"] = _json(fit.evidence.points.tolist())
         told["median"] = _json(np.median(fit.evidence.values, axis=0).tolist())

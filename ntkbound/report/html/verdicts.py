@@ -40,7 +40,7 @@ MOST_NAMED = 200  # runs named one by one
 def summary(material: Material) -> Section:
     """Every claim and what came of it, the most urgent first; a row for each verdict it got."""
     rows = []
-    for (verdict, _), group in _by_claim_and_verdict(material.result.claimed).items():
+    for group in _by_claim_and_verdict(material.result.claimed).values():
         first = group[0]
         about = str(first.key) if first.label else "–"
         claimed = first.claim.sign if first.claim else "–"
@@ -191,7 +191,7 @@ def bounds(material: Material) -> Section:
         [
             word(b.verdict),
             Cell(f"{b.key}{f' (bound {b.nth})' if b.nth > 1 else ''}"),
-            Cell(b.theorem),
+            Cell(b.theorem if len(material.parts) > 1 else "–"),
             numeral(float(b.runs), str(b.runs)),
             numeral(float(b.exceeded), str(b.exceeded)),
             Cell("–" if b.delta is None else f"{b.delta:g}", b.delta),
@@ -209,7 +209,9 @@ def bounds(material: Material) -> Section:
         "measured: below 1× it is exceeded."
     )
     nothing = [Lines(["No bound stands beside these runs."])]
-    return Section("bounds", "Bounds", lead, [Grid("Bounds", heads, rows)] if rows else nothing)
+    return Section(
+        "bounds", "Bounds", lead, [without_empty(Grid("Bounds", heads, rows))] if rows else nothing
+    )
 
 
 def overall(material: Material) -> Cell:
