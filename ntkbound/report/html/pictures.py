@@ -108,10 +108,11 @@ def as_svg(draw: Callable[[Path], None]) -> str:
 
 
 def embedded(svg: str, prefix: str) -> str:
-    """An SVG file as a part of a page: without its head and the names of its languages, with ids
-    that no other figure has, and in the colours of the page."""
+    """An SVG file as a part of a page: without its head, its style (which would be that of the
+    whole page) and the names of its languages, with ids that no other figure has, and in the
+    colours of the page."""
     body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
     body = re.sub(r'\s(xmlns(:\w+)?|version)="[^"]*"', "", body)
     body = IDS.sub(lambda found: found[1] + prefix, body).replace("xlink:href", "href")
     for colour, of_page in COLOURS.items():
