@@ -10,6 +10,7 @@ import pytest
 from ntkbound.cli.sweeps import Place, run_missing
 from ntkbound.core.preset import load_preset
 from ntkbound.core.registry import find
+from ntkbound.report.html import pictures
 from ntkbound.runs.record import sealed
 from ntkbound.studies import load
 from tests.cli.test_slopes_and_check import PRESET
@@ -26,6 +27,12 @@ def made(tmp_path_factory):
     (folder / "p.toml").write_text(few, encoding="utf-8")
     run_missing(load_preset(str(folder / "p.toml")), Place(folder / "results", 1), True)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _few_figures(monkeypatch):
+    """The other tests of the page draw them all."""
+    monkeypatch.setattr(pictures, "ROOM", 1)
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ def test_a_page_of_a_folder(results, command, folder):
 
 
 def test_json_and_quiet(results, command):
-    code, out, _ = command("report", "results", "--json")
+    _code, out, _ = command("report", "results", "--json")
     assert json.loads(out) == {"page": "report.html", "runs": 6, "verdict": "inconclusive"}
     assert command("report", "results", "--quiet") == (0, "", "")
     assert command("report", "results", "--quiet", "--strict")[0] == 3
@@ -102,8 +109,9 @@ def test_what_is_no_record_that_counts_is_named(results, command, folder):
     (results / "gone.failed.json").write_text(json.dumps(failure))
     assert command("report", "results")[0] == 0
     found = page(folder / "report.html")
-    for word in (damaged.name, stale.name, "version 1 is not", diverged.name, "diverged 1",
-                 "gone no <memory>", "1 record of theorem 'of-nobody', which is not installed"):  # fmt: skip
+    unknown = "1 record of theorem 'of-nobody', which is not installed"
+    named = (damaged.name, stale.name, "version 1 is not", diverged.name, "diverged 1", unknown)
+    for word in (*named, "gone no <memory>"):
         assert word in found.section("judged"), word
     assert "2 of shallow-transformer" in found.texts("dd")
 
@@ -141,7 +149,7 @@ def test_a_check_writes_its_page(results, made, command, folder):
     code = command("check", made / "p.toml", "--report", "check.html", "--quiet")[0]
     found = page(folder / "check.html")
     assert found.texts("h1") == [f"Check of {made / 'p.toml'}"]
-    assert found.all("article")[0][1].split()[:5] == "linearization / worst / max".split()
+    assert found.all("article")[0][1].split()[:5] == ["linearization", "/", "worst", "/", "max"]
     assert code == 3
     assert "inconclusive" in found.texts("title")[0]
 

@@ -46,8 +46,8 @@ def assumptions(material: Material) -> Section:
             numbers = (numeral(float(count), str(count)) for count in counts)
             rows.append([Cell(condition), *numbers, Cell(about)])
         titles = ("met", "not met", "unknown")
-        heads = columns("condition", *titles, "needed by", numeric=titles)
-        blocks += [Grid(f"Conditions of {name}: runs", heads, rows)] if rows else []
+        header = columns("condition", *titles, "needed by", numeric=titles)
+        blocks += [Grid(f"Conditions of {name}: runs", header, rows)] if rows else []
     lead = (
         "What a theorem assumes, and in how many runs it was so. A claim speaks about the runs "
         "that meet its conditions; what is not known to be met counts as not met."
@@ -65,9 +65,9 @@ def provenance(material: Material) -> Section:
         source, where = ("–", "–") if theorem is None else (theorem.source, origin(theorem))
         runs = numeral(float(len(records)), str(len(records)))
         theorems.append([Cell(name), *texts(versions, source, where), runs])
-    heads = columns("theorem", "version", "stands in", "comes from", "runs", numeric=("runs",))
+    header = columns("theorem", "version", "stands in", "comes from", "runs", numeric=("runs",))
     varying = material.varying
-    blocks: list[Block] = [Grid("Theorems", heads, theorems)]
+    blocks: list[Block] = [Grid("Theorems", header, theorems)]
     fields = material.fields
     blocks.append(_values("Config: what varies", {name: fields[name] for name in varying}))
     shared = {name: counts for name, counts in fields.items() if name not in varying}
@@ -88,9 +88,9 @@ def glossary(material: Material) -> Section:
         [word(name), Cell(str(EXIT_CODES[v.effect])), *texts(v.meaning, v.advice or "–")]
         for name, v in VERDICTS.items()
     ]
-    heads = columns("verdict", "exit code", "meaning", "what to do", numeric=("exit code",))
+    header = columns("verdict", "exit code", "meaning", "what to do", numeric=("exit code",))
     terms = [texts(name, meaning) for name, meaning in TERMS.items()]
-    blocks = [Grid("Verdicts", heads, verdicts), Grid("Terms", columns("term", "meaning"), terms)]
+    blocks = [Grid("Verdicts", header, verdicts), Grid("Terms", columns("term", "meaning"), terms)]
     return Section("glossary", "Glossary", "Every word has one meaning.", blocks)
 
 
@@ -105,8 +105,8 @@ def _listed(material: Material) -> Grid:
     left = len(material.records) - len(rows)
     numeric = [name for place, name in enumerate(varying)
                if all(row[1 + place].order is not None for row in rows)]  # fmt: skip
-    heads = columns("record", *varying, "bounds", numeric=numeric)
-    return Grid("Records", heads, rows, f"… and {left} more" if left else "")
+    header = columns("record", *varying, "bounds", numeric=numeric)
+    return Grid("Records", header, rows, f"… and {left} more" if left else "")
 
 
 def _value(value: object) -> Cell:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 NO_MATPLOTLIB = "No figures: they need matplotlib (pip install 'ntkbound[plot]')."
 UNDRAWABLE = "cannot be drawn: a name in it is no text for a figure"
+ROOM = 20  # figures of one kind
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ntkbound",
@@ -42,7 +43,7 @@ class Pictures:
     """Draws the figures of one page, ``room`` of each kind, so that it stays small and is made in
     seconds. left: those that were not drawn."""
 
-    room: int = 20
+    room: int = field(default_factory=lambda: ROOM)
     drawn: int = 0
     left: int = 0
     possible: bool = field(default_factory=lambda: find_spec("matplotlib") is not None)

@@ -34,8 +34,8 @@ def of_study(evaluation: Evaluation, pictures: Pictures) -> list[Section]:
     evidence: list[Block] = [Gallery(drawn)] if drawn else []
     for table in evaluation.tables:
         cells = [[sortable(text) for text in row] for row in table.rows]
-        heads = [Column(title, title != "arm") for title in table.columns]
-        evidence.append(Grid(table.title, heads, cells))
+        header = [Column(title, title != "arm") for title in table.columns]
+        evidence.append(Grid(table.title, header, cells))
     return [
         Section("study", study.title, study.question, answer),
         Section("evidence", "Figures and tables", _plain(study.reading), evidence),

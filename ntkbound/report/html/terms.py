@@ -41,9 +41,9 @@ def decomposition(material: Material, pictures: Pictures) -> Section:
         levels = list(dict.fromkeys(row.level for row in rows))
         terms = list(dict.fromkeys(row.term for row in rows))
         if terms:
-            heads = columns("term", *levels, "measured", numeric=(*levels, "measured"))
+            header = columns("term", *levels, "measured", numeric=(*levels, "measured"))
             found = [_term_row(name, term, levels, records) for term in terms]
-            blocks.append(Grid(f"Certificates of {name}: medians over runs", heads, found))
+            blocks.append(Grid(f"Certificates of {name}: medians over runs", header, found))
         blocks += _kept_bounds(name, records)
         panels = (_term_panel(material, name, term, levels) for term in terms[:MOST_TERMS])
         drawn = pictures.of_panels([panel for panel in panels if panel is not None])
@@ -79,11 +79,11 @@ def worst_cases(material: Material) -> Section:
         ]
         for check, record in closest.values()
     ]
-    heads = columns(
+    header = columns(
         "verdict", "bound on", "measured", "bound", "slack", "where", "run",
         numeric=("measured", "bound", "slack"),
     )  # fmt: skip
-    blocks: list[Block] = [Grid("The closest run of every bound", heads, rows)] if rows else []
+    blocks: list[Block] = [Grid("The closest run of every bound", header, rows)] if rows else []
     notes = dict.fromkeys(note for record in material.records for note in record.notes)
     counts = {note: sum(note in record.notes for record in material.records) for note in notes}
     most = sorted(counts, key=lambda note: -counts[note])[:MOST_NOTES]
@@ -91,9 +91,9 @@ def worst_cases(material: Material) -> Section:
     if told:
         left = len(counts) - len(most)
         note = f"… and {left} more" if left else ""
-        heads = columns("note", "runs", numeric=("runs",))
+        header = columns("note", "runs", numeric=("runs",))
         title = "What runs note about themselves"
-        blocks.append(Fold(title, [Grid(title, heads, told, note)]))
+        blocks.append(Fold(title, [Grid(title, header, told, note)]))
     lead = "Of every bound, the run in which the measured number comes closest to it."
     nothing = [Lines(["No run has a number beside a bound."])]
     return Section("worst", "Worst cases", lead, blocks or nothing)
@@ -121,8 +121,8 @@ def _kept_bounds(name: str, records: Sequence[Record]) -> list[Block]:
         count = numeral(float(without), str(without))
         rows.append([Cell(term), *(numeral(end) for end in ends), count])
     titles = ("least", "median", "largest", "runs without")
-    heads = columns("term", *titles, numeric=titles)
-    return [Grid(f"Bounds of {name}: over runs", heads, rows)] if rows else []
+    header = columns("term", *titles, numeric=titles)
+    return [Grid(f"Bounds of {name}: over runs", header, rows)] if rows else []
 
 
 def _term_panel(material: Material, name: str, term: str, levels: Sequence[str]) -> Panel | None:

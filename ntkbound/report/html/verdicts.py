@@ -48,11 +48,11 @@ def summary(material: Material) -> Section:
             _word(first, len(group)), Cell(_title(first)), Cell(about), Cell(first.axis or "–"),
             Cell(claimed, first.claimed), _range(group),
         ])  # fmt: skip
-    heads = columns(
+    header = columns(
         "verdict", "claim", "about", "along", "claimed", "measured",
         numeric=("claimed", "measured"),
     )  # fmt: skip
-    blocks: list[Block] = [without_empty(Grid("Claims", heads, rows))] if rows else []
+    blocks: list[Block] = [without_empty(Grid("Claims", header, rows))] if rows else []
     if material.result.bounds:
         blocks.append(_bounds_in_short(material.result.bounds))
     lead = "What was claimed, what was measured with its interval, and what follows."
@@ -94,13 +94,13 @@ def every_group(material: Material) -> Fold:
         ]
         for fit in sorted(material.result.claimed, key=_rank)[:MOST_ROWS]
     ]
-    heads = columns(
+    header = columns(
         "verdict", "claim", "about", "where", "measured", "interval", "points × seeds", "reason",
         numeric=("measured", "interval", "points × seeds"),
     )  # fmt: skip
     left = len(material.result.claimed) - len(rows)
     title = "Every claim in every group of runs"
-    return Fold(title, [without_empty(Grid(title, heads, rows, _rest(left)))])
+    return Fold(title, [without_empty(Grid(title, header, rows, _rest(left)))])
 
 
 def _bounds_in_short(bounds: Sequence[BoundVerdict]) -> Lines:
@@ -146,11 +146,11 @@ def _missing_runs(title: str, missing: Mapping[str, str]) -> list[Block]:
         return []
     counts = Counter(missing.values())
     rows = [[Cell(why), numeral(float(count), str(count))] for why, count in counts.most_common()]
-    heads = columns("why", "runs", numeric=("runs",))
+    header = columns("why", "runs", numeric=("runs",))
     named = [texts(name, why) for name, why in list(missing.items())[:MOST_NAMED]]
     note = _rest(len(missing) - len(named))
     each = Grid(title, columns("run", "why"), named, note)
-    return [Grid(title, heads, rows), Fold(f"{title}, one by one", [each])]
+    return [Grid(title, header, rows), Fold(f"{title}, one by one", [each])]
 
 
 def claims(material: Material, pictures: Pictures) -> Section:
@@ -200,7 +200,7 @@ def bounds(material: Material) -> Section:
         ]
         for b in sorted(material.result.bounds, key=lambda b: URGENT.index(b.effect))
     ]
-    heads = columns(
+    header = columns(
         "verdict", "bound on", "theorem", "runs", "exceeded", "δ", "least slack", "reason",
         numeric=("runs", "exceeded", "δ", "least slack"),
     )  # fmt: skip
@@ -210,7 +210,7 @@ def bounds(material: Material) -> Section:
     )
     nothing = [Lines(["No bound stands beside these runs."])]
     return Section(
-        "bounds", "Bounds", lead, [without_empty(Grid("Bounds", heads, rows))] if rows else nothing
+        "bounds", "Bounds", lead, [without_empty(Grid("Bounds", header, rows))] if rows else nothing
     )
 
 

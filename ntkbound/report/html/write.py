@@ -65,7 +65,6 @@ def page_of(material: Material) -> Page:
 def as_html(page: Page) -> str:
     """The page as text: every text of it escaped, SVG, style and script as they are."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("ntkbound.report.html", "template"),
@@ -74,8 +73,7 @@ def as_html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["markup"] = Markup
     numbers = [{"title": figure.title, **figure.data} for figure in page.figures]
     told = json.dumps(numbers, ensure_ascii=True, allow_nan=False).replace("<", "\\u003c")
-    text = environment.get_template(TEMPLATE).render(page=page, numbers=Markup(told))
+    text = environment.get_template(TEMPLATE).render(page=page, numbers=told)
     return text.encode("utf-8", "replace").decode("utf-8")  # half a surrogate is no text
