@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+import ntkbound
 from ntkbound.cli.sweeps import Place, run_missing
 from ntkbound.core.preset import load_preset
 from ntkbound.core.registry import find
@@ -82,6 +83,13 @@ def test_json_and_quiet(results, command):
     assert json.loads(out) == {"page": "report.html", "runs": 6, "verdict": "inconclusive"}
     assert command("report", "results", "--quiet") == (0, "", "")
     assert command("report", "results", "--quiet", "--strict")[0] == 3
+
+
+def test_from_python(results, folder):
+    ntkbound.load("results").report("own.html", title="Mine")
+    found = page(folder / "own.html")
+    assert (found.texts("h1"), found.texts("dt")[:2]) == (["Mine"], ["Runs", "With"])
+    assert "linearization / worst / max" in found.section("claims")
 
 
 def test_claims_of_a_preset_and_a_title(results, made, command, folder):

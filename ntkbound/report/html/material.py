@@ -20,9 +20,9 @@ MOST_POINTS = 8  # values of an axis that a figure tells apart
 
 @dataclass(frozen=True)
 class Material:
-    """title, command: what the page is called and how it is made again. verdict: of all, lost runs
-    included. lost, left_out: id → why a run, or a theorem's runs, are not among the records.
-    study: where the page is about one."""
+    """title, command: what the page is called, and how it is made again (empty: not said).
+    verdict: of all, lost runs included. lost, left_out: id → why a run, or a theorem's runs, are
+    not among the records. study: where the page is about one."""
 
     title: str
     command: str

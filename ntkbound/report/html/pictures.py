@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 NO_MATPLOTLIB = "No figures: they need matplotlib (pip install 'ntkbound[plot]')."
 UNDRAWABLE = "cannot be drawn: a name in it is no text for a figure"
-ROOM = 20  # figures of one kind
+ROOM = 16  # figures of one kind
 SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ntkbound",

@@ -18,7 +18,7 @@ from ntkbound.report.html.page import Block, Gallery, Lines, Section
 from ntkbound.report.html.pictures import Pictures
 from ntkbound.studies.study import Line, Panel
 
-MOST_SERIES = 9  # of one theorem
+MOST_SERIES = 6  # of one theorem
 MOST_RUNS = 5  # read at one place of the axis
 MOST_STEPS = 120  # of one line
 

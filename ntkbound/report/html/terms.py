@@ -26,7 +26,7 @@ from ntkbound.report.html.page import (
 from ntkbound.report.html.pictures import Pictures
 from ntkbound.studies.study import Line, Panel
 
-MOST_TERMS = 4  # of one theorem that are drawn
+MOST_TERMS = 6  # of one theorem that are drawn
 MOST_NOTES = 50
 
 Groups = Mapping[float | None, Sequence[Record]]

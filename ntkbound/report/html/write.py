@@ -55,7 +55,8 @@ def page_of(material: Material) -> Page:
         origins.glossary(material),
     ]
     theorems = ", ".join(f"{len(own)} of {name}" for name, own in material.parts.items())
-    facts = [("Runs", theorems or "none"), ("Made by", material.command)]
+    facts = [("Runs", theorems or "none")]
+    facts += [("Made by", material.command)] if material.command else []
     facts.append(("With", f"ntkbound {version('ntkbound')}"))
     facts += [("Figures", pictures.note)] if pictures.note else []
     counts = f"{material.result.counts}."
