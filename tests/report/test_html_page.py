@@ -210,6 +210,16 @@ def test_a_thousand_records_stay_small():
     assert len(re.findall("<tr>", text)) > 1000, "every record is listed"
 
 
+def test_several_bounds_on_one_number_each_have_their_closest_run():
+    made = [traced(one) for one in made_up.planted(-0.5, points=(16, 32), seeds=2)]
+    second = check(made_up.EXCESS, made[1].checks[0].measured, Bound(0.3))
+    made[1] = replace(made[1], checks=(*made[1].checks, second))
+    worst = Page(rendered(made, [])).section("worst")
+    assert "excess / test / max " in worst and "excess / test / max (bound 2) " in worst
+    first = min(made, key=lambda one: one.checks[0].slack)
+    assert worst.index(first.id) < worst.index("(bound 2)") < worst.rindex(made[1].id)
+
+
 def test_columns_without_anything_are_left_out():
     grid = Grid("", columns("a", "b", numeric=("b",)), [texts("x", "–"), texts("y", "–")])
     assert [column.title for column in without_empty(grid).columns] == ["a"]

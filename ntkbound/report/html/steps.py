@@ -46,7 +46,7 @@ def trajectories(material: Material, pictures: Pictures) -> Section:
         blocks += [Lines(lines)] if lines else []
     lead = (
         f"Recorded series against the step: the median over at most {MOST_RUNS} runs at each "
-        "place of the axis, and their range."
+        "place of the axis, whatever else varies, and their range."
     )
     nothing = [Lines(["These runs recorded no series, or none is drawn."])]
     return Section("trajectories", "Trajectories", lead, blocks or nothing)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ntkbound.core.outcome import Certificate, Check
+from ntkbound.core.quantity import Key
 from ntkbound.core.record import Record
 from ntkbound.core.registry import known
 from ntkbound.report.html.material import Material
@@ -58,26 +60,28 @@ def decomposition(material: Material, pictures: Pictures) -> Section:
 
 def worst_cases(material: Material) -> Section:
     """Of every bound the run that comes closest to it, or lies farthest above."""
-    closest: dict[tuple[str, str], tuple[Check, Record]] = {}
+    closest: dict[tuple[str, Key, int], tuple[Check, Record]] = {}
     for record in material.records:
+        seen: Counter[Key] = Counter()
         for row in record.checks:
+            seen[row.key] += 1
             if row.slack is None:
                 continue
-            place = (record.theorem, str(row.key))
+            place = (record.theorem, row.key, seen[row.key])
             before = closest.get(place)
             if before is None or (row.slack, record.id) < (before[0].slack, before[1].id):
                 closest[place] = (row, record)
     rows = [
         [
             word(check.verdict),
-            Cell(str(check.key)),
+            Cell(f"{check.key}{f' (bound {nth})' if nth > 1 else ''}"),
             numeral(check.measured),
             numeral(check.bound),
             numeral(check.slack, f"{check.slack:.3g}×"),
             Cell(material.told(record) or "–"),
             Cell(record.id),
         ]
-        for check, record in closest.values()
+        for (_, _, nth), (check, record) in closest.items()
     ]
     header = columns(
         "verdict", "bound on", "measured", "bound", "slack", "where", "run",
