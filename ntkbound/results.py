@@ -12,6 +12,8 @@ from ntkbound.core import html
 from ntkbound.core.claim import Claim, axis_of
 from ntkbound.core.errors import InputError
 from ntkbound.core.record import Record, converged
+from ntkbound.report.html.material import Material
+from ntkbound.report.html.write import write_report
 from ntkbound.report.verdict_panels import plot_verdicts
 from ntkbound.runs.store import survey
 from ntkbound.stats import CheckResult, Verdict, claims_of
@@ -101,6 +103,16 @@ class Results:
         shown = self.slopes() if fits is None else fits
         claimed = [fit for fit in shown if fit.claim is not None]
         plot_verdicts(Path(path), (claimed or shown) if fits is None else shown, self.records)
+
+    def report(
+        self, path: Path | str, claims: Sequence[Claim] | None = None, title: str = "Report"
+    ) -> None:
+        """One HTML page of everything that these records say, as ``ntkbound report`` writes it.
+        Raises InputError for a place that cannot be written, or without jinja2."""
+        result = self.check(claims)
+        verdict, records = result.verdict, self.records
+        page = Material(title, "", result, verdict, records, self.lost, self.left_out)
+        write_report(Path(path), page)
 
     def _judged(self, claims: Sequence[Claim] | None) -> list[Claim]:
         given = self.claims if claims is None else claims

@@ -130,6 +130,7 @@ def test_a_theorem_is_declared_without_torch(name, folder):
     [
         ["slopes", "results"],
         ["check", "results"],
+        ["report", "results"],
         ["diff", "results", "results"],
         ["show", "RECORD"],
         ["status", "results"],

@@ -53,6 +53,7 @@ def test_examples_of_the_wheel(shell, installed, tmp_path):
     assert shell("check --theorem my_theorem.py --jobs 1 -q") == (0, "")
     assert shell("check --theorem my-package --jobs 1 -q") == (0, "")
     assert shell("slopes results --theorem my_theorem.py -q")[0] == 0
+    assert shell("report results --theorem my_theorem.py -q") == (0, "")
     assert shell("study my_study.py --size smoke --jobs 1 -q")[0] == 0
     assert (tmp_path / "results" / "my-study.pdf").is_file()
     assert shell("sweep my_preset.toml --jobs 1 -q") == (0, "")

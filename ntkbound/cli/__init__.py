@@ -14,7 +14,18 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.models import CommandInfo
 
-from ntkbound.cli import check, diff, explain, new, runs, slopes, studies, sweeps, theorems
+from ntkbound.cli import (
+    check,
+    diff,
+    explain,
+    new,
+    report,
+    runs,
+    slopes,
+    studies,
+    sweeps,
+    theorems,
+)
 from ntkbound.cli.common import BAD_INPUT, CRASHED, INCONCLUSIVE, INTERRUPTED, fail, in_options
 from ntkbound.cli.options import theorem_asked_for
 from ntkbound.core import registry, userfile
@@ -55,7 +66,7 @@ def build(name: str, *, everything: bool = False) -> typer.Typer:
         ),
     )
     runs.register(app, name)
-    for part in (sweeps, slopes, check, diff, studies, theorems, explain, new):
+    for part in (sweeps, slopes, check, report, diff, studies, theorems, explain, new):
         part.register(app)
     first = dict.fromkeys((name, registry.DEFAULT))
     _bring(app, list(first), registry.names() if everything else [])

@@ -23,6 +23,7 @@ from ntkbound.cli.common import (
 from ntkbound.cli.diff import CHANGED, Baseline, Tolerance, changes_since, read_baseline
 from ntkbound.cli.judging import Axis, Checked, ClaimsOf, claims_for, judge, known_theorems, load
 from ntkbound.cli.looks import MaxSeeds, UntilDecided, look_until_decided, most_seeds
+from ntkbound.cli.report import Report, check_output, write_check
 from ntkbound.cli.sweeps import BaseSeed, Jobs, Place, Scheduler, run_missing
 from ntkbound.cli.tables import Asked, Pattern, SeedColumn, Value, judge_table
 from ntkbound.core.errors import InputError
@@ -69,6 +70,7 @@ def check(
     pattern: Pattern = None,
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report")] = None,
     markdown: Annotated[Path | None, typer.Option(help="write a Markdown summary")] = None,
+    report: Report = None,
     baseline: Baseline = None,
     tolerance: Tolerance = REPEATED,
     as_json: Json = False,
@@ -82,6 +84,7 @@ def check(
     The Markdown summary also goes to $GITHUB_STEP_SUMMARY where that is set. With a baseline, any
     change since then exits 1, too (ntkbound diff).
     """
+    check_output(report)
     reference = _what(path, theorem)
     wanted = load_preset(claims) if claims else None
     own = Asked([Path(reference)], axis or [], seed_column, value or [], pattern)
@@ -96,6 +99,7 @@ def check(
         table = own.read(wanted.claims)
         moved = own.changes(baseline, table, wanted.claims, tolerance) if baseline else None
         result = judge_table(table, wanted.claims, unclaimed=False, quiet=quiet)
+        write_check(Checked(result), reference, report)
         raise typer.Exit(_told(Checked(result), (junit, markdown), as_json, quiet, moved))
     if axis:
         raise InputError("is for tables only; the claims name their axes", field="axis")
@@ -114,6 +118,7 @@ def check(
         if jobs or scheduler or base_seed:
             raise InputError("--jobs, --scheduler and --base-seed: only for a preset, which is run")
         checked = _checked(load([Path(reference)]), wanted)
+    write_check(checked, reference, report)
     changes = changes_since(old, list(checked.records), list(checked.claims), tolerance)
     raise typer.Exit(_told(checked, (junit, markdown), as_json, quiet, changes))
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, Strict, exit_code, print_json, stdout, tell
+from ntkbound.cli.report import Report, check_output, write_study_page
 from ntkbound.cli.sweeps import Jobs, Place, Scheduler, run_missing
 from ntkbound.core.errors import InputError
 
@@ -27,6 +28,7 @@ def study(
     figure_format: Annotated[str, typer.Option(help="pdf, svg or png")] = "pdf",
     jobs: Jobs = None,
     scheduler: Scheduler = None,
+    report: Report = None,
     strict: Strict = False,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -54,12 +56,14 @@ def study(
     if figure_format not in FORMATS:
         told = f"{figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
         raise InputError(told, field="figure-format")
+    check_output(report)
     place = Place(out, jobs, scheduler, chosen.study.save)
     progress = run_missing(chosen.preset, place, quiet or as_json)
     finished = [run for run in progress.identifiers if run not in progress.failed]
     evaluation = evaluate(chosen, read_records(out, finished), progress.failed)
     command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])
     page = write_study(evaluation, out, figure_format, command)
+    write_study_page(evaluation, command, report)
     if as_json:
         print_json(evaluation.as_json())
     else:

@@ -80,13 +80,16 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def check_writable(folder: Path) -> None:
-    """Raises InputError unless records can be written to ``folder``; creates nothing."""
+def check_writable(folder: Path, field: str = "out") -> None:
+    """Raises InputError unless files can be written to ``folder``; creates nothing.
+
+    ``field``: the argument that named it.
+    """
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
-        raise InputError(f"{nearest} is not a folder", field="out", value=folder)
+        raise InputError(f"{nearest} is not a folder", field=field, value=folder)
     if not os.access(nearest, os.W_OK | os.X_OK):
         told = "cannot be written; choose a folder you may write to"
-        raise InputError(told, field="out", value=folder)
+        raise InputError(told, field=field, value=folder)

@@ -69,7 +69,7 @@ OTHER = replace(PLANTED, name="other", config=Config, axes=("m",), follows=lambd
 
 @contextmanager
 def registered(*theorems: Theorem) -> Iterator[None]:
-    """`core.theorem.find` knows these theorems, and no other."""
+    """`core.registry.find` knows these theorems, and no other."""
     known = {theorem.name: theorem for theorem in theorems}
 
     def find(name: str) -> Theorem:
