@@ -57,6 +57,7 @@ def workers():
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder, so that the default ``results/`` never lands in the checkout."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)  # processes of pytest-xdist have one
     return tmp_path
 
 

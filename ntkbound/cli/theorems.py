@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Annotated
 
 import typer
@@ -69,6 +70,11 @@ def _about(theorem: Theorem) -> str:
     if theorem.commands:
         told.append("commands: " + ", ".join(command.name for command in theorem.commands))
     return "; ".join(told)
+
+
+def _count(things: Sized, stem: str, one: str = "", many: str = "s") -> str:
+    """ "1 claim", "2 claims"."""
+    return f"{len(things)} {stem}{one if len(things) == 1 else many}"
 
 
 def presets(as_json: Json = False, quiet: Quiet = False) -> None:

@@ -109,7 +109,7 @@ def test_its_options_are_its_own(refused):
     told = refused("train", "--theorem=least-squares", "--n=0")
     assert told == "--n: input should be greater than or equal to 1, not 0"
     assert refused("train", "--theorem=least-sqares") == (
-        f"--theorem: 'least-sqares' is unknown; accepted: {', '.join(names())}; "
+        f"--theorem: 'least-sqares' is unknown; accepted: {', '.join(names())}, FILE.py; "
         "did you mean 'least-squares'?"
     )
 
