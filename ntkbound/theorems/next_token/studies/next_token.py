@@ -21,7 +21,7 @@ SIX = (
 
 def panels(evidence: Evidence) -> Judgement:
     """The six panels: medians over the runs of each arm, from the smallest to the largest."""
-    drawn = [Panel(title, "t", y, list(_lines(evidence.complete, name))) for title, y, name in SIX]
+    drawn = [Panel(title, "t", y, [*_lines(evidence.complete, name)]) for title, y, name in SIX]
     return Judgement(panels=drawn)
 
 
