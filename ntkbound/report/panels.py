@@ -65,20 +65,21 @@ def draw_panels(panels: Sequence[Panel], layout: Layout | None = None) -> list[A
 
 
 def _arm(line: Line) -> str:
-    return line.arm or (line.label if line.role == "measured" else "")
+    """Of what it belongs to; a measured line without a name is a median."""
+    return line.arm or (line.label or MEDIAN if line.role == "measured" else "")
 
 
 def _draw(axis: Any, panel: Panel, looks: dict[str, Look], inches: float) -> int:
     """One panel; returns the number of lines above it."""
     far = _scale(axis, panel)
     fitted = {line.arm for line in panel.lines if line.role == "fitted"}
-    arms = [line.label for line in panel.lines if line.role == "measured"]
+    arms = [_arm(line) for line in panel.lines if line.role == "measured"]
     references = 0
     for line in panel.lines:
         own = looks.get(_arm(line), Look(NEUTRAL, "", "-"))
         if line.role == "measured":
             joined = _arm(line) not in fitted and not panel.categories
-            aside = arms.index(line.label) - (len(arms) - 1) / 2
+            aside = arms.index(_arm(line)) - (len(arms) - 1) / 2
             aside *= min(DODGE, APART / len(arms))
             _points(axis, _moved(line, aside, axis), own, joined)
             continue
@@ -236,7 +237,7 @@ def _entries(panels: Sequence[Panel], looks: dict[str, Look]) -> list[tuple[Any,
     from matplotlib.patches import Patch
 
     lines = [line for panel in panels for line in panel.lines]
-    measured = dict.fromkeys(line.label for line in lines if line.role == "measured")
+    measured = dict.fromkeys(_arm(line) for line in lines if line.role == "measured")
     fitted = any(line.role == "fitted" for line in lines)
     entries: list[tuple[Any, str]] = [
         (Line2D([], [], color=looks[name].colour, marker=looks[name].marker,

@@ -83,10 +83,12 @@ RC: Mapping[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Everything that is drawn and saved inside has this look, and what is drawn later has not."""
+    """Everything that is drawn and saved inside has this look, and what is drawn later has not.
+    Whether an SVG holds text or outlines is left to whom it is made for."""
+    from matplotlib import rcParams
     from matplotlib.style import context
 
-    with context(["default", dict(RC)]):
+    with context(["default", {**RC, "svg.fonttype": rcParams["svg.fonttype"]}]):
         yield
 
 
@@ -102,7 +104,7 @@ class Look(NamedTuple):
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (2, 1)), (0, (8, 1.5, 1, 1.5, 1, 1.5)))
-NEUTRAL = "0.25"  # of what belongs to no arm
+NEUTRAL = "#404040"  # of what belongs to no arm
 CLAIMED = (0, (6, 2.5))
 BOUNDS: Mapping[str, Any] = {"upper": (0, (1, 1.4)), "lower": (0, (3, 1.2, 1, 1.2))}
 REFERENCES = ((0, (8, 2)), (0, (1, 2)), (0, (4, 2, 1, 2)))

@@ -74,8 +74,8 @@ def verdict_panels(fits: Sequence[Verdict], records: Sequence[Record]) -> list[P
         for start in range(0, len(group), MOST_ARMS)
     ]
     apart = _differing([fit for group in groups for fit in group])
-    found = [_along(group, apart, records, declared) for group in groups]
-    return found + [_cells(group, declared) for group in cells.values()]
+    panels = [_along(group, apart, records, declared) for group in groups]
+    return panels + [_cells(group, declared) for group in cells.values()]
 
 
 def title_of(key: Key, declared: Sequence[Theorem]) -> str:
@@ -142,14 +142,14 @@ def _cells(group: Sequence[Verdict], declared: Sequence[Theorem]) -> Panel:
     first = group[0]
     names = [name for name, _ in first.arm if len({dict(f.arm).get(name) for f in group}) > 1]
     estimates = [float(fit.estimate or 0.0) for fit in group]
-    ends = [
+    low, high = (
         [middle if end is None else end for middle, end in zip(estimates, side, strict=True)]
         for side in ([fit.low for fit in group], [fit.high for fit in group])
-    ]
+    )
     places = list(range(len(group)))
     seeds = [] if first.form == "fraction" else [_values(fit) for fit in group]
     measure = _measure(first)
-    lines = [Line(measure, places, estimates, *ends, seeds=seeds)]
+    lines = [Line(measure, places, estimates, low, high, seeds=seeds)]
     claimed = [fit.claimed for fit in group if fit.claimed is not None]
     if claimed:
         told = "equal" if first.form == "order" else CLAIMED

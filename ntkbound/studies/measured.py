@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.core.registry import find, known
+from ntkbound.core.registry import known
 from ntkbound.stats import Verdict, arm_text, config_of
 from ntkbound.stats.columns import in_arm
 from ntkbound.stats.curves import curves, median_interval, noted
@@ -114,7 +114,8 @@ def measured_panels(
 
     An arm at a single axis value is no line: it has its row in the table.
     """
-    x = find(study.theorem).symbol(study.axis)
+    theorem = known(study.theorem)
+    x = theorem.symbol(study.axis) if theorem else study.axis
     panels = []
     for quantity in study.measured:
         lines: list[Line] = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ntkbound.core import theorem
+from ntkbound.core import registry
 from tests.report import made_up
 
 
 @pytest.fixture(autouse=True)
 def _least_squares(monkeypatch):
-    monkeypatch.setattr(theorem, "find", made_up.find)
+    monkeypatch.setattr(registry, "find", made_up.find)

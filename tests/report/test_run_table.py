@@ -36,7 +36,7 @@ def test_headline_table_facts_reasons_and_notes_in_that_order():
 
 def test_the_theorem_has_its_own_headline(monkeypatch):
     own = replace(THEOREM, headline=lambda record: f"{record.id} of mine", facts=lambda record: [])
-    monkeypatch.setattr("ntkbound.core.theorem.find", lambda name: own)
+    monkeypatch.setattr("ntkbound.core.registry.find", lambda name: own)
     lines = printed(print_run, record())
     assert lines[0] == "ls-0 of mine"
     assert "  · 100 steps" not in lines

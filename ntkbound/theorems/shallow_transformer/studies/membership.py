@@ -181,12 +181,13 @@ STUDY = Study(
     question="From which projection radius ρ on can training reach a target of norm ν?",
     reading=(
         "The teacher moves every head by exactly ν. For ρ ≥ ν the student's ball contains the "
-        "target up to the approximation error, and the theorem guarantees an error (dotted) "
-        "from above. Below, it guarantees nothing; instead the distance of the labels from the linear "
-        "class on Ω_ρ, less the proved linearization error, is an error that no parameters in the "
-        "ball can do without (dashed, below; none where it is not positive). Where the error stops "
-        "falling is not judged: nobody claims it, and the place of a bend depends on the ratios "
-        "measured. So the whole curve is shown, with the ratio of each error to the one before. "
+        "target up to the approximation error, and the theorem bounds the error from above "
+        "(dotted). Below, it guarantees nothing; instead the distance of the labels from the "
+        "linear class on Ω_ρ, less the proved linearization error, is an error that no parameters "
+        "in the ball can do without (dashes and dots; none where it is not positive). Where the "
+        "error stops falling is not judged: nobody claims it, and the place of a bend depends on "
+        "the ratios measured. So the whole curve is shown, with the ratio of each error to the one "
+        "before. "
         "For a narrowed block the other blocks are wide."
     ),
     theorem=NAME,
