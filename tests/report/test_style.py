@@ -228,8 +228,7 @@ def test_a_bound_far_away_does_not_press_the_rest_into_a_line():
     near = panel(arms=1)
     far = Line("bound", [16.0, 4096.0], [1e3, 1e28], role="upper", arm="m 1")
     (figure,) = draw_panels([Panel("", "m", "y", [*near.lines[:-1], far])])
-    low, high = figure.axes[0].get_ylim()
-    assert high < 1e5
+    assert figure.axes[0].get_ylim()[1] < 1e5
     assert "not shown: bounds to 10$^{28}$" in figure.axes[0].get_title(loc="left")
 
 
