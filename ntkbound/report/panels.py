@@ -35,7 +35,7 @@ CATEGORIES = 8  # named along an axis
 WIDE = 1e4  # a range by this factor has powers of ten at its ticks, not its points
 FLAT = 3.0  # a range by less than this factor is linear, unless a slope is drawn
 FAR = 1e6  # a bound further away than this would press everything else into a line
-INSIDE = 0.74  # of a panel: its axes
+OUTSIDE = 0.6  # inches of a panel beside its axes
 BESIDE = 0.72  # of a panel's height: a line of the label of y
 DODGE, APART = 0.012, 0.05  # of the axis: from arm to arm at one x, and all of them together
 PLAIN = Look("#000000", "o", "-")  # of the median of a panel without arms beside others that have
@@ -92,12 +92,12 @@ def _draw(axis: Any, panel: Panel, looks: dict[str, Look], inches: float) -> int
         )  # fmt: skip
     for x in panel.marks.values():
         axis.axvline(x, color="0.6", linewidth=0.8, linestyle="-", zorder=0)
-    _ticks(axis, panel, inches * INSIDE)
+    _ticks(axis, panel, inches - OUTSIDE)
     axis.set_xlabel(as_math(panel.x))
     axis.set_ylabel(wrapped(panel.y, BESIDE * panel_height(inches), TEXT))
     title = panel.title if panel.title != panel.y else ""
     above = "\n".join(filter(None, (title, panel.note, far)))
-    shown = wrapped(above, inches * INSIDE, SMALL)
+    shown = wrapped(above, inches - OUTSIDE, SMALL)
     axis.set_title(shown, fontsize=SMALL, loc="left")
     return shown.count("\n") + bool(shown)
 

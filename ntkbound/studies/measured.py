@@ -132,8 +132,16 @@ def measured_panels(
             if sum(map(math.isfinite, bounds)) > 1:
                 lines.append(Line(BOUND, [cell.x for cell in own], bounds, role="upper", arm=label))
         if lines:
-            panels.append(Panel(quantity.title, x, quantity.title, lines, noted(drawn)))
+            note = _of_one(lines) + noted(drawn) if drawn else ""
+            panels.append(Panel(quantity.title, x, quantity.title, lines, note))
     return panels
+
+
+def _of_one(lines: Sequence[Line]) -> str:
+    """Which arm was fitted, where it is one of several: "sgd: "."""
+    measured = {line.label for line in lines if line.role == "measured"}
+    fitted = {line.arm for line in lines if line.role == "fitted"}
+    return f"{fitted.pop()}: " if len(fitted) == 1 < len(measured) else ""
 
 
 def _middle(label: str, own: Sequence[Cell], quantity: Quantity) -> Line:
