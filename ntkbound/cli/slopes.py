@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import About, Json, Quiet, Strict, exit_code, print_json, stdout, tell
+from ntkbound.cli.figures import Dpi, Width
 from ntkbound.cli.judging import (
     Axis,
     ClaimsOf,
@@ -53,6 +54,8 @@ def slopes(
     claims: ClaimsOf = None,
     theorem: About = None,
     plot: Annotated[Path | None, typer.Option(help="log-log panels: FILE.pdf|svg|png")] = None,
+    width: Width = "text",
+    dpi: Dpi = 200,
     csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="print a Markdown table")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="print a LaTeX tabular")] = False,
@@ -66,7 +69,9 @@ def slopes(
 ) -> None:
     """Fit log-log slopes of every term along every axis that varies, beside the claimed rates."""
     from ntkbound.report import rates_table as report
+    from ntkbound.report.style import Layout
 
+    layout = Layout(width, dpi)
     formats = {"csv": csv, "markdown": markdown, "latex": latex}
     chosen = [name for name, wanted in formats.items() if wanted]
     if len(chosen) + as_json > 1:
@@ -91,7 +96,7 @@ def slopes(
         from ntkbound.report.verdict_panels import plot_verdicts
 
         claimed = [fit for fit in shown if fit.claim is not None]
-        plot_verdicts(plot, shown if every or not claimed else claimed, fitted.records)
+        plot_verdicts(plot, shown if every or not claimed else claimed, fitted.records, layout)
     if not result.fits:
         tell("no fits: nothing varies along these axes but seeds")
     if as_json:

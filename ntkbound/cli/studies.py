@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ntkbound.cli.common import Json, Out, Quiet, Strict, exit_code, print_json, stdout, tell
+from ntkbound.cli.figures import Dpi, Width
 from ntkbound.cli.report import Report, check_output, write_study_page
 from ntkbound.cli.sweeps import Jobs, Place, Scheduler, run_missing
 from ntkbound.core.errors import InputError
@@ -26,6 +27,8 @@ def study(
     size: Annotated[str, typer.Option(help="smoke, small or paper")] = "small",
     out: Out = Path("results"),
     figure_format: Annotated[str, typer.Option(help="pdf, svg or png")] = "pdf",
+    width: Width = "text",
+    dpi: Dpi = 200,
     jobs: Jobs = None,
     scheduler: Scheduler = None,
     report: Report = None,
@@ -38,8 +41,9 @@ def study(
     Records, figure and the Markdown page NAME.md go to --out; a second call reuses the records.
     """
     from ntkbound.report.study_figure import FORMATS
-    from ntkbound.report.study_files import write_study
+    from ntkbound.report.study_files import Drawing, write_study
     from ntkbound.report.study_page import print_evaluation, print_studies
+    from ntkbound.report.style import Layout
     from ntkbound.studies import load, studies
     from ntkbound.studies.evaluate import evaluate, read_records
 
@@ -57,12 +61,13 @@ def study(
         told = f"{figure_format!r} is unknown; accepted: {', '.join(FORMATS)}"
         raise InputError(told, field="figure-format")
     check_output(report)
+    drawing = Drawing(figure_format, Layout(width, dpi))
     place = Place(out, jobs, scheduler, chosen.study.save)
     progress = run_missing(chosen.preset, place, quiet or as_json)
     finished = [run for run in progress.identifiers if run not in progress.failed]
     evaluation = evaluate(chosen, read_records(out, finished), progress.failed)
     command = shlex.join(["ntkbound", "study", name, "--size", size, "--out", str(out)])
-    page = write_study(evaluation, out, figure_format, command)
+    page = write_study(evaluation, out, drawing, command)
     write_study_page(evaluation, command, report)
     if as_json:
         print_json(evaluation.as_json())

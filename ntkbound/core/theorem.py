@@ -139,6 +139,8 @@ class Theorem:
         they separate no arms.
     axes
         Config fields, or ratios ``a/b`` of two, along which slopes are fitted unasked.
+    symbols
+        How figures call a field of the config, where the paper has another letter for it.
     certified
         Term of a certificate → the measured numbers it is compared with, the first there is.
     presets
@@ -172,6 +174,7 @@ class Theorem:
     prefix: Callable[[Any], str] = plain_prefix
     follows: Callable[[Mapping[str, Any]], Mapping[str, Any]] = nothing_follows
     axes: tuple[str, ...] = ()
+    symbols: Mapping[str, str] = field(default_factory=dict)
     certified: Mapping[str, tuple[Quantity, ...]] = field(default_factory=dict)
     presets: Mapping[str, str | Path] = field(default_factory=dict)
     studies: str = ""
@@ -181,6 +184,10 @@ class Theorem:
     def quantity(self, key: Key) -> Quantity:
         """What is declared under this key; an undeclared number is an amplitude."""
         return self._declared.get(key) or Quantity(*key)
+
+    def symbol(self, axis: str) -> str:
+        """What stands at an axis: of a field, a ratio ``a/b`` of two, or the steps of a run."""
+        return "/".join(self.symbols.get(name, name) for name in axis.split("/"))
 
     @cached_property
     def _declared(self) -> dict[Key, Quantity]:

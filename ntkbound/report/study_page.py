@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from rich.console import Console
 
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Figure:
-    """Where a study's figure lies, beside its page; or None and why there is none."""
+    """Where the sheets of a study's figure lie, beside its page, and the file for a paper where
+    that is another; or none, and why."""
 
-    path: Path | None
+    sheets: Sequence[Path] = ()
+    paper: Path | None = None
     reason: str = ""
 
 
@@ -59,8 +62,10 @@ def as_markdown(evaluation: Evaluation, command: str, figure: Figure) -> str:
     """The page, for the folder in which the figure lies."""
     study, said = evaluation.study, conclude(evaluation)
     drawn = f"No figure: {figure.reason}."
-    if figure.path is not None:
-        drawn = f"![{study.title}]({figure.path.name})"
+    if figure.sheets:
+        drawn = "\n\n".join(f"![{study.title}]({_link(sheet)})" for sheet in figure.sheets)
+    if figure.paper is not None:
+        drawn += f"\n\nFor a paper: [{figure.paper.name}]({_link(figure.paper)})"
     parts = [f"# {study.title}\n", f"```sh\n{command}\n```\n"]
     parts += [f"**Question.** {study.question}\n", f"**Measured over** {evaluation.scope}.\n"]
     parts += [f"{drawn}\n", f"**How to read it.** {study.reading}\n"]
@@ -74,6 +79,11 @@ def as_markdown(evaluation: Evaluation, command: str, figure: Figure) -> str:
     parts += ["## What it shows\n", f"{said.headline}\n", _list(said.shows)]
     parts += ["## What it does not show\n", _list(said.leaves_open)]
     return "\n".join(part for part in parts if part)
+
+
+def _link(path: Path) -> str:
+    """As Markdown takes it, blanks and all."""
+    return quote(path.name)
 
 
 def _list(lines: Sequence[str]) -> str:

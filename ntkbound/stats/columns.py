@@ -206,6 +206,12 @@ def arm_text(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def in_arm(record: Record, arm: Sequence[tuple[str, str]]) -> bool:
+    """Whether a run has the values of this arm."""
+    config = config_of(record)
+    return all(arm_text(config.get(name)) == value for name, value in arm)
+
+
 UNSET = arm_text(None)  # of a field that a run leaves unset
 
 

@@ -52,7 +52,7 @@ def evaluate(edition: Edition, records: Sequence[Record], failed: Mapping[str, s
         fits,
         [*claims, *bounds, *own.findings],
         [measured_table(study, found), *own.tables],
-        [*measured_panels(study, found), *own.panels],
+        [*measured_panels(study, found, fits), *own.panels],
         evidence.complete,
         {**failed, **{record.id: record.status for record in evidence.diverged}},
     )

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 from ntkbound.core.errors import InputError
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
-from ntkbound.stats import arm_text, config_of
+from ntkbound.core.registry import known
+from ntkbound.stats import Verdict, arm_text, config_of
+from ntkbound.stats.columns import in_arm
+from ntkbound.stats.curves import curves, median_interval, noted
 from ntkbound.stats.inference import t_quantile
-from ntkbound.studies.study import Arms, Evidence, Line, Panel, Study, TextTable
+from ntkbound.studies.study import Arms, Evidence, Line, Panel, Role, Study, TextTable
 
 Array = NDArray[np.float64]
+
+MEDIAN, BOUND, FITTED, CLAIMED = "median", "bound", "fitted", "claimed"  # in a legend
+CURVES: tuple[Role, Role] = ("fitted", "claimed")
 
 
 @dataclass(frozen=True)
@@ -55,12 +61,18 @@ def _blocks(value: float | Mapping[str, float]) -> Mapping[str, float]:
 
 
 def arm_of(record: Record, arms: Arms) -> str:
-    """The arm of a run in words: "decay, decay 0.1"; empty without arms."""
+    """The arm of a run in words, fields as the paper calls them: "decay, decay 0.1", "ω 0.9"; empty
+    without arms."""
     if callable(arms):
         return arms(record)
     config = config_of(record)
     values = [(name, config[name]) for name in arms if config.get(name) is not None]
-    return ", ".join(v if isinstance(v, str) else f"{name} {arm_text(v)}" for name, v in values)
+    theorem = known(record.theorem)
+    return ", ".join(
+        v if isinstance(v, str)
+        else f"{theorem.symbol(name) if theorem else name} {arm_text(v)}"
+        for name, v in values
+    )  # fmt: skip
 
 
 def cells(evidence: Evidence, axis: str, arms: Arms) -> list[Cell]:
@@ -94,36 +106,74 @@ def measured_table(study: Study, found: Sequence[Cell]) -> TextTable:
     return TextTable("Measured (medians over seeds)", columns, rows)
 
 
-def measured_panels(study: Study, found: Sequence[Cell]) -> list[Panel]:
-    """One per quantity, a line per arm, smallest and largest seed around it, bounds dashed.
+def measured_panels(
+    study: Study, found: Sequence[Cell], fits: Sequence[Verdict] = ()
+) -> list[Panel]:
+    """One per quantity, a line per arm: seeds, their median and its interval, the bound where the
+    runs' checks have one, and what was fitted and is claimed along the study's axis.
 
-    A bound is drawn where the runs' checks have one. An arm at a single axis value is no line: it
-    has its row in the table.
+    An arm at a single axis value is no line: it has its row in the table.
     """
+    theorem = known(study.theorem)
+    x = theorem.symbol(study.axis) if theorem else study.axis
     panels = []
     for quantity in study.measured:
-        lines = []
+        lines: list[Line] = []
+        drawn: list[Verdict] = []
         for arm in dict.fromkeys(cell.arm for cell in found):
             own = [cell for cell in found if cell.arm == arm and cell.values(quantity).size]
             if len(own) < 2:
                 continue
-            values = [cell.values(quantity) for cell in own]
-            x = [cell.x for cell in own]
-            lines.append(
-                Line(
-                    arm or "median",
-                    x,
-                    [_median(v) for v in values],
-                    [float(v.min()) for v in values],
-                    [float(v.max()) for v in values],
-                )
-            )
+            label = arm or MEDIAN
+            about = [fit for fit in fits if _is_about(fit, study.axis, quantity, own)]
+            lines += [_middle(label, own, quantity), *_curves(label, about)]
+            drawn += about
             bounds = [_bound(cell, quantity) for cell in own]
             if sum(map(math.isfinite, bounds)) > 1:
-                lines.append(Line(f"bound {arm}".strip(), x, bounds, dashed=True))
+                lines.append(Line(BOUND, [cell.x for cell in own], bounds, role="upper", arm=label))
         if lines:
-            panels.append(Panel(quantity.title, study.axis, quantity.title, lines))
+            note = _of_one(lines) + noted(drawn) if drawn else ""
+            panels.append(Panel(quantity.title, x, quantity.title, lines, note))
     return panels
+
+
+def _of_one(lines: Sequence[Line]) -> str:
+    """Which arm was fitted, where it is one of several: "sgd: "."""
+    measured = {line.label for line in lines if line.role == "measured"}
+    fitted = {line.arm for line in lines if line.role == "fitted"}
+    return f"{fitted.pop()}: " if len(fitted) == 1 < len(measured) else ""
+
+
+def _middle(label: str, own: Sequence[Cell], quantity: Quantity) -> Line:
+    """Seeds, their median and its interval."""
+    values = [cell.values(quantity) for cell in own]
+    low, high = zip(*map(median_interval, values), strict=True)
+    x, y = [cell.x for cell in own], [_median(v) for v in values]
+    return Line(label, x, y, low, high, seeds=[v.tolist() for v in values])
+
+
+def _is_about(fit: Verdict, axis: str, quantity: Quantity, own: Sequence[Cell]) -> bool:
+    """Whether a fit is one of this quantity along this axis, over runs of these cells."""
+    records = [record for cell in own for record in cell.records]
+    return (fit.axis, fit.key) == (axis, quantity.key) and any(in_arm(r, fit.arm) for r in records)
+
+
+def _curves(label: str, fits: Sequence[Verdict]) -> list[Line]:
+    """The fitted and the claimed curve of each fit."""
+    return [line for fit in fits for line in curve_lines(fit, label)]
+
+
+def curve_lines(fit: Verdict, arm: str = "") -> list[Line]:
+    """What was fitted and what is claimed, as lines of the arm with this label."""
+    found = curves(fit)
+    if found is None:
+        return []
+    named = {FITTED: found.fitted, CLAIMED: found.claimed}
+    return [
+        Line(label, found.x.tolist(), y.tolist(), role=role, arm=arm)
+        for (label, y), role in zip(named.items(), CURVES, strict=True)
+        if y is not None
+    ]
 
 
 def three(value: float) -> str:

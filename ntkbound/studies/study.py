@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ntkbound.core.claim import STEP, Claim, axis_of
 from ntkbound.core.errors import InputError, nearest
@@ -18,6 +18,8 @@ from ntkbound.core.registry import find
 from ntkbound.stats import Verdict, claims_of
 
 Arms = Sequence[str] | Callable[[Record], str]
+Role = Literal["measured", "fitted", "claimed", "upper", "lower", "reference"]
+Scale = Literal["auto", "linear", "log", "symlog"]  # symlog has a place for 0
 
 # Size → the preset that a study of some name is at that size.
 SIZES: Mapping[str, str] = {"smoke": "smoke/{name}", "small": "{name}", "paper": "paper/{name}"}
@@ -40,24 +42,55 @@ class Finding:
 
 @dataclass(frozen=True)
 class Line:
-    """One curve of a panel, with the interval around each point where there is one."""
+    """One curve of a panel.
+
+    label
+        Its name in the legend.
+    low, high
+        The interval around each point, where there is one.
+    role
+        What it is: ``measured`` points, the curve ``fitted`` to them, the one that is ``claimed``,
+        a bound from above (``upper``) or below (``lower``), or a curve for ``reference``.
+    arm
+        The measured line that it belongs to, by its label; empty: its own.
+    seeds
+        The values at each x that the points are the middle of.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
-    dashed: bool = False
+    role: Role = "measured"
+    arm: str = ""
+    seeds: Sequence[Sequence[float]] = ()
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes, logarithmic wherever its values allow it; ``y`` may be empty."""
+    """One pair of axes, logarithmic wherever its values allow it.
+
+    x, y
+        What stands at the axes, in the paper's notation; ``y`` may be empty.
+    note
+        What the title is followed by, such as fitted slopes.
+    scales
+        Of x and of y, where they are not to be chosen by the values.
+    categories
+        What x = 0, 1, 2, … stand for, where x is no number.
+    marks
+        Vertical lines: label → x.
+    """
 
     title: str
     x: str
     y: str
     lines: Sequence[Line]
+    note: str = ""
+    scales: tuple[Scale, Scale] = ("auto", "auto")
+    categories: Sequence[str] = ()
+    marks: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,15 @@ def test_figures(results, tmp_path, capsys, suffix):
     assert target.stat().st_size > 1000
 
 
+def test_a_figure_has_the_width_and_the_dots_asked_for(results, tmp_path, capsys):
+    from matplotlib.image import imread
+
+    target = tmp_path / "figure.png"
+    arguments = ["--plot", target, "--width", "column", "--dpi", "100", "-q"]
+    assert call(["slopes", results[1], *arguments], capsys)[0] == 0
+    assert imread(target).shape[1] == 325
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -167,6 +176,8 @@ def test_figures(results, tmp_path, capsys, suffix):
         (["--where", "mm=3"], "no record has the config field 'mm'"),
         (["--where", "m=3"], "matches no record"),
         (["--plot", "x.gif"], "unknown format; accepted: .pdf, .svg, .png"),
+        (["--width", "wide"], "--width: 'wide' is unknown; accepted: column, text, full"),
+        (["--dpi", "9"], "--dpi: 9 is none of 50 … 1200 dots per inch"),
         (["--csv", "--json"], "exclude each other"),
     ],
 )

@@ -17,7 +17,7 @@ from ntkbound.core.record import Record
 from ntkbound.core.theorem import Theorem
 
 NAME = "least-squares"
-EXCESS = Quantity("excess", "test", "max", headline=True)
+EXCESS = Quantity("excess", "test", "max", "E[R] − R*", headline=True)
 RESIDUAL = Quantity("residual", "training", "mean", headline=True)
 SPREAD = Quantity("residual", "training", "spread")
 
@@ -43,6 +43,7 @@ THEOREM = Theorem(
     run=run,
     facts=lambda record: [f"{record.config['steps']} steps"],
     axes=("n",),
+    symbols={"n": "N"},
     certified={"excess": (Quantity("excess", "worst", "max"), EXCESS)},
 )
 

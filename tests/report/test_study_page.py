@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
-import numpy as np
 import pytest
 
 from ntkbound.report import study_files
-from ntkbound.report.study_figure import spread_ticks
 from ntkbound.report.study_page import Figure, as_markdown, print_evaluation, print_studies
 from ntkbound.stats import check
 from ntkbound.studies.study import Evaluation, Finding, Line, Panel, Study, TextTable
 from tests.report.made_up import NAME, claim, planted, printed
 
 MARKUP = "[red] [/] :smile:"
+SVG = study_files.Drawing("svg")
 STUDY = Study(
     title="Samples", question=f"How does it grow {MARKUP}?", reading="From left to right.",
     theorem=NAME, axis="n", measured=(),
@@ -56,18 +56,18 @@ def test_nothing_is_cut_on_a_narrow_terminal(evaluation):
 
 @pytest.mark.parametrize("name", ["my study v1.2.pdf", "plain.svg", "no-suffix"])
 def test_a_figure_is_shown_whatever_its_name(evaluation, name):
-    page = as_markdown(evaluation, "ntkbound study", Figure(Path("somewhere") / name))
-    assert f"![Samples]({name})\n" in page
+    page = as_markdown(evaluation, "ntkbound study", Figure([Path("somewhere") / name]))
+    assert f"![Samples]({quote(name)})\n" in page
 
 
 def test_a_missing_figure_has_a_reason_whatever_it_says(evaluation):
-    page = as_markdown(evaluation, "ntkbound study", Figure(None, "a.pdf"))
+    page = as_markdown(evaluation, "ntkbound study", Figure(reason="a.pdf"))
     assert "No figure: a.pdf.\n" in page
     assert "![" not in page
 
 
 def test_the_page_says_everything(evaluation):
-    page = as_markdown(evaluation, "ntkbound study mine", Figure(None, "none"))
+    page = as_markdown(evaluation, "ntkbound study mine", Figure(reason="none"))
     for part in ("# Samples", "ntkbound study mine", "## Rates", "## Verdicts", "## What it shows"):
         assert part in page
     assert r"| a \| b |" in page
@@ -76,30 +76,27 @@ def test_the_page_says_everything(evaluation):
 
 
 def test_files_of_a_study(evaluation, tmp_path, monkeypatch):
-    page = study_files.write_study(evaluation, tmp_path, "svg", "ntkbound study")
+    page = study_files.write_study(evaluation, tmp_path, SVG, "ntkbound study")
     assert page == tmp_path / "my study v1.2.md"
-    assert "(my study v1.2.svg)" in page.read_text(encoding="utf-8")
+    assert "(my%20study%20v1.2.svg)" in page.read_text(encoding="utf-8")
     assert (tmp_path / "my study v1.2.svg").exists()
     monkeypatch.setattr(study_files, "find_spec", lambda name: None)
-    page = study_files.write_study(evaluation, tmp_path, "svg", "ntkbound study")
+    page = study_files.write_study(evaluation, tmp_path, SVG, "ntkbound study")
     assert "No figure: it needs matplotlib" in page.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("values", "kept"),
-    [
-        ([0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0], [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]),
-        ([0.1, 1.0, 1.01, 1.2, 1.34, 10.0], [0.1, 1.0, 10.0]),
-        ([3.0], [3.0]),
-    ],
-)
-def test_ticks_whose_labels_would_overlap_are_left_out(values, kept):
-    assert spread_ticks(np.array(values)) == kept
+def test_a_page_shows_every_sheet_of_a_pdf(evaluation, tmp_path):
+    many = replace(evaluation, panels=list(evaluation.panels) * 10)
+    page = study_files.write_study(many, tmp_path, study_files.Drawing(), "ntkbound study")
+    told = page.read_text(encoding="utf-8")
+    for name in ("my study v1.2.png", "my study v1.2-2.png", "my study v1.2.pdf"):
+        assert (tmp_path / name).exists() and f"({quote(name)})" in told
+    assert told.count("![Samples]") == 2, "a page cannot show a PDF"
 
 
 def test_a_study_without_complete_runs_has_no_figure(evaluation, tmp_path):
     page = study_files.write_study(
-        replace(evaluation, panels=[]), tmp_path, "pdf", "ntkbound study"
+        replace(evaluation, panels=[]), tmp_path, study_files.Drawing(), "ntkbound study"
     )
     assert study_files.NO_PANELS.reason in page.read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["my study v1.2.md"]

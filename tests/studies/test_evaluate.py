@@ -215,13 +215,18 @@ def test_the_table_has_medians_and_the_figure_bounds_where_there_are_any(descent
     assert [row[1:4] for row in table.rows[:2]] == [["10", "4", "1"], ["20", "4", "0"]]
     assert {row[5] for row in table.rows} == {"–"}
     (panel,) = evaluation.panels
-    assert [(line.label, line.dashed) for line in panel.lines] == [
-        ("d 2", False),
-        ("bound d 2", True),
+    roles = {line.role: line for line in panel.lines}
+    assert list(roles) == ["measured", "fitted", "claimed", "upper"]
+    assert {line.arm or line.label for line in panel.lines} == {"d 2"}
+    measured = roles["measured"]
+    assert {len(seeds) for seeds in measured.seeds} == {4}
+    assert [(min(s), max(s)) for s in measured.seeds] == [
+        *zip(measured.low, measured.high, strict=True)
     ]
-    assert set(panel.lines[1].y) == {100.0}
+    assert set(roles["upper"].y) == {100.0}
+    assert panel.note.startswith("slope ") and ", claimed " in panel.note
     (bare,) = evaluate(descent, records(bound=None), {}).panels
-    assert [line.dashed for line in bare.lines] == [False]
+    assert "upper" not in [line.role for line in bare.lines]
     assert evaluation.lost == {"steps10-seed9": "diverged"}
 
 

@@ -26,7 +26,7 @@ from ntkbound.report.html.page import (
     word,
 )
 from ntkbound.report.html.pictures import Pictures
-from ntkbound.studies.study import Line, Panel
+from ntkbound.studies.study import Line, Panel, Role
 
 MOST_TERMS = 6  # of one theorem that are drawn
 MOST_NOTES = 50
@@ -138,19 +138,19 @@ def _term_panel(material: Material, name: str, term: str, levels: Sequence[str])
         def values(own: Sequence[Record], level: str = level) -> list[float]:
             return [row.value for row in _certified(own, term, level)]
 
-        lines.append(_line(level, groups, values, dashed=True))
+        lines.append(_line(level, groups, values, "upper"))
     kept = [line for line in lines if len(line.x) > 1]
     if not kept:
         return None
-    first = replace(kept[0], dashed=False)  # of a term that nobody measures, its loosest level
+    first = replace(kept[0], role="measured")  # of a term that nobody measures, its loosest level
     return Panel(term, material.axis(name), term, [first, *kept[1:]])
 
 
-def _line(label: str, groups: Groups, numbers: Numbers, dashed: bool = False) -> Line:
+def _line(label: str, groups: Groups, numbers: Numbers, role: Role = "measured") -> Line:
     """The medians at those places that have one."""
     medians = {x: _median(numbers(own)) for x, own in groups.items() if x is not None}
     found = {x: value for x, value in medians.items() if value is not None}
-    return Line(label, list(found), list(found.values()), dashed=dashed)
+    return Line(label, list(found), list(found.values()), role=role)
 
 
 def _certified(records: Sequence[Record], term: str, level: str) -> list[Certificate]:

@@ -35,6 +35,7 @@ THEOREM = Theorem(
     prefix=show.prefix,
     follows=follows,
     axes=("D", "H", "N", "n", "d", "epsilon", "sq", "student"),
+    symbols={"step": "t", "tau": "T", "eta": "η", "epsilon": "ε"},
     certified=CERTIFIED,
     presets=PRESETS,
     studies=f"{__name__}.studies",

@@ -56,7 +56,7 @@ def successes(records: Sequence[Record], axis: str, title: str, name: Arm = arm)
         possible = [_counts(runs, FEASIBLE) for runs in at.values()]
         if all(n for _, n in possible):
             shares = [k / n for k, n in possible]
-            found.append(Line(f"feasible, {label}", list(at), shares, dashed=True))
+            found.append(Line(f"feasible, {label}", list(at), shares, role="upper", arm=label))
     return Panel(title, axis, "share of successes", found)
 
 
@@ -70,7 +70,7 @@ def losses(records: Sequence[Record], axis: str, title: str, name: Arm = arm) ->
         floors = [_numbers(runs, ATTAINABLE) for runs in at.values()]
         if all(floors):
             medians = [float(np.median(one)) for one in floors]
-            found.append(Line(f"floor, {label}", list(at), medians, dashed=True))
+            found.append(Line(f"floor, {label}", list(at), medians, role="lower", arm=label))
     return Panel(title, axis, "f_T", found)
 
 

@@ -74,7 +74,8 @@ DELTA, NEEDED = _jacobian("sigma_min", "δ"), _jacobian("needed", "rank that is 
 PL = {
     probe: tuple(_optional("pl", probe, name, label, headline=name == "ratio_min")
                  for name, label in (("ratio_min", f"‖∇f‖²/(2f), {told}"),
-                                     ("jacobian_factor", ""), ("residual_factor", "")))
+                                     ("jacobian_factor", f"its factor of ∂C/∂W_Q, {told}"),
+                                     ("residual_factor", f"its factor of the residual, {told}")))
     for probe, told in (("initial", "at the start"), ("trajectory", "least"))
 }  # fmt: skip
 DESCENT = _optional("descent", "training", "ratio_min", "least decrease over η‖∇f‖²", headline=True)
@@ -97,7 +98,7 @@ ACCURACY = _optional("image", "test", "accuracy", "test accuracy", trained=True,
 IMAGE_LOSS = _optional("image", "train", "loss", "training loss", trained=True, headline=True)
 LANDSCAPE = tuple(
     _optional("landscape", "QK", name, label, headline=name == "grid_minima")
-    for name, label in (("grid_minima", "minima on the grid"), ("range", ""),
+    for name, label in (("grid_minima", "minima on the grid"), ("range", "range of the loss on the grid"),
                         ("laplacian", "mean absolute Laplacian over range"))
 )  # fmt: skip
 

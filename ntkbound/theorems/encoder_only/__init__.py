@@ -32,6 +32,7 @@ THEOREM = Theorem(
     facts=show.facts,
     prefix=show.prefix,
     axes=("dm", "N", "ds", "d", "gamma", "tau"),
+    symbols={"step": "t", "tau": "T", "dm": "d_m", "ds": "d_s", "gamma": "γ"},
     certified=CERTIFIED,
     presets=PRESETS,
     studies=f"{__name__}.studies",

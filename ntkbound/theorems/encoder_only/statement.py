@@ -48,8 +48,11 @@ _similarity = partial(Quantity, "similarity", "data")
 LOSS_RATIO = _training("loss_ratio", "ℓ_T/ℓ_0", trained=True, headline=True)
 # Loss ratios spread over decades: arms are compared by their logarithms.
 LOG_LOSS_RATIO = _training("log_loss_ratio", "log10 ℓ_T/ℓ_0", trained=True)
-RATE, RATE_R2 = _training("rate", "rate of log ℓ"), _training("rate_r2")
-RATE_PAPER, RATE_PROOF = _training("rate_paper"), _training("rate_proof")
+RATE, RATE_R2 = _training("rate", "rate of log ℓ"), _training("rate_r2", "R² of log ℓ")
+RATE_PAPER, RATE_PROOF = (
+    _training("rate_paper", "−log(1 − γwα²/2)"),
+    _training("rate_proof", "−log(1 − γwα²/4)"),
+)
 RATE_OVER_ALPHA = _training("rate_over_alpha", "rate over log(1 − γwα²/2)")
 RATE_OVER_KERNEL = _training("rate_over_kernel", "rate over −2γwλ_min(K_0)")
 LINEARIZED = _training("linearized_ratio", "ℓ_T/ℓ_0 of the linearised model")
@@ -64,40 +67,57 @@ LAMBDA_MIN = _initial("lambda_min", "λ_min(K_0)", headline=True)
 LAMBDA_MAX, ALPHA_SQUARED = _initial("lambda_max", "λ_max(K_0)"), _initial("alpha_squared", "α²")
 TRACE = _initial("trace", "tr K_0")
 TRACES = {block: _initial(f"trace_{block}", f"tr K_{block}") for block in BLOCKS}
-SHARE_QK, RANK = _initial("share_QK"), _initial("rank", "rank of K_0")
+SHARE_QK, RANK = _initial("share_QK", "tr(K_Q + K_K)/tr K_0"), _initial("rank", "rank of K_0")
 TO_LIMIT = _initial("distance_to_limit", "‖K_0 − K_∞‖/‖K_∞‖")
 TO_PRINTED = _initial("distance_to_printed_limit", "the same to Lemma 1 as printed")
 KERNEL_MOVED = _final("distance", "1 − cos(K_0, K_T)", trained=True, headline=True, noise="square")
-KERNEL_MOST = _trajectory("distance_max", trained=True, noise="square")
-KERNEL_STEP = _trajectory("distance_step", trained=True)
+KERNEL_MOST = _trajectory("distance_max", "largest 1 − cos(K_0, K_t)", trained=True, noise="square")
+KERNEL_STEP = _trajectory("distance_step", "step of the largest 1 − cos(K_0, K_t)", trained=True)
 
-MOVED = (*BLOCKS, "all")
+MOVED = {"O": "w_O", "V": "W_V", "Q": "W_Q", "K": "W_K", "all": "θ"}
+DRIFTS = {"relative": "‖Δ{0}‖/‖{0}‖", "absolute": "‖Δ{0}‖", "spectral_over_C": "λ(Δ{0})/C_*"}
 DRIFT = {
     probe: {
-        name: Quantity("drift", probe, name, trained=True, headline=name == "relative")
-        for name in ("relative", "absolute", "spectral_over_C")
+        name: Quantity(
+            "drift",
+            probe,
+            name,
+            told.format(MOVED[probe]),
+            trained=True,
+            headline=name == "relative",
+        )
+        for name, told in DRIFTS.items()
     }
     for probe in MOVED
 }
 HESSIAN = Quantity("hessian", "initial", "norm", "‖Hessian of f(X_1)‖", headline=True)
 
-RATIO_MIN, RATIO_MEDIAN = _descent("ratio_min", headline=True), _descent("ratio_median")
-SHARE_O, ALIGNMENT = _descent("share_O"), _descent("alignment")
+RATIO_MIN, RATIO_MEDIAN = (
+    _descent("ratio_min", "least D_t", headline=True),
+    _descent("ratio_median", "median D_t"),
+)
+SHARE_O, ALIGNMENT = (
+    _descent("share_O", "‖∇_O‖²/‖∇‖²"),
+    _descent("alignment", "‖Fᵀr‖²/(σ_min²‖r‖²)"),
+)
 SIGMA = _descent("sigma_over_alpha_min", "least σ_min(F_t)/α")
 LEMMA_12 = _descent("lemma12_max", "largest gradient norm over Lemma 12")
 
+CONDITIONS = {"ratio2": "(2): α²/rhs", "ratio3": "(3): α³/rhs", "step_over_limit": "γ c_1c_2"}
 CONDITION = {
     probe: {
-        name: Quantity("condition", probe, name, headline=name != "step_over_limit")
-        for name in ("ratio2", "ratio3", "step_over_limit")
+        name: Quantity(
+            "condition", probe, name, f"{told}, {norms}", headline=name != "step_over_limit"
+        )
+        for name, told in CONDITIONS.items()
     }
-    for probe in ("prop1_one", "prop1_init")
+    for probe, norms in (("prop1_one", "C = 1"), ("prop1_init", "C = norms"))
 }
 SIMILARITY = {
     "min": _similarity("min", "least ‖X_n X_mᵀ‖²", headline=True),
-    "median": _similarity("median"),
-    "row_rank": _similarity("row_rank"),
-    "token_mean_rank": _similarity("token_mean_rank"),
+    "median": _similarity("median", "median ‖X_n X_mᵀ‖²"),
+    "row_rank": _similarity("row_rank", "least rank of X_n"),
+    "token_mean_rank": _similarity("token_mean_rank", "rank of the mean tokens"),
 }
 
 QUANTITIES = (

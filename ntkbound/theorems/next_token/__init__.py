@@ -32,6 +32,7 @@ THEOREM = Theorem(
     prefix=schedule.prefix,
     follows=follows,
     axes=("V", "tau", "T0", "eta"),
+    symbols={"step": "t", "tau": "T_1", "T0": "T_0", "eta": "η", "eta0": "η_0"},
     certified=CERTIFIED,
     presets=PRESETS,
     studies=f"{__name__}.studies",

@@ -49,45 +49,55 @@ _order = partial(Quantity, "order", "kq")
 _qp = partial(Quantity, "margin", "qp")
 
 KQ_GAP = _kq("gap", "1 − cos of W_kq", trained=True, headline=True)
-KQ_MARGIN, KQ_TELESCOPED = _kq("margin_certificate"), _kq("telescoped_certificate", optional=True)
-KQ_SLOPE, KQ_SCALED = (_kq(name, noise="amplitude", optional=True)
-                       for name in ("late_slope", "scaled_ratio"))  # fmt: skip
+KQ_MARGIN = _kq("margin_certificate", "margin certificate of W_kq")
+KQ_TELESCOPED = _kq("telescoped_certificate", "telescoped certificate of W_kq", optional=True)
+_LATE = (("late_slope", "slope of 1 − cos in t"), ("scaled_ratio", "t(1 − cos)/log²t, T over T/10"))
+KQ_SLOPE, KQ_SCALED = (_kq(name, f"{label}, W_kq", noise="amplitude", optional=True)
+                       for name, label in _LATE)  # fmt: skip
 OV_GAP = _ov("gap", "1 − cos of W_ov", trained=True, headline=True)
-OV_MARGIN = _ov("margin_certificate")
-OV_SLOPE, OV_SCALED = (_ov(name, noise="amplitude", optional=True)
-                       for name in ("late_slope", "scaled_ratio"))  # fmt: skip
+OV_MARGIN = _ov("margin_certificate", "margin certificate of W_ov")
+OV_SLOPE, OV_SCALED = (_ov(name, f"{label}, W_ov", noise="amplitude", optional=True)
+                       for name, label in _LATE)  # fmt: skip
 
 NORMS = {
-    probe: tuple(Quantity("norm", probe, name, headline=name == "ratio")
-                 for name in ("ratio", "ratio_min", "over_lower_bound"))
-    for probe in ("kq", "ov")
+    probe: tuple(Quantity("norm", probe, name, label, headline=name == "ratio")
+                 for name, label in (("ratio", ratio), ("ratio_min", f"least {ratio}"),
+                                     ("over_lower_bound", f"least {ratio}, over its bound")))
+    for probe, ratio in (("kq", "‖W_kq‖/(tη)"), ("ov", "‖W_ov‖/(tη_0)"))
 }  # fmt: skip
 
-LOSS = _loss("final", "loss", trained=True, headline=True)
+LOSS = _loss("final", "L", trained=True, headline=True)
 # Known relative to its own size (docs/next-token.md), far below rounding of the loss.
-EXCESS = _loss("excess", "loss above its floor", trained=True, headline=True, noise="square")
-INITIAL, FLOOR = _loss("initial"), _loss("floor")
+EXCESS = _loss("excess", "L − floor", trained=True, headline=True, noise="square")
+INITIAL, FLOOR = _loss("initial", "L at t = 0"), _loss("floor", "floor of L")
 FLOOR_RATIO = _loss("floor_over_law", "floor over its law", optional=True)
-RATE = _loss("rate", optional=True)
+RATE = _loss("rate", "rate of L − floor", optional=True)
 RATE_RATIO = _loss("rate_over_law", "rate over η/‖W_kq*‖", optional=True)
 LAW_RATE = _loss("law_rate", "η/‖W_kq*‖")
 
-ATTENTION_START = _attention("initial_min_times_L")
-ATTENTION_DROP = _attention("largest_drop", "largest drop of attention")
-ATTENTION = _attention("final_min", "least attention on the optimal token", headline=True)
-GAP_RATE, SIGN_ERRORS = _order("gap_rate_over_law"), _order("sign_errors", "logits of wrong sign")
+ATTENTION_START = _attention("initial_min_times_L", "L·least φ₊ at t = 0")
+ATTENTION_DROP = _attention("largest_drop", "largest drop of φ₊")
+ATTENTION = _attention("final_min", "least φ₊", headline=True)
+GAP_RATE = _order("gap_rate_over_law", "least logit gap, over its law")
+SIGN_ERRORS = _order("sign_errors", "logits of wrong sign")
 
 UNSEEN = ("non_comparable", "optimal", "held_out_OM", "held_out_ON", "held_out_MN", "held_out_MM")
 SHIFT = {
-    probe: tuple(Quantity("shift", probe, name, optional=True) for name in
-                 ("accuracy", "median_probability", "count"))
-    for probe in UNSEEN
+    probe: tuple(Quantity("shift", probe, name, f"{label}, {told}", optional=True)
+                 for name, label in (("accuracy", "accuracy"), ("median_probability", "median p"),
+                                     ("count", "sentences")))
+    for probe, told in zip(UNSEEN, ("not comparable", "optimal", "O and M", "O and N", "M and N",
+                                    "M and M"), strict=True)
 }  # fmt: skip
-QP_NORM, QP_KKT = _qp("norm", "‖W_kq*‖"), _qp("kkt")
+QP_NORM, QP_KKT = _qp("norm", "‖W_kq*‖"), _qp("kkt", "KKT residual of W_kq*")
 QP_CLOSED = _qp("closed_form_error", "closed form off by")
 OVER_COROLLARY = Quantity("margin", "ov", "over_corollary", "margin over 3Δ'")
-AUDITED = ("lemma4", "lemma5", "lemma6", "lemma7", "theorem1")
-AUDIT = {name: Quantity("audit", name, "worst", optional=True) for name in AUDITED}
+AUDITED = {"lemma4": "Lemma 4", "lemma5": "Lemma 5", "lemma6": "Lemma 6", "lemma7": "Lemma 7",
+           "theorem1": "Theorem 1"}  # fmt: skip
+AUDIT = {
+    name: Quantity("audit", name, "worst", f"{label}, largest left/right", optional=True)
+    for name, label in AUDITED.items()
+}
 
 QUANTITIES = (
     KQ_GAP, KQ_MARGIN, KQ_TELESCOPED, KQ_SLOPE, KQ_SCALED,

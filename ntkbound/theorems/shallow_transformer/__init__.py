@@ -42,6 +42,18 @@ THEOREM = Theorem(
     prefix=schedule.prefix,
     follows=follows,
     axes=("m", "tau", "n", "T", "d", "lag", "omega", "rho", "nu"),
+    symbols={
+        "step": "s",
+        "tau": "τ",
+        "eta": "η",
+        "eta_scale": "η√τ",
+        "rho": "ρ",
+        "nu": "ν",
+        "omega": "ω",
+        "delta": "δ",
+        "input_norm": "B_x",
+        "lag": "L",
+    },
     certified=CERTIFIED,
     studies=f"{__name__}.studies",
     commands=(

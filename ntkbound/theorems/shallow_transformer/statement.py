@@ -44,32 +44,32 @@ _cof = partial(Quantity, "change_of_feature")
 _training = partial(Quantity, "optimization", "training", trained=True)
 _gradient = partial(Quantity, "gradient", "training", headline=True)
 
-RANDOM = _lin("random", "max", headline=True)
-ALIGNED = _lin("aligned", "mean", "linearization, aligned")
-ALIGNED_MAX = _lin("aligned", "max", headline=True)
-TRAJECTORY = _lin("trajectory", "max", "linearization, trajectory", headline=True)
-WORST = _lin("worst", "max", "linearization, worst", headline=True)
+RANDOM = _lin("random", "max", "ε_lin, random", headline=True)
+ALIGNED = _lin("aligned", "mean", "mean ε_lin, aligned")
+ALIGNED_MAX = _lin("aligned", "max", "ε_lin, aligned", headline=True)
+TRAJECTORY = _lin("trajectory", "max", "ε_lin, trajectory", headline=True)
+WORST = _lin("worst", "max", "ε_lin, worst", headline=True)
 # What is measured at φ̃ is missing where no map is known.
-TRANSPORTED = _lin("transported", "max", headline=True, optional=True)
-APPROXIMATION = _app("transported", "max", "approximation", headline=True, optional=True)
-COF = _cof("trajectory", "max", "change of feature, trajectory", headline=True, optional=True)
-COF_WORST = _cof("worst", "max", "change of feature, worst", headline=True, optional=True)
+TRANSPORTED = _lin("transported", "max", "ε_lin, at φ̃", headline=True, optional=True)
+APPROXIMATION = _app("transported", "max", "ε_app", headline=True, optional=True)
+COF = _cof("trajectory", "max", "ε_cof, trajectory", headline=True, optional=True)
+COF_WORST = _cof("worst", "max", "ε_cof, worst", headline=True, optional=True)
 
-MIN_MSE = _training("min_mse", "min MSE", headline=True, noise="square")
-MIN_RMSE = _training("min_rmse", "min RMSE")
-MEAN_MSE = _training("mean_mse", noise="square")
-FINAL_MSE = _training("final_mse", "final MSE", noise="square")
+MIN_MSE = _training("min_mse", "min R̂(φ_s)", headline=True, noise="square")
+MIN_RMSE = _training("min_rmse", "√min R̂(φ_s)")
+MEAN_MSE = _training("mean_mse", "mean R̂(φ_s)", noise="square")
+FINAL_MSE = _training("final_mse", "R̂(φ_τ)", noise="square")
 VALIDATION = _training(
     "min_validation_mse", "best validation MSE", headline=True, noise="square", optional=True
 )
-BEST_STEP = _training("best_step")
-NOISE_FLOOR = _training("noise_floor", optional=True)
+BEST_STEP = _training("best_step", "best step s")
+NOISE_FLOOR = _training("noise_floor", "noise floor", optional=True)
 
 FEATURE_NORM = _gradient("feature_norm_max", "max ‖∇f‖")
 LOSS_GRADIENT = _gradient("loss_gradient_norm_max", "max ‖∇R̂‖")
 
 # Of a trace: R̂ and ‖∇R̂‖ at the recorded steps.
-TRACED_MSE = Quantity("optimization", "training", "mse", "MSE", trained=True, noise="square")
+TRACED_MSE = Quantity("optimization", "training", "mse", "R̂(φ_s)", trained=True, noise="square")
 TRACED_GRADIENT = Quantity("gradient", "training", "loss_gradient_norm", "‖∇R̂‖")
 
 _SHOWN = (
@@ -77,15 +77,21 @@ _SHOWN = (
     MIN_MSE, MIN_RMSE, MEAN_MSE, FINAL_MSE, VALIDATION, BEST_STEP, NOISE_FLOOR, FEATURE_NORM,
     LOSS_GRADIENT,
 )  # fmt: skip
-_PROBES = ((_lin, ("random", "aligned", "trajectory", "worst"), False),
-           (_lin, ("transported",), True), (_app, ("transported",), True),
-           (_cof, ("trajectory", "worst"), True))  # fmt: skip
+_PROBES = (
+    *((_lin, probe, f"ε_lin, {probe}", False) for probe in ("random", "aligned", "trajectory",
+                                                             "worst")),
+    (_lin, "transported", "ε_lin, at φ̃", True),
+    (_app, "transported", "ε_app", True),
+    *((_cof, probe, f"ε_cof, {probe}", True) for probe in ("trajectory", "worst")),
+)  # fmt: skip
 _MEASURED = (
-    *(term(probe, statistic, optional=optional) for term, probes, optional in _PROBES
-      for probe in probes for statistic in ("max", "mean", "rms")),
-    _app("transported", "standard_error", optional=True),
-    *(Quantity("gradient", probe, block, optional=block != "c")
-      for probe in ("boundary_fraction", "reach") for block in ("c", "U", "W", "k", "w")),
+    *(term(probe, statistic, f"{opening}{label}", optional=optional)
+      for term, probe, label, optional in _PROBES
+      for statistic, opening in (("max", ""), ("mean", "mean "), ("rms", "rms "))),
+    _app("transported", "standard_error", "standard error of ε_app", optional=True),
+    *(Quantity("gradient", probe, block, f"{label}, block {block}", optional=block != "c")
+      for probe, label in (("boundary_fraction", "heads on ∂Ω_ρ"), ("reach", "reach"))
+      for block in ("c", "U", "W", "k", "w")),
 )  # fmt: skip
 # Everything that a run may record; what is declared with a label or as a headline goes first.
 QUANTITIES = tuple({q.key: q for q in (*_MEASURED, *_SHOWN)}.values())

@@ -46,7 +46,7 @@ NAMES = [
     "seq-length",
     "width",
 ]
-UNDRAWN = Figure(None, "not asked for")
+UNDRAWN = Figure(reason="not asked for")
 RATIOS = [0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0]
 STEEP = Claim(
     term="linearization", probe="worst", statistic="max", axis="m", kind="upper", exponent=-1.0
@@ -98,7 +98,8 @@ def test_the_list_names_every_study(command):
 def test_a_study_leaves_page_figure_and_records(width):
     page = (width / "width.md").read_text(encoding="utf-8")
     assert "ntkbound study width --size smoke" in page
-    assert "![Width](width.pdf)" in page
+    assert "![Width](width.png)" in page and "[width.pdf](width.pdf)" in page
+    assert (width / "width.png").read_bytes().startswith(b"\x89PNG")
     assert (width / "width.pdf").read_bytes().startswith(b"%PDF")
     for heading in ("Measured", "Rates", "Verdicts", "What it shows", "What it does not show"):
         assert f"\n## {heading}" in page
@@ -221,7 +222,9 @@ def test_a_study_whose_runs_all_failed_says_so(name):
 
 def test_without_matplotlib_the_page_says_so(width, tmp_path, monkeypatch):
     monkeypatch.setattr(study_files, "find_spec", lambda name: None)
-    page = study_files.write_study(outcome_of(width), tmp_path, "pdf", "ntkbound study width")
+    page = study_files.write_study(
+        outcome_of(width), tmp_path, study_files.Drawing(), "ntkbound study width"
+    )
     assert study_files.NO_MATPLOTLIB.reason in page.read_text(encoding="utf-8")
     assert list(tmp_path.iterdir()) == [page]
 
@@ -351,7 +354,7 @@ def test_the_growth_of_the_width_needed_is_judged():
     (fit,) = found.fits
     assert (fit.verdict, fit.points, fit.seeds) == ("holds", 4, 4)
     assert found.findings[0].statement == "growth of the width needed with n: log"
-    assert [line.label for line in found.panels[0].lines] == ["median", "∝ log n", "∝ n^½"]
+    assert [line.label for line in found.panels[0].lines] == ["median", "∝ log n", "∝ √n"]
 
 
 def test_a_projection_that_changes_free_runs_is_caught():

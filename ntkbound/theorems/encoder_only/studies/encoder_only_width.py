@@ -57,7 +57,7 @@ def _lines(needed: Mapping[tuple[str, int], float]) -> Iterator[Line]:
     samples = sorted({N for _, N in needed})
     if len(samples) > 1:
         for power, told in ((1, "N"), (2, "N²"), (3, "N³")):
-            yield Line(told, samples, [float(N**power) for N in samples], dashed=True)
+            yield Line(told, samples, [float(N**power) for N in samples], role="reference")
 
 
 def _tabled(needed: Mapping[tuple[str, int], float], records: Sequence[Record]) -> TextTable:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from ntkbound.core.record import Record
+from ntkbound.stats.curves import median_interval
 from ntkbound.studies.study import Evidence, Judgement, Line, Panel, Study
 from ntkbound.theorems.next_token.statement import ATTENTION, EXCESS, KQ_GAP, LOSS
 
@@ -20,8 +21,8 @@ SIX = (
 
 
 def panels(evidence: Evidence) -> Judgement:
-    """The six panels: medians over the runs of each arm, from the smallest to the largest."""
-    drawn = [Panel(title, "t", y, list(_lines(evidence.complete, name))) for title, y, name in SIX]
+    """The six panels: medians over the runs of each arm, with an interval of them."""
+    drawn = [Panel(title, "t", y, [*_lines(evidence.complete, name)]) for title, y, name in SIX]
     return Judgement(panels=drawn)
 
 
@@ -35,7 +36,8 @@ def _lines(records: Sequence[Record], name: str) -> Iterator[Line]:
         steps, _ = series(runs[0].trace, name)
         values = np.array([series(run.trace, name)[1] for run in runs if _alike(run, steps, name)])
         later = steps > 0
-        low, middle, high = np.quantile(values[:, later], [0, 0.5, 1], axis=0).tolist()
+        low, high = zip(*map(median_interval, values[:, later].T), strict=True)
+        middle = np.median(values[:, later], axis=0).tolist()
         yield Line(label, steps[later].tolist(), middle, low, high)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ntkbound.cli.common import Code, Json, Out, Quiet, exit_code, print_json, stderr, stdout
+from ntkbound.cli.figures import Dpi, Width
 from ntkbound.cli.options import Given, config_options
 from ntkbound.core.errors import InputError
 from ntkbound.theorems.shallow_transformer.config import Config
@@ -33,6 +34,8 @@ def audit(
     figure: Annotated[
         Path | None, typer.Option(help="draw where the slack goes: FILE.pdf|svg|png")
     ] = None,
+    width: Width = "text",
+    dpi: Dpi = 200,
     out: Out = Path("results"),
     threads: Annotated[int | None, typer.Option(min=1, help=r"threads \[all cores]")] = None,
     code: Code = None,
@@ -48,6 +51,7 @@ def audit(
     teacher labels are cached in the results folder.
     """
     from ntkbound.report.figures import check_figure
+    from ntkbound.report.style import Layout
     from ntkbound.runs.files import check_writable
     from ntkbound.runs.record import read
     from ntkbound.theorems.shallow_transformer.audit.audited import audit as audit_run
@@ -55,6 +59,7 @@ def audit(
     from ntkbound.theorems.shallow_transformer.audit.figure import plot_shares
     from ntkbound.theorems.shallow_transformer.audit.table import print_audit
 
+    layout = Layout(width, dpi)
     if figure is not None:
         check_figure("figure", figure)
     if record is None:
@@ -69,7 +74,7 @@ def audit(
     else:
         print_audit(stdout(), found, notes=not quiet)
     if figure is not None:
-        plot_shares(figure, found.audit.shares)
+        plot_shares(figure, found.audit.shares, layout)
     for link in found.audit.links:
         if link.verdict == "violated":
             stderr().print(
@@ -80,7 +85,7 @@ def audit(
 
 
 OF_THE_AUDIT = frozenset(
-    {"record", "steps", "level", "figure", "threads", "code", "as_json", "quiet"}
+    {"record", "steps", "level", "figure", "width", "dpi", "threads", "code", "as_json", "quiet"}
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ntkbound.cli.common import Json, Quiet, print_json, stdout
+from ntkbound.cli.figures import Dpi, Width
 from ntkbound.core.errors import InputError
 from ntkbound.core.registry import configure
 from ntkbound.theorems.shallow_transformer.config import Config, config_of, known
@@ -54,6 +55,8 @@ def command(
     curve: Annotated[
         Path | None, typer.Option(help="plot the fewest m against n: FILE.pdf|svg|png")
     ] = None,
+    width: Width = "column",
+    dpi: Dpi = 200,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -62,12 +65,14 @@ def command(
     Without --m and --tau the pair with the least m·τ (to a percent); with one of them the other.
     """
     from ntkbound.report.figures import check_figure
+    from ntkbound.report.style import Layout
     from ntkbound.theorems.shallow_transformer.plan import inversion as planner
     from ntkbound.theorems.shallow_transformer.plan.figure import plot_widths
     from ntkbound.theorems.shallow_transformer.plan.table import print_plan
 
     if not 0 < target < float("inf"):
         raise InputError(f"{target:g} is not a positive RMSE", field="target")
+    layout = Layout(width, dpi)
     if curve is not None:
         check_figure("curve", curve)
     options = {"n": n, "T": T, "d": d, "nu": nu, "rho": rho, "delta": delta,
@@ -86,7 +91,7 @@ def command(
             name: (CURVE, planner.width_curve(problem, target, name, CURVE))
             for name in planner.LEVELS
         }
-        plot_widths(curve, curves)
+        plot_widths(curve, curves, layout)
     if as_json:
         told = {"target": target, "problem": _told(problem)}
         told["plans"] = [row.as_dict() for row in plans]

@@ -20,7 +20,7 @@ from ntkbound.theorems.shallow_transformer.statement import (
 )
 
 ARMS = ("method",)
-LEFT = Quantity("optimization_left", "training", "final", "final MSE / initial")
+LEFT = Quantity("optimization_left", "training", "final", "R̂(φ_τ)/R̂(φ_0)")
 
 
 def derive(record: Record) -> Terms:

@@ -17,7 +17,7 @@ from ntkbound.theorems.shallow_transformer.statement import (
     VALIDATION,
 )
 
-OVER_FLOOR = Quantity("optimization_over_floor", "training", "ratio", "… over the noise floor")
+OVER_FLOOR = Quantity("optimization_over_floor", "training", "ratio", "best MSE / noise floor")
 MEMORY = Quantity("context", "model", "numbers", "context memory, numbers")
 TRAINING_MEMORY = Quantity("memory", "training", "megabytes", "training memory, MB")
 

@@ -12,12 +12,13 @@ from ntkbound.core.outcome import Check, Terms, Verdict
 from ntkbound.core.quantity import Quantity
 from ntkbound.core.record import Record
 from ntkbound.core.tolerance import exceeds
+from ntkbound.stats.curves import median_interval
 from ntkbound.studies.measured import Cell, cells, paired_ratio, three
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study, TextTable
 from ntkbound.theorems.shallow_transformer.statement import IN_BALL, MIN_RMSE, NAME, WORST
 
 AXIS = "rho/nu"
-LEFT = Quantity("membership", "training", "left", "RMSE left, share of the labels'")
+LEFT = Quantity("membership", "training", "left", "RMSE left / RMS of y")
 LEAST = Quantity("membership", "training", "least_rmse", "proved at least")
 GUARANTEED = "proved at most"
 WORST_FIRST: tuple[Verdict, ...] = (
@@ -78,7 +79,7 @@ def judge(evidence: Evidence) -> Judgement:
             lines += _between(name, own)
     title = "The whole curve: smallest RMSE, its proved bounds, and its ratio to the ρ/ν before"
     columns = ("arm", AXIS, MIN_RMSE.title, LEAST.title, GUARANTEED, "ratio")
-    panel = Panel("min RMSE between what is proved of it", AXIS, MIN_RMSE.title, lines)
+    panel = Panel("between what is proved of it", "ρ/ν", MIN_RMSE.title, lines)
     return Judgement(
         findings, tables=[TextTable(title, columns, rows)], panels=[panel] * bool(lines)
     )
@@ -157,14 +158,17 @@ def _row(cell: Cell, before: Cell | None) -> list[str]:
 
 
 def _between(name: str, own: Sequence[Cell]) -> list[Line]:
-    """The error of one arm, with what is proved below and above it dashed."""
+    """The error of one arm, with what is proved below and above it."""
     x = [cell.x for cell in own]
     errors = [cell.values(MIN_RMSE) for cell in own]
-    middle, low, high = ([float(f(v)) for v in errors] for f in (np.median, np.min, np.max))
+    low, high = zip(*map(median_interval, errors), strict=True)
+    middle = [_median(values.tolist()) for values in errors]
+    least = [_median(cell.values(LEAST).tolist()) for cell in own]
+    most = [_median(_bounds(cell)) for cell in own]
     return [
-        Line(name.partition(",")[0], x, middle, low, high),
-        Line("", x, [_median(cell.values(LEAST).tolist()) for cell in own], dashed=True),
-        Line("", x, [_median(_bounds(cell)) for cell in own], dashed=True),
+        Line(name, x, middle, low, high, seeds=[values.tolist() for values in errors]),
+        Line(LEAST.title, x, least, role="lower", arm=name),
+        Line(GUARANTEED, x, most, role="upper", arm=name),
     ]
 
 
@@ -177,12 +181,13 @@ STUDY = Study(
     question="From which projection radius ρ on can training reach a target of norm ν?",
     reading=(
         "The teacher moves every head by exactly ν. For ρ ≥ ν the student's ball contains the "
-        "target up to the approximation error, and the theorem guarantees an error (dotted, "
-        "above). Below, it guarantees nothing; instead the distance of the labels from the linear "
-        "class on Ω_ρ, less the proved linearization error, is an error that no parameters in the "
-        "ball can do without (dashed, below; none where it is not positive). Where the error stops "
-        "falling is not judged: nobody claims it, and the place of a bend depends on the ratios "
-        "measured. So the whole curve is shown, with the ratio of each error to the one before. "
+        "target up to the approximation error, and the theorem bounds the error from above "
+        "(dotted). Below, it guarantees nothing; instead the distance of the labels from the "
+        "linear class on Ω_ρ, less the proved linearization error, is an error that no parameters "
+        "in the ball can do without (dashes and dots; none where it is not positive). Where the "
+        "error stops falling is not judged: nobody claims it, and the place of a bend depends on "
+        "the ratios measured. So the whole curve is shown, with the ratio of each error to the one "
+        "before. "
         "For a narrowed block the other blocks are wide."
     ),
     theorem=NAME,

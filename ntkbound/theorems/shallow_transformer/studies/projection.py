@@ -24,10 +24,10 @@ from ntkbound.theorems.shallow_transformer.statement import (
 
 Runs = Mapping[int, Record]  # seed → run
 
-DISTANCE = Quantity("displacement", "final", "distance", "final ‖φ − φ_0‖")
+DISTANCE = Quantity("displacement", "final", "distance", "‖φ_τ − φ_0‖")
 FARTHEST = Quantity("displacement", "trajectory", "block_max", "largest √m‖θ_i − θ_i(0)‖")
 BOUNDARY = Quantity("displacement", "final", "boundary_fraction", "heads on ∂Ω_ρ")
-FINAL_GRADIENT = Quantity("gradient", "final", "loss_gradient_norm", "final ‖∇R̂‖")
+FINAL_GRADIENT = Quantity("gradient", "final", "loss_gradient_norm", "‖∇R̂(φ_τ)‖")
 COMPARED = (MIN_MSE, FINAL_MSE, LOSS_GRADIENT, FINAL_GRADIENT, DISTANCE)
 
 
@@ -92,7 +92,7 @@ def _against_distance(quantity: Quantity, runs: Mapping[str, Mapping[float, Runs
         ends = [by_strength[strength] for strength in sorted(by_strength)]
         x, y = ([_median(own, q) for own in ends] for q in (DISTANCE, quantity))
         lines.append(Line(method, x, y))
-    return Panel(f"{quantity.title} against distance", DISTANCE.title, "", lines)
+    return Panel("", DISTANCE.title, quantity.title, lines)
 
 
 def same_where_free(rho: float, projected: Runs, plain: Runs) -> Finding:

@@ -16,7 +16,7 @@ from ntkbound.theorems.shallow_transformer.statement import (
     TRAJECTORY,
 )
 
-DRIFT = Quantity("tangent_kernel", "final", "drift", "kernel drift ‖Θ_τ − Θ_0‖/‖Θ_0‖")
+DRIFT = Quantity("tangent_kernel", "final", "drift", "drift ‖Θ_τ − Θ_0‖/‖Θ_0‖")
 MOVED = 0.1  # a drift from which on the kernel counts as having moved
 
 

@@ -11,7 +11,9 @@ from ntkbound.core.claim import Rate
 from ntkbound.core.quantity import Key, Quantity
 from ntkbound.core.record import Record
 from ntkbound.stats import judge_claims, tabulate
+from ntkbound.stats.curves import median_interval
 from ntkbound.studies.growth import growth, series_of
+from ntkbound.studies.measured import MEDIAN
 from ntkbound.studies.study import Evidence, Finding, Judgement, Line, Panel, Study
 from ntkbound.theorems.shallow_transformer.statement import (
     APPROXIMATION,
@@ -64,14 +66,13 @@ def judge(evidence: Evidence) -> Judgement:
                     form.reason)
         )  # fmt: skip
         y = np.median(series.values, axis=0)
-        low, high = series.values.min(axis=0), series.values.max(axis=0)
-        lines.append(
-            Line("median", series.points.tolist(), y.tolist(), low.tolist(), high.tolist())
-        )
-        for label, shape in (("∝ log n", np.log(series.points)), ("∝ n^½", series.points**0.5)):
+        low, high = zip(*map(median_interval, series.values.T), strict=True)
+        x, seeds = series.points.tolist(), series.values.T.tolist()
+        lines.append(Line(MEDIAN, x, y.tolist(), low, high, seeds=seeds))
+        for label, shape in (("∝ log n", np.log(series.points)), ("∝ √n", series.points**0.5)):
             curve = y[0] * shape / shape[0]
-            lines.append(Line(label, series.points.tolist(), curve.tolist(), dashed=True))
-    panel = Panel(f"width needed for {TARGET:g}", "n", "m", lines)
+            lines.append(Line(label, x, curve.tolist(), role="reference"))
+    panel = Panel(f"m needed for ε_app = {TARGET:g}", "n", "m", lines)
     return Judgement(findings, fits, panels=[panel] if lines else [])
 
 
