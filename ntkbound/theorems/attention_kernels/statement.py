@@ -98,7 +98,7 @@ ACCURACY = _optional("image", "test", "accuracy", "test accuracy", trained=True,
 IMAGE_LOSS = _optional("image", "train", "loss", "training loss", trained=True, headline=True)
 LANDSCAPE = tuple(
     _optional("landscape", "QK", name, label, headline=name == "grid_minima")
-    for name, label in (("grid_minima", "minima on the grid"), ("range", "range of the loss on the grid"),
+    for name, label in (("grid_minima", "minima on the grid"), ("range", "range on the grid"),
                         ("laplacian", "mean absolute Laplacian over range"))
 )  # fmt: skip
 

@@ -74,7 +74,7 @@ KERNEL_MOVED = _final("distance", "1 − cos(K_0, K_T)", trained=True, headline=
 KERNEL_MOST = _trajectory("distance_max", "largest 1 − cos(K_0, K_t)", trained=True, noise="square")
 KERNEL_STEP = _trajectory("distance_step", "step of the largest 1 − cos(K_0, K_t)", trained=True)
 
-MOVED = {"O": "w_O", "V": "W_V", "Q": "W_Q", "K": "W_K", "all": "θ"}
+WHAT_MOVES = {"O": "w_O", "V": "W_V", "Q": "W_Q", "K": "W_K", "all": "θ"}
 DRIFTS = {"relative": "‖Δ{0}‖/‖{0}‖", "absolute": "‖Δ{0}‖", "spectral_over_C": "λ(Δ{0})/C_*"}
 DRIFT = {
     probe: {
@@ -82,13 +82,13 @@ DRIFT = {
             "drift",
             probe,
             name,
-            told.format(MOVED[probe]),
+            told.format(letter),
             trained=True,
             headline=name == "relative",
         )
         for name, told in DRIFTS.items()
     }
-    for probe in MOVED
+    for probe, letter in WHAT_MOVES.items()
 }
 HESSIAN = Quantity("hessian", "initial", "norm", "‖Hessian of f(X_1)‖", headline=True)
 
@@ -103,13 +103,13 @@ SHARE_O, ALIGNMENT = (
 SIGMA = _descent("sigma_over_alpha_min", "least σ_min(F_t)/α")
 LEMMA_12 = _descent("lemma12_max", "largest gradient norm over Lemma 12")
 
-CONDITIONS = {"ratio2": "(2): α²/rhs", "ratio3": "(3): α³/rhs", "step_over_limit": "γ c_1c_2"}
+ASKED = {"ratio2": "(2): α²/rhs", "ratio3": "(3): α³/rhs", "step_over_limit": "γ c_1c_2"}
 CONDITION = {
     probe: {
         name: Quantity(
             "condition", probe, name, f"{told}, {norms}", headline=name != "step_over_limit"
         )
-        for name, told in CONDITIONS.items()
+        for name, told in ASKED.items()
     }
     for probe, norms in (("prop1_one", "C = 1"), ("prop1_init", "C = norms"))
 }
