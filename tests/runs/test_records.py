@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ntkbound import read, run
+from ntkbound import read
 from ntkbound.core.errors import InputError
-from ntkbound.runs.execute import Audience, Execution
+from ntkbound.runs.execute import Audience, Execution, run
 from ntkbound.runs.record import PARAMS, RUN, TRACE, write
 from ntkbound.theorems.shallow_transformer.config import Config
 from ntkbound.theorems.shallow_transformer.verify import verify

@@ -57,7 +57,7 @@ def test_success_is_drawn_beside_feasibility(command, folder):
     records = [read(path) for path in folder.glob("results/*/run.json")]
     (panel,) = figures(Evidence(records, ())).panels
     share, feasible = panel.lines
-    assert feasible.dashed and list(feasible.x) == list(share.x) == [1.0, 3.0]
+    assert feasible.role == "upper" and list(feasible.x) == list(share.x) == [1.0, 3.0]
     for x, y, low, high in zip(share.x, share.y, share.low, share.high, strict=True):
         own = [r for r in records if r.config["sv"] == x]
         assert y == sum(r.terms["optimization"]["training"]["success"] for r in own) / 5

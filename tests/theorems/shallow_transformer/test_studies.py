@@ -143,7 +143,7 @@ def test_without_claims_every_command_judges_those_of_the_theorem(width, command
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["widht"], "study 'widht' is unknown; accepted: horizon, "),
+        (["widht"], "study 'widht' is unknown; accepted: attention-"),
         (["widht"], "; did you mean 'width'?"),
         (["width", "--size", "smal"], "--size: 'smal' is unknown; accepted: smoke, small, paper"),
         (["width", "--figure-format", "gif"], "--figure-format: 'gif' is unknown; accepted: pdf"),
