@@ -49,15 +49,18 @@ def shell(installed, tmp_path):
 
 
 def test_examples_of_the_wheel(shell, installed, tmp_path):
-    assert shell("check least-squares/smoke --jobs 1 -q") == (0, "")
-    assert shell("check --theorem my_theorem.py --jobs 1 -q") == (0, "")
-    assert shell("check --theorem my-package --jobs 1 -q") == (0, "")
+    assert shell("check least-squares/smoke --jobs 1 -q")[0] == 0
+    assert shell("check --theorem my_theorem.py --jobs 1 -q")[0] == 0
+    assert shell("check --theorem my-package --jobs 1 -q")[0] == 0
     assert shell("slopes results --theorem my_theorem.py -q")[0] == 0
-    assert shell("report results --theorem my_theorem.py -q") == (0, "")
+    assert shell("report results --theorem my_theorem.py -q")[0] == 0
     assert shell("study my_study.py --size smoke --jobs 1 -q")[0] == 0
     assert (tmp_path / "results" / "my-study.pdf").is_file()
-    assert shell("sweep my_preset.toml --jobs 1 -q") == (0, "")
-    assert shell("new theorem half-moon -q") == (0, "")
+    assert shell("sweep my_preset.toml --jobs 1 -q")[0] == 0
+    few = "--m 8 --n 8 --T 3 --d 2 --tau 4 --search-samples 1 --search-steps 1"
+    code, told = shell(f"train --model my_head.py:MyHead {few}")
+    assert (code, "not proved for this head" in told) == (0, True)
+    assert shell("new theorem half-moon -q")[0] == 0
     text = (tmp_path / "half_moon.py").read_text()
     (tmp_path / "half_moon.py").write_text(text.replace("exponent=-0.5", "exponent=-1"))
     code, told = shell("check --theorem half_moon.py --jobs 1")

@@ -124,7 +124,9 @@ def test_whatever_a_record_holds_is_text():
     assert page.texts("h1") == [EVIL]
     for section in ("summary", "judged", "claims", "bounds", "provenance"):
         assert EVIL in page.section(section), section
-    assert "onerror=alert(1)" in page.section("trajectories"), "a title, broken to the figure's width"
+    assert "onerror=alert(1)" in page.section("trajectories"), (
+        "a title, broken to the figure's width"
+    )
 
 
 def test_half_a_character_and_mathematics_that_is_none_do_not_stop_it():
