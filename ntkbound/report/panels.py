@@ -27,12 +27,13 @@ from ntkbound.report.ticks import is_short, set_log_ticks, spread, told
 from ntkbound.studies.measured import MEDIAN
 
 if TYPE_CHECKING:
-    from ntkbound.studies.study import Line, Panel
+    from ntkbound.studies.study import Line, Panel, Surface
 
 MANY = 20  # points of a line from which on it is a curve with a band, not markers with bars
 MARKS = 8  # markers along such a curve
 CATEGORIES = 8  # named along an axis
 WIDE = 1e4  # a range by this factor has powers of ten at its ticks, not its points
+LEVELS = 8  # level lines of a surface
 FLAT = 3.0  # a range by less than this factor is linear, unless a slope is drawn
 FAR = 1e6  # a bound further away than this would press everything else into a line
 OUTSIDE = 0.6  # inches of a panel beside its axes
@@ -71,7 +72,38 @@ def _arm(line: Line) -> str:
 
 def _draw(axis: Any, panel: Panel, looks: dict[str, Look], inches: float) -> int:
     """One panel; returns the number of lines above it."""
-    far = _scale(axis, panel)
+    far = ""
+    if panel.surface is not None:
+        _surface(axis, panel.surface)
+    else:
+        far = _scale(axis, panel)
+        _lines(axis, panel, looks)
+        _ticks(axis, panel, inches - OUTSIDE)
+    axis.set_xlabel(as_math(panel.x))
+    axis.set_ylabel(wrapped(panel.y, BESIDE * panel_height(inches), TEXT))
+    title = panel.title if panel.title != panel.y else ""
+    above = "\n".join(filter(None, (title, panel.note, far)))
+    shown = wrapped(above, inches - OUTSIDE, SMALL)
+    axis.set_title(shown, fontsize=SMALL, loc="left")
+    return shown.count("\n") + bool(shown)
+
+
+def _surface(axis: Any, surface: Surface) -> None:
+    """A map of colours that is legible in grey, with its scale and a few level lines."""
+    grid = np.array(surface.values, dtype=float)
+    # An image inside a PDF: thousands of cells would be as many paths.
+    mesh = axis.pcolormesh(
+        surface.x, surface.y, grid, cmap="cividis", shading="nearest", rasterized=True
+    )
+    if np.ptp(grid) > 0:
+        axis.contour(surface.x, surface.y, grid, LEVELS, colors="white", linewidths=0.4)
+    bar = axis.figure.colorbar(mesh, ax=axis)
+    bar.set_label(as_math(surface.label), fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+
+
+def _lines(axis: Any, panel: Panel, looks: dict[str, Look]) -> None:
+    """Measured points and the curves beside them."""
     fitted = {line.arm for line in panel.lines if line.role == "fitted"}
     arms = [_arm(line) for line in panel.lines if line.role == "measured"]
     references = 0
@@ -92,14 +124,6 @@ def _draw(axis: Any, panel: Panel, looks: dict[str, Look], inches: float) -> int
         )  # fmt: skip
     for x in panel.marks.values():
         axis.axvline(x, color="0.6", linewidth=0.8, linestyle="-", zorder=0)
-    _ticks(axis, panel, inches - OUTSIDE)
-    axis.set_xlabel(as_math(panel.x))
-    axis.set_ylabel(wrapped(panel.y, BESIDE * panel_height(inches), TEXT))
-    title = panel.title if panel.title != panel.y else ""
-    above = "\n".join(filter(None, (title, panel.note, far)))
-    shown = wrapped(above, inches - OUTSIDE, SMALL)
-    axis.set_title(shown, fontsize=SMALL, loc="left")
-    return shown.count("\n") + bool(shown)
 
 
 def _ink(line: Line, own: Look, references: int) -> tuple[str, Any]:

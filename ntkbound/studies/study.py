@@ -68,6 +68,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Surface:
+    """Values over a grid: ``values[r][c]`` at y[r], x[c]."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    values: Sequence[Sequence[float]]
+    label: str
+
+
+@dataclass(frozen=True)
 class Panel:
     """One pair of axes, logarithmic wherever its values allow it.
 
@@ -81,6 +91,8 @@ class Panel:
         What x = 0, 1, 2, … stand for, where x is no number.
     marks
         Vertical lines: label → x.
+    surface
+        Drawn by colours and level lines in place of lines.
     """
 
     title: str
@@ -91,6 +103,7 @@ class Panel:
     scales: tuple[Scale, Scale] = ("auto", "auto")
     categories: Sequence[str] = ()
     marks: Mapping[str, float] = field(default_factory=dict)
+    surface: Surface | None = None
 
 
 @dataclass(frozen=True)

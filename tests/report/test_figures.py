@@ -15,7 +15,7 @@ from ntkbound.report.study_figure import draw_study, plot_study
 from ntkbound.report.style import Layout
 from ntkbound.report.verdict_panels import draw_verdicts, plot_verdicts, verdict_panels
 from ntkbound.stats import check
-from ntkbound.studies.study import Line, Panel
+from ntkbound.studies.study import Line, Panel, Surface
 from tests.report.made_up import claim, planted
 from tests.support.inside import numbered, traced
 from tests.support.synthetic import KEY
@@ -190,3 +190,20 @@ def test_panels_of_a_study(tmp_path):
     with pytest.raises(InputError) as told:
         plot_study(tmp_path / "study.gif", panels)
     assert told.value.field == "figure_format"
+
+
+def test_a_surface_is_a_map_with_its_scale_and_level_lines():
+    grid = [[(x - 1) ** 2 + y for x in range(4)] for y in range(3)]
+    shown = Surface([0, 1, 2, 3], [0, 1, 2], grid, "loss")
+    (figure,) = draw_study([Panel("Figure 4", "along d2", "along d1", (), surface=shown)])
+    axis, bar = figure.axes
+    mesh, levels = axis.collections
+    assert mesh.get_array().tolist() == grid
+    assert mesh.get_rasterized() and len(levels.levels) > 2
+    assert bar.get_ylabel() == "loss" and axis.get_xlabel() == "along d2"
+
+
+def test_a_flat_surface_has_no_level_lines():
+    flat = Surface([0, 1], [0, 1], [[2.0, 2.0], [2.0, 2.0]], "loss")
+    (figure,) = draw_study([Panel("flat", "x", "y", (), surface=flat)])
+    assert len(figure.axes[0].collections) == 1

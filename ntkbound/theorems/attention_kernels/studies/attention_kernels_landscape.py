@@ -8,21 +8,20 @@ import numpy as np
 
 from ntkbound.core.config import build
 from ntkbound.core.record import Record
-from ntkbound.studies.study import Evidence, Judgement, Line, Panel, Study, TextTable
+from ntkbound.studies.study import Evidence, Judgement, Panel, Study, Surface, TextTable
 from ntkbound.theorems.attention_kernels.config import Config
 from ntkbound.theorems.attention_kernels.curves import kernel
 from ntkbound.theorems.attention_kernels.statement import LANDSCAPE, LOSS, LOSS_RATIO
 
 SECOND = 500  # steps on from the softmax run, with either kernel
 NAMES = ("W_Q", "W_K", "W_V", "W_O")
-OFFSETS = (0, 12, 24, 36, 49)  # rows of the surface that are drawn
 
 
 def figures(evidence: Evidence) -> Judgement:
-    """Sections of the surfaces of the first seed, and two-stage landscapes of every softmax run."""
+    """The surfaces of the first seed, and two-stage landscapes of every softmax run."""
     first = {kernel(one): one for one in reversed(evidence.complete)}
     panels = [
-        _sections(f"{name}, from its start", one.trace["landscape/QK/surface"])
+        _map(f"{name}, from its start", one.trace["landscape/QK/surface"])
         for name, one in sorted(first.items())
     ]
     rows = []
@@ -31,7 +30,7 @@ def figures(evidence: Evidence) -> Judgement:
         found = [_second(one, name) for one in starts]
         if not found:
             continue
-        panels.append(_sections(f"{name}, {SECOND} steps on from softmax", found[0][1]))
+        panels.append(_map(f"{name}, {SECOND} steps on from softmax", found[0][1]))
         minima = [terms["grid_minima"] for terms, _ in found]
         rough = [terms["laplacian"] for terms, _ in found if "laplacian" in terms]
         rows.append([name, str(len(found)), f"{min(minima):g} to {max(minima):g}",
@@ -57,23 +56,18 @@ def _second(first: Record, name: str) -> tuple[dict[str, float], Sequence[float]
     return around.terms, around.loss.reshape(-1).tolist()
 
 
-def _sections(title: str, surface: Sequence[float] | np.ndarray) -> Panel:
+def _map(title: str, surface: Sequence[float] | np.ndarray) -> Panel:
     side = int(len(surface) ** 0.5)
-    grid = np.asarray(surface).reshape(side, side)
     places = (0.02 * (np.arange(1, side + 1) - side // 2)).tolist()
-    lines = [
-        Line(f"{places[row]:+.2g} along d1", places, grid[row].tolist())
-        for row in OFFSETS if row < side
-    ]  # fmt: skip
-    return Panel(title, "along d2", "loss", lines)
+    grid = np.asarray(surface).reshape(side, side).tolist()
+    return Panel(title, "along d2", "along d1", (), surface=Surface(places, places, grid, "loss"))
 
 
 STUDY = Study(
     title="Figure 4",
     question="Is the loss of softmax attention rougher around its end than that of the Gaussian?",
-    reading="Sections of the surface M + 0.02 (r − 25) d1 + 0.02 (s − 25) d2: a line is one r, "
-    "random directions in W_Q and W_K of the norm of each head; the table counts minima of all "
-    "50 × 50 points.",
+    reading="The loss at M + 0.02 (r − 25) d1 + 0.02 (s − 25) d2, random directions in W_Q and W_K "
+    "of the norm of each head; the table counts minima of all 50 × 50 points.",
     theorem="attention-kernels",
     axis="tau",
     arms=("kernel",),
