@@ -295,7 +295,7 @@ def test_workers_of_a_cluster_get_the_bytes(command, own, folder):
         )
     )
     (folder / "p.toml").write_text(PRESET)
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
         address = cluster.scheduler_address
         code, _, err = command("check", "p.toml", "--scheduler", address, "--quiet")
     assert (code, err) == (0, "")

@@ -198,7 +198,7 @@ def test_dask_workers_may_die(tmp_path):
     from distributed import LocalCluster
 
     out, path = tmp_path / "out", preset(tmp_path, 10)
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         command = sweep_command(path, out, "--scheduler", cluster.scheduler_address)
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
             assert run.stderr is not None
