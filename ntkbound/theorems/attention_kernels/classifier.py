@@ -24,13 +24,13 @@ from ntkbound.core import streams
 from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Outcome
 from ntkbound.core.tools import Tools
+from ntkbound.heads.tasks.patches import CLASSES, PATCHES, PIXELS, Images, digits
 from ntkbound.theorems.attention_kernels.autograd import FUNCTIONS
-from ntkbound.theorems.attention_kernels.config import IMAGES, PATCHES, Config, known
+from ntkbound.theorems.attention_kernels.config import IMAGES, Config, known
 from ntkbound.theorems.attention_kernels.files import Files, read
 from ntkbound.theorems.attention_kernels.own import Own
 from ntkbound.theorems.attention_kernels.weights import normal
 
-PIXELS, CLASSES, BRIGHTEST = 4, 10, 16.0
 POSITION = 0.3  # standard deviation of S at the start
 RECORDED = 8  # times that the classifier is evaluated, evenly spaced
 TOGETHER = 360  # images evaluated at a time
@@ -52,20 +52,6 @@ KERNELS: Mapping[str, Kernel] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Images:
-    """Patches (count, 16, 4) of brightness 0 to 1, and classes (count,)."""
-
-    patches: Tensor
-    classes: Tensor
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def at(self, chosen: slice | Tensor) -> Images:
-        return Images(self.patches[chosen], self.classes[chosen])
-
-
 @dataclass(frozen=True)
 class Seen:
     """After ``step`` steps: loss over all images trained on, accuracy on the others."""
@@ -75,20 +61,8 @@ class Seen:
     accuracy: float
 
 
-def digits(seed: int) -> tuple[Images, Images]:
-    """scikit-learn's 1797 digits: those trained on, and the others, as the seed draws them.
-
-    Raises InputError where scikit-learn is not installed.
-    """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        told = "'images' needs scikit-learn; pip install 'ntkbound[data]'"
-        raise InputError(told, field="labels") from None
-    bunch = load_digits()
-    pixels = np.asarray(bunch.images, dtype=np.float64) / BRIGHTEST
-    patches = pixels.reshape(-1, 4, 2, 4, 2).transpose(0, 1, 3, 2, 4).reshape(-1, PATCHES, PIXELS)
-    whole = Images(torch.from_numpy(patches), torch.from_numpy(np.asarray(bunch.target)))
+def split(whole: Images, seed: int) -> tuple[Images, Images]:
+    """Those trained on, and the others, as the seed draws them."""
     order = streams.generator(seed, "attention-kernels/images/split").permutation(len(whole))
     chosen = torch.from_numpy(order)
     return whole.at(chosen[:IMAGES]), whole.at(chosen[IMAGES:])
@@ -188,7 +162,7 @@ def kernel_of(config: Config, files: Files) -> Kernel:
 def run(config: Config, tools: Tools) -> Outcome:
     """Trains a prepared config with labels ``images`` and measures it."""
     files: Files = tools.data or read(config)[0]
-    data, weights = digits(known(config.data_seed, "data_seed")), initial(config)
+    data, weights = split(digits("labels"), known(config.data_seed, "data_seed")), initial(config)
     start = {f"initial.{name}": one.numpy().copy() for name, one in weights.items()}
     seen = []
     for one in train(config, data, weights, kernel_of(config, files)):

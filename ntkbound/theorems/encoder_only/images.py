@@ -20,35 +20,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ntkbound.core import streams
-from ntkbound.core.errors import InputError
 from ntkbound.core.outcome import Comparison, Outcome, Terms
 from ntkbound.core.record import Record
 from ntkbound.core.steps import recorded_steps
 from ntkbound.core.tools import Tools
+from ntkbound.heads.tasks.patches import CLASSES, PATCHES, PIXELS, Images, digits
 from ntkbound.theorems.encoder_only.config import Config, config_of, known
 from ntkbound.theorems.encoder_only.initial import output_scale, variances
 
-PATCHES, PIXELS, CLASSES = 16, 4, 10
-BRIGHTEST = 16.0
 TRAINED_ON = 0.8
 POSITION = 0.3  # standard deviation of S at the start; that of E is PIXELS^(-1/2)
 TOGETHER = 512  # images evaluated at a time
 
 BLOCKS = ("E", "S", "W_Q", "W_K", "W_V", "W_O")
-
-
-@dataclass(frozen=True, eq=False)
-class Images:
-    """Patches (n, 16, 4), brightness 0 to 1, and classes (n,)."""
-
-    patches: Tensor
-    classes: Tensor
-
-    def __len__(self) -> int:
-        return len(self.classes)
-
-    def at(self, chosen: slice | Tensor) -> Images:
-        return Images(self.patches[chosen], self.classes[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,19 +58,6 @@ class Seen:
     step: int
     loss: float
     accuracy: float
-
-
-def digits() -> Images:
-    """scikit-learn's 1797 digits of 8×8 pixels. Raises InputError where it is not installed."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        told = "'images' needs scikit-learn; pip install 'ntkbound[data]'"
-        raise InputError(told, field="task") from None
-    bunch = load_digits()
-    pixels = np.asarray(bunch.images, dtype=np.float64) / BRIGHTEST
-    patches = pixels.reshape(-1, 4, 2, 4, 2).transpose(0, 1, 3, 2, 4).reshape(-1, PATCHES, PIXELS)
-    return Images(torch.from_numpy(patches), torch.from_numpy(np.asarray(bunch.target)))
 
 
 def split(images: Images, seed: int) -> Split:
@@ -188,7 +159,7 @@ def descend(
 
 def run(config: Config, tools: Tools) -> Outcome:
     """Trains a resolved config of the task ``images`` and measures it."""
-    data, weights = split(digits(), known(config.data_seed, "data_seed")), initial(config)
+    data, weights = split(digits("task"), known(config.data_seed, "data_seed")), initial(config)
     start = {f"initial.{name}": one.numpy().copy() for name, one in weights.items()}
     seen = list(train(config, data, weights, tools))
     finite = [one for one in seen if math.isfinite(one.loss)]

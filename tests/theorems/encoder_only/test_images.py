@@ -18,7 +18,7 @@ TRAIN = ("train", "--theorem=encoder-only", "--task=images", "--epochs=1")
 
 @pytest.fixture(scope="module")
 def digits():
-    return images.digits()
+    return images.digits("task")
 
 
 def config(**fields):
